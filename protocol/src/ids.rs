@@ -1,0 +1,304 @@
+//! Identifiers and places: the nouns of every message and every stored record.
+//!
+//! Each type offers only what makes sense for it: no arithmetic on revisions beyond "the next one", no free
+//! conversion between ids.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{borrow::Cow, fmt, sync::Arc};
+use uuid::Uuid;
+
+/// A text that is not a valid identifier of its type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be {rule}, not {text:?}")]
+pub struct BadId {
+    what: &'static str,
+    rule: &'static str,
+    text: String,
+}
+
+impl BadId {
+    fn new(what: &'static str, rule: &'static str, text: &str) -> Self {
+        // What is quoted back is bounded: the text may be a megabyte of somebody's malice.
+        Self { what, rule, text: text.chars().take(80).collect() }
+    }
+}
+
+/// Declares a cheap-to-clone text id with its alphabet.
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            #[doc = concat!("Checks that `text` is ", $rule, ".")]
+            ///
+            /// # Errors
+            /// [`BadId`], with the rule, when it is not.
+            pub fn new(text: &str) -> Result<Self, BadId> {
+                let valid: fn(&[u8]) -> bool = $valid;
+                if valid(text.as_bytes()) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(BadId::new($what, $rule, text))
+                }
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = Text::deserialize(d)?;
+                Self::new(&text.0).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+/// Borrowed from the input where the format allows it.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn lower(bytes: &[u8], longest: usize) -> bool {
+    (1..=longest).contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
+}
+
+text_id! {
+    /// Who plays: chosen by the studio's account system, carried by the sign-in token.
+    PlayerId, "a player id", "1 to 64 characters of A-Z, a-z, 0-9, _ and -",
+    |bytes| (1..=64).contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-')
+}
+text_id! {
+    /// A kind of thing, as the catalogue names it. Currencies are items too, so this also names a balance.
+    ItemId, "an item id", "1 to 64 characters of a-z, 0-9 and _", |bytes| lower(bytes, 64)
+}
+text_id! {
+    /// An equipment slot, such as `main_hand`.
+    SlotId, "an equipment slot", "1 to 32 characters of a-z, 0-9 and _", |bytes| lower(bytes, 32)
+}
+text_id! {
+    /// The name of an attribute.
+    AttributeKey, "an attribute key", "1 to 32 characters of a-z, 0-9 and _", |bytes| lower(bytes, 32)
+}
+
+/// Declares an id that is a UUID: text in JSON, 16 bytes in MessagePack.
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Wraps a UUID that was minted as this kind of id.
+            #[must_use]
+            pub const fn new(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The UUID itself.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// One stack, for ever: minted when the stack arises (UUIDv7), never derived, never used again.
+    InstanceId
+}
+uuid_id! {
+    /// One load of a player into a server's memory. Deltas continue only within one incarnation.
+    Incarnation
+}
+uuid_id! {
+    /// One connection's time with a player, from `welcome` to its close.
+    SessionId
+}
+
+/// How many records a player's state has seen. The record of birth is 1; 0 is a player that does not exist yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(u64);
+
+impl Revision {
+    /// Before birth.
+    pub const ZERO: Self = Self(0);
+
+    /// A revision read from a message or a record.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The revision that the next record makes.
+    ///
+    /// # Panics
+    /// After 2^64 − 1 records: nobody lives that long.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.checked_add(1).expect("a player has fewer than 2^64 records"))
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of a request, chosen by the client, rising per player. The first may be 1; 0 is "none yet".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(u64);
+
+impl Seq {
+    /// No request yet.
+    pub const ZERO: Self = Self(0);
+
+    /// A request number read from a message or a record.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Slots in a bag whose `max_slots` is 0; no bag is ever larger.
+pub const BAG_SLOTS_BOUND: u16 = 10_000;
+
+/// Somewhere that something can be: a bag slot, an equipment slot, or a balance of the wallet.
+///
+/// Written `b:<slot>`, `e:<slot>` and `c:<currency>`, on the wire, in the store and in the checksum alike.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A bag slot, counted from 0.
+    Bag(u16),
+    /// An equipment slot.
+    Equipment(SlotId),
+    /// The balance of one currency.
+    Balance(ItemId),
+}
+
+impl Place {
+    /// Reads `b:3`, `e:head` or `c:gold`.
+    ///
+    /// # Errors
+    /// [`BadId`] for anything else, also for a slot past [`BAG_SLOTS_BOUND`] or written with leading zeros: a
+    /// place has exactly one spelling.
+    pub fn parse(text: &str) -> Result<Self, BadId> {
+        let bad = || BadId::new("a place", "b:<bag slot>, e:<equipment slot> or c:<currency>", text);
+        match text.split_once(':').ok_or_else(bad)? {
+            ("b", slot) => match slot.parse::<u16>() {
+                Ok(n) if n < BAG_SLOTS_BOUND && (slot == "0" || !slot.starts_with(['0', '+'])) => Ok(Self::Bag(n)),
+                _ => Err(bad()),
+            },
+            ("e", slot) => SlotId::new(slot).map(Self::Equipment),
+            ("c", currency) => ItemId::new(currency).map(Self::Balance),
+            _ => Err(bad()),
+        }
+    }
+
+    /// Appends the spelling to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Bag(slot) => {
+                out.extend_from_slice(b"b:");
+                out.extend_from_slice(itoa::Buffer::new().format(*slot).as_bytes());
+            }
+            Self::Equipment(slot) => {
+                out.extend_from_slice(b"e:");
+                out.extend_from_slice(slot.as_str().as_bytes());
+            }
+            Self::Balance(currency) => {
+                out.extend_from_slice(b"c:");
+                out.extend_from_slice(currency.as_str().as_bytes());
+            }
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bag(slot) => write!(f, "b:{slot}"),
+            Self::Equipment(slot) => write!(f, "e:{slot}"),
+            Self::Balance(currency) => write!(f, "c:{currency}"),
+        }
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(d)?;
+        Self::parse(&text.0).map_err(de::Error::custom)
+    }
+}
