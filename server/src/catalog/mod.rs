@@ -73,6 +73,8 @@ impl Catalog {
 pub struct Definition {
     /// Its id.
     pub id: ItemId,
+    /// Ids that it had before; stacks and balances may still be kept under them.
+    pub renamed_from: Vec<ItemId>,
     /// What it is.
     pub kind: Kind,
     /// How rare it is.
