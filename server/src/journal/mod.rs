@@ -77,6 +77,17 @@ pub enum Health {
     Broken(String),
 }
 
+/// A half-made pending set must never be written: a panic in it ends the process, which loses nothing acknowledged.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 /// The journal. One a process.
 pub struct Journal {
     pending: Mutex<Pending>,
@@ -147,6 +158,7 @@ impl Journal {
             Ack::Applied { interval } if !at_once && sides.len() == 1 => Due::Within(interval),
             Ack::Applied { .. } | Ack::Durable => Due::AtOnce,
         };
+        let _fatal = AbortOnPanic;
         let urgent = self.pending.lock().push(sides, due, Instant::now());
         if urgent || matches!(due, Due::Within(_)) {
             self.due.notify_one();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use holdall_protocol::{
     frame::Subprotocol,
     ids::{Revision, Seq},
-    message::{Applied, ServerMessage},
+    message::{Answer, Answered, Applied, ServerMessage},
 };
 use std::collections::VecDeque;
 
@@ -33,13 +33,47 @@ pub enum Kind {
     Other,
 }
 
+/// What goes to the socket.
+#[derive(Debug, Clone)]
+pub enum Frame {
+    /// As it is.
+    Encoded(Bytes),
+    /// A large message, to be encoded outside of every lock.
+    Message(Box<ServerMessage>),
+}
+
+impl Frame {
+    /// What it costs to hold, roughly where it is not encoded.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Encoded(bytes) => bytes.len(),
+            Self::Message(message) => match &**message {
+                ServerMessage::Snapshot(snapshot) => places_bytes(snapshot.places.len()),
+                ServerMessage::Answer(Answer { answer: Answered::Snapshot(snapshot), .. }) => {
+                    places_bytes(snapshot.places.len())
+                }
+                ServerMessage::Answer(Answer { answer: Answered::Item(item), .. }) => places_bytes(item.places.len()),
+                ServerMessage::Welcome(_)
+                | ServerMessage::Applied(_)
+                | ServerMessage::Refused(_)
+                | ServerMessage::Answer(_)
+                | ServerMessage::Delta(_) => 256,
+            },
+        }
+    }
+}
+
+const fn places_bytes(places: usize) -> usize {
+    places.saturating_mul(128).saturating_add(64)
+}
+
 /// A queued frame.
 #[derive(Debug, Clone)]
 struct Queued {
     /// It leaves when this revision is durable.
     gate: Revision,
     kind: Kind,
-    frame: Bytes,
+    frame: Frame,
 }
 
 /// The queue.
@@ -79,13 +113,13 @@ impl Outbox {
     }
 
     /// Queues a frame that leaves once `gate` is durable.
-    pub fn push(&mut self, gate: Revision, kind: Kind, frame: Bytes) {
+    pub fn push(&mut self, gate: Revision, kind: Kind, frame: Frame) {
         if self.collapsed && kind == Kind::Delta {
             return;
         }
         let queued = Queued { gate, kind, frame };
         let queued = if self.collapsed { self.without_changes(queued) } else { queued };
-        self.bytes = self.bytes.saturating_add(queued.frame.len());
+        self.bytes = self.bytes.saturating_add(queued.frame.bytes());
         self.queue.push_back(queued);
         if self.bytes > self.bytes_max && !self.collapsed {
             self.collapse();
@@ -100,7 +134,7 @@ impl Outbox {
             .filter(|queued| queued.kind != Kind::Delta)
             .map(|queued| self.without_changes(queued))
             .collect();
-        self.bytes = self.queue.iter().map(|queued| queued.frame.len()).sum();
+        self.bytes = self.queue.iter().map(|queued| queued.frame.bytes()).sum();
     }
 
     fn without_changes(&self, queued: Queued) -> Queued {
@@ -109,14 +143,14 @@ impl Outbox {
         let applied = ServerMessage::Applied(Applied { seq, revision, changes, checksum, overflow, collapsed: true });
         let mut frame = Vec::with_capacity(96);
         self.subprotocol.encode(&applied, &mut frame);
-        Queued { gate: queued.gate, kind: Kind::Reply, frame: frame.into() }
+        Queued { gate: queued.gate, kind: Kind::Reply, frame: Frame::Encoded(frame.into()) }
     }
 
     /// Moves all frames to `out` that may leave now that `durable` is. Returns how many of them are replies.
-    pub fn take_ready(&mut self, durable: Revision, out: &mut Vec<Bytes>) -> usize {
+    pub fn take_ready(&mut self, durable: Revision, out: &mut Vec<Frame>) -> usize {
         let mut replies = 0_usize;
         while let Some(queued) = self.queue.pop_front_if(|queued| queued.gate <= durable) {
-            self.bytes = self.bytes.saturating_sub(queued.frame.len());
+            self.bytes = self.bytes.saturating_sub(queued.frame.bytes());
             match queued.kind {
                 Kind::Reply | Kind::Applied { .. } => replies = replies.saturating_add(1),
                 Kind::Delta | Kind::Other => {}
@@ -134,6 +168,6 @@ impl Outbox {
     /// Drops what is not durable: it never happened.
     pub fn drop_undurable(&mut self, durable: Revision) {
         self.queue.retain(|queued| queued.gate <= durable);
-        self.bytes = self.queue.iter().map(|queued| queued.frame.len()).sum();
+        self.bytes = self.queue.iter().map(|queued| queued.frame.bytes()).sum();
     }
 }
