@@ -43,7 +43,7 @@ impl Journal {
                     }
                 }
                 None => match next {
-                    Some(next) => tokio::select! { () = due => {} () = sleep_until(next) => {} },
+                    Some(next) => tokio::select! { biased; () = due => {} () = sleep_until(next) => {} },
                     None => due.await,
                 },
             }
