@@ -5,11 +5,14 @@
 pub mod catalog;
 pub mod clock;
 pub mod engine;
+pub mod gateway;
 pub mod journal;
 pub mod ledger;
 pub mod market;
+pub mod operator;
 pub mod replication;
 pub mod roster;
 pub mod schema;
 pub mod session;
 pub mod store;
+pub mod telemetry;
