@@ -1,4 +1,5 @@
 //! x
 
 pub mod catalog;
+pub mod config;
 pub mod engine;
