@@ -1,1 +1,15 @@
-//! x
+//! Holdall: an authoritative inventory server for online games.
+//!
+//! The rooms of this house, top to bottom; a room names only rooms below it. `ARCHITECTURE.md` is the map.
+
+pub mod catalog;
+pub mod clock;
+pub mod engine;
+pub mod journal;
+pub mod ledger;
+pub mod market;
+pub mod replication;
+pub mod roster;
+pub mod schema;
+pub mod session;
+pub mod store;
