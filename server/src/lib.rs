@@ -2,8 +2,10 @@
 //!
 //! The rooms of this house, top to bottom; a room names only rooms below it. `ARCHITECTURE.md` is the map.
 
+pub mod app;
 pub mod catalog;
 pub mod clock;
+pub mod config;
 pub mod engine;
 pub mod gateway;
 pub mod journal;
