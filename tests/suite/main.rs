@@ -1,4 +1,5 @@
 //! The suite: its list of modules is the table of contents.
 
+mod engine;
 mod simulation;
 mod tidy;
