@@ -1,5 +1,6 @@
 //! x
 
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod engine;

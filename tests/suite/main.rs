@@ -1,1 +1,4 @@
-//! x
+//! The suite. Its modules are its table of contents.
+
+mod catalog;
+mod config;
