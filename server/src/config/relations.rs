@@ -8,10 +8,9 @@ use super::{
 };
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 
-/// Adds to `faults` what does not go together. Knobs in `bad` have a fault already and stand at their default: what
-/// follows from them is not said again.
-pub(super) fn check(loaded: &Loaded, bad: &BTreeSet<&'static str>, faults: &mut Faults) {
-    let mut judge = Judge { loaded, bad, faults };
+/// Adds to `faults` what does not go together. Of a knob that has a fault already, what follows from it is not said.
+pub(super) fn check(loaded: &Loaded, faults: &mut Faults) {
+    let mut judge = Judge { loaded, faults };
     judge.sign_in();
     judge.tls();
     judge.equipment();
@@ -21,14 +20,13 @@ pub(super) fn check(loaded: &Loaded, bad: &BTreeSet<&'static str>, faults: &mut 
 
 struct Judge<'a> {
     loaded: &'a Loaded,
-    bad: &'a BTreeSet<&'static str>,
     faults: &'a mut Faults,
 }
 
 impl Judge<'_> {
     /// A fault of the knobs in `of`, placed at the first that somebody set.
     fn fault(&mut self, of: &[&str], what: impl fmt::Display) {
-        if of.iter().any(|path| self.bad.contains(path)) {
+        if !of.iter().all(|path| self.loaded.is_sound(path)) {
             return;
         }
         let set = of.iter().find(|path| *self.loaded.origin(path) != Origin::Default);
