@@ -242,11 +242,9 @@ mod rules {
     use super::*;
 
     fn rules(config: &str, items: &str) -> Result<Rules, String> {
-        let file = std::env::temp_dir().join(format!("holdall-rules-{}.toml", uuid::Uuid::now_v7()));
-        std::fs::write(&file, config).unwrap();
-        let loaded = Settings::load(&Sources { file: Some(file.clone()), ..Sources::default() });
-        std::fs::remove_file(&file).unwrap();
-        let name = file.display().to_string();
+        let file = crate::config::File::with(config);
+        let loaded = Settings::load(&Sources { file: Some(file.0.clone()), ..Sources::default() });
+        let name = file.0.display().to_string();
         Rules::load(items, "items.toml", &loaded.unwrap()).map_err(|f| f.to_string().replace(&name, "holdall.toml"))
     }
 

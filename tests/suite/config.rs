@@ -1,14 +1,19 @@
 //! The settings: layers, origins, faults, and the files generated from their table.
 
 use holdall_server::config::{self, Ack, Faults, Flag, KNOBS, Level, Loaded, Settings, SignIn, Sources, manual};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 /// A config file of its own, gone when dropped.
-struct File(PathBuf);
+pub(crate) struct File(pub(crate) PathBuf);
 
 impl File {
-    fn with(text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("holdall-config-{}.toml", uuid::Uuid::now_v7()));
+    pub(crate) fn with(text: &str) -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let (process, number) = (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("holdall-config-{process}-{number}.toml"));
         std::fs::write(&path, text).unwrap();
         Self(path)
     }
@@ -203,13 +208,13 @@ mod faults {
     fn settings_that_contradict_each_other_are_told() {
         for (text, part) in [
             ("[server]\nlisten = \"0.0.0.0:7777\"", "holdall.toml:2: server.listen: 0.0.0.0:7777 can be reached"),
-            ("[auth]\nmode = \"jwt\"\naudience = \"game\"", "holdall.toml:2: auth.key_file: "),
+            ("[auth]\nmode = \"jwt\"\naudience = \"game\"", "holdall.toml:2: auth.mode: \"jwt\" needs auth.key_file"),
             (
                 "[auth]\nmode = \"jwt\"\nkey_file = \"gone\"\naudience = \"game\"",
                 "holdall.toml:3: auth.key_file: the file cannot be read",
             ),
-            ("[auth]\nmode = \"jwt\"\nkey_file = \"gone\"", "auth.audience: "),
-            ("[server]\ntls_cert_file = \"gone\"", "set both"),
+            ("[auth]\nmode = \"jwt\"\nkey_file = \"gone\"", "needs auth.audience"),
+            ("[server]\ntls_cert_file = \"gone\"", "set tls_cert_file and tls_key_file"),
             ("[server]\noperator_listen = \"127.0.0.1:7777\"", "a port each"),
             ("[equipment]\nslots = [\"main_hand\", \"off_hand\", \"off_hand\"]", "off_hand stands twice"),
             ("[equipment]\nslots = [\"head\", \"off_hand\"]", "the hand main_hand is none of"),
@@ -236,6 +241,15 @@ mod faults {
         let loaded = of_file(&text).unwrap();
         assert_eq!(loaded.settings.auth.mode, SignIn::Jwt);
         assert!(!loaded.show().contains("thirty-two"), "secrets stay in their files");
+    }
+
+    #[test]
+    fn a_short_secret_is_refused() {
+        let key = File::with("hunter2");
+        let path = key.0.display().to_string();
+        let told = of_file(&format!("[auth]\nmode = \"jwt\"\naudience = \"game\"\nkey_file = {path:?}\n")).unwrap_err();
+        assert!(told.contains("auth.key_file: a secret shorter than 32 bytes"), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
     }
 
     #[test]
