@@ -1,5 +1,7 @@
 //! The suite: its list of modules is the table of contents.
 
+mod catalog;
+mod config;
 mod engine;
 mod simulation;
 mod tidy;
