@@ -182,6 +182,12 @@ impl Checker {
         self.pending.len()
     }
 
+    /// The request that has waited longest for its reply.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Seq> {
+        self.pending.front().map(|pending| pending.seq)
+    }
+
     /// The faults found since the last call.
     pub fn take_faults(&mut self) -> Vec<Fault> {
         mem::take(&mut self.faults)

@@ -177,10 +177,11 @@ impl Checker {
                 Ok(new) => self.adopt(new),
                 Err(fault) => self.fault(fault),
             }
-        } else if pending.asked_again.is_none() && self.at(seq, answer.revision) {
-            if let Some(fault) = self.mirror.as_ref().and_then(|mirror| contradiction(mirror, seq, &action, answer)) {
-                self.fault(fault);
-            }
+        } else if pending.asked_again.is_none()
+            && self.at(seq, answer.revision)
+            && let Some(fault) = self.mirror.as_ref().and_then(|mirror| contradiction(mirror, seq, &action, answer))
+        {
+            self.fault(fault);
         }
         Some(Reply { action, fate: Fate::Answered, stamp })
     }
