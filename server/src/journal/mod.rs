@@ -143,7 +143,8 @@ impl Journal {
     /// Whether another record may be pushed. Asked before an action is applied; past the bound it is refused.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.pending.lock().bytes() < self.options.pending_bytes_max && !matches!(*self.health.borrow(), Health::Broken(_))
+        self.pending.lock().bytes() < self.options.pending_bytes_max
+            && !matches!(*self.health.borrow(), Health::Broken(_))
     }
 
     /// Bytes that wait for the store.
@@ -208,6 +209,7 @@ impl Journal {
                 }
                 self.due.notify_one();
                 tokio::select! {
+                    biased;
                     () = progress => {}
                     broken = health.wait_for(|health| matches!(health, Health::Broken(_))) => {
                         if broken.is_ok() {

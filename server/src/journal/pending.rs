@@ -136,7 +136,10 @@ impl Pending {
     #[must_use]
     pub fn holds(&self, player: &PlayerId) -> bool {
         self.players.contains_key(player)
-            || self.flight.as_ref().is_some_and(|flight| flight.batch.players.iter().any(|write| write.player == *player))
+            || self
+                .flight
+                .as_ref()
+                .is_some_and(|flight| flight.batch.players.iter().any(|write| write.player == *player))
     }
 
     /// Adds a record of one player or two. Returns whether something became due at once.
@@ -263,7 +266,8 @@ impl Pending {
         let (mut writes, mut groups, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
         while let Some(first) = self.pop_due(now) {
             let members = self.group_of(&first);
-            let size = members.iter().filter_map(|player| self.players.get(player)).map(|dirty| dirty.bytes).sum::<usize>();
+            let size =
+                members.iter().filter_map(|player| self.players.get(player)).map(|dirty| dirty.bytes).sum::<usize>();
             let players = writes.len().saturating_add(members.len());
             if !writes.is_empty() && (players > BATCH_PLAYERS_MAX || bytes.saturating_add(size) > BATCH_BYTES_MAX) {
                 self.urgent.push_front(first);
@@ -374,7 +378,8 @@ impl Dirty {
     }
 
     fn into_write(self, player: PlayerId, saved_at: u64) -> PlayerWrite {
-        let image = |(place, content): (Place, Option<Content>)| (place.to_string(), content.as_ref().map(schema::to_bytes));
+        let image =
+            |(place, content): (Place, Option<Content>)| (place.to_string(), content.as_ref().map(schema::to_bytes));
         PlayerWrite {
             player,
             owner: self.owner,

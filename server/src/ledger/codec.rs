@@ -67,9 +67,10 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         Actor::Server => "server".to_owned(),
     };
     let asked = entry.asked.unwrap_or(Asked { seq: Seq::ZERO, hash: 0 });
-    let before = entry.changes.iter().map(|change| {
-        StoredBefore(change.place.to_string(), change.before.as_ref().map(schema::to_bytes))
-    });
+    let before = entry
+        .changes
+        .iter()
+        .map(|change| StoredBefore(change.place.to_string(), change.before.as_ref().map(schema::to_bytes)));
     let stored = StoredEntry(
         VERSION,
         entry.revision.get(),
@@ -128,6 +129,9 @@ fn page(stored: StoredEntry) -> Result<Page, String> {
         partner: partner.map(|(player, revision)| (player, Revision::new(revision))),
         schema,
         before: before.into_iter().map(|StoredBefore(place, value)| (place, value)).collect(),
-        lines: lines.into_iter().map(|StoredLine(from, to, item, n, instances)| (from, to, item, n, instances)).collect(),
+        lines: lines
+            .into_iter()
+            .map(|StoredLine(from, to, item, n, instances)| (from, to, item, n, instances))
+            .collect(),
     })
 }

@@ -143,7 +143,8 @@ impl Roster {
 fn requests(loaded: &Loaded) -> Result<VecDeque<(crate::ledger::entry::Asked, Revision)>, String> {
     let mut applied = VecDeque::new();
     for bytes in &loaded.recent {
-        applied.extend(codec::read(bytes)?.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
+        applied
+            .extend(codec::read(bytes)?.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
     }
     applied.drain(..applied.len().saturating_sub(REMEMBERED_REQUESTS));
     applied.shrink_to_fit();

@@ -7,7 +7,6 @@ use parking_lot::MutexGuard;
 ///
 /// # Panics
 /// When both are the same player: nobody is their own partner.
-#[must_use]
 pub fn lock<'c>(one: &'c Cell, other: &'c Cell) -> (MutexGuard<'c, Inner>, MutexGuard<'c, Inner>) {
     assert_ne!(one.id, other.id, "two different players are locked");
     if one.id < other.id {

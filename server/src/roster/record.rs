@@ -49,9 +49,17 @@ pub struct Half<'a> {
     pub note: Note,
 }
 
+/// Room for what a record writes on its way.
+#[derive(Default)]
+struct Scratch {
+    /// Ledger entries.
+    entries: Vec<u8>,
+    /// One line of the checksum.
+    line: Vec<u8>,
+}
+
 thread_local! {
-    /// Entry bytes and checksum lines, so that a record allocates neither.
-    static SCRATCH: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { entries: Vec::new(), line: Vec::new() }) };
 }
 
 impl Roster {
@@ -60,10 +68,10 @@ impl Roster {
         let at = self.clock.now_ms();
         let Half { player, inner, changes, note } = half;
         let seat = inner.seat().expect("only a player in the game has records");
-        SCRATCH.with_borrow_mut(|(entry, line)| {
-            entry.clear();
-            seat.advance((player, changes, &note), None, at, entry, line);
-            self.journal.push(&[seat.side(player, changes, entry)], at_once);
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.entries.clear();
+            seat.advance((player, changes, &note), None, at, scratch);
+            self.journal.push(&[seat.side(player, changes, &scratch.entries)], at_once);
         });
         if at_once {
             seat.shared = seat.revision;
@@ -75,9 +83,9 @@ impl Roster {
     pub fn record_quietly(&self, half: Half<'_>) {
         let Half { player, inner, changes, note } = half;
         let seat = inner.seat().expect("only a player in the game has records");
-        let (mut entry, mut line) = (Vec::new(), Vec::new());
-        seat.advance((player, changes, &note), None, self.clock.now_ms(), &mut entry, &mut line);
-        self.journal.push(&[seat.side(player, changes, &entry)], true);
+        let mut scratch = Scratch::default();
+        seat.advance((player, changes, &note), None, self.clock.now_ms(), &mut scratch);
+        self.journal.push(&[seat.side(player, changes, &scratch.entries)], true);
         seat.shared = seat.revision;
     }
 
@@ -87,18 +95,17 @@ impl Roster {
         let at = self.clock.now_ms();
         let seats = (one.inner.seat(), other.inner.seat());
         let (Some(first), Some(second)) = seats else { unreachable!("only players in the game have records") };
-        let partner = |player: &PlayerId, seat: &Seat| Partner { player: player.clone(), revision: seat.revision.next() };
+        let partner =
+            |player: &PlayerId, seat: &Seat| Partner { player: player.clone(), revision: seat.revision.next() };
         let (to_other, to_one) = (partner(other.player, second), partner(one.player, first));
-        SCRATCH.with_borrow_mut(|(entries, line)| {
-            entries.clear();
-            first.advance((one.player, one.changes, &one.note), Some(to_other), at, entries, line);
-            let middle = entries.len();
-            second.advance((other.player, other.changes, &other.note), Some(to_one), at, entries, line);
-            let (entry_one, entry_other) = entries.split_at(middle);
-            let sides = [
-                first.side(one.player, one.changes, entry_one),
-                second.side(other.player, other.changes, entry_other),
-            ];
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.entries.clear();
+            first.advance((one.player, one.changes, &one.note), Some(to_other), at, scratch);
+            let middle = scratch.entries.len();
+            second.advance((other.player, other.changes, &other.note), Some(to_one), at, scratch);
+            let (entry_one, entry_other) = scratch.entries.split_at(middle);
+            let sides =
+                [first.side(one.player, one.changes, entry_one), second.side(other.player, other.changes, entry_other)];
             self.journal.push(&sides, true);
         });
         first.shared = first.revision;
@@ -155,11 +162,10 @@ impl Seat {
         (player, changes, note): (&PlayerId, &Changes, &Note),
         partner: Option<Partner>,
         at: u64,
-        entry: &mut Vec<u8>,
-        line: &mut Vec<u8>,
+        scratch: &mut Scratch,
     ) {
         self.revision = self.revision.next();
-        self.checksum = delta::checksum(self.checksum, &changes.list, line);
+        self.checksum = delta::checksum(self.checksum, &changes.list, &mut scratch.line);
         if let Some(asked) = note.asked {
             self.seq = self.seq.max(asked.seq);
             self.remember(asked);
@@ -174,7 +180,7 @@ impl Seat {
             partner,
             changes: &changes.list,
         };
-        codec::write(&page, entry);
+        codec::write(&page, &mut scratch.entries);
     }
 
     pub(super) fn side<'a>(&'a self, player: &'a PlayerId, changes: &'a Changes, entry: &'a [u8]) -> Side<'a> {

@@ -52,6 +52,14 @@ impl Roster {
         }
     }
 
+    /// Drops every player unsaved: for the end of a process whose store is broken.
+    pub fn drop_all(&self, why: Close) {
+        for cell in self.everyone() {
+            cell.lock().lose(why);
+            self.forget(&cell);
+        }
+    }
+
     /// Unloads every player without a connection, without lingering.
     pub fn unload_all(&self) {
         for cell in self.everyone() {
@@ -60,8 +68,10 @@ impl Roster {
         }
     }
 
-    /// All cells, so that no guard of the map is held while they are locked.
+    /// All cells in a fixed order, so that no guard of the map is held while they are locked.
     fn everyone(&self) -> Vec<Arc<Cell>> {
-        self.cells.iter().map(|cell| cell.value().clone()).collect()
+        let mut cells: Vec<_> = self.cells.iter().map(|cell| cell.value().clone()).collect();
+        cells.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        cells
     }
 }

@@ -55,6 +55,7 @@ impl Sessions {
         let end = |why: Close, reason: &str| Some((why, reason.to_owned()));
         let mut stopping = self.stopping.clone();
         let hello = tokio::select! {
+            biased;
             _ = stopping.wait_for(|stop| *stop) => return Err(end(Close::Restart, "the server stops")),
             read = timeout(self.options.hello_deadline, first(socket, subprotocol)) => match read {
                 Ok(hello) => hello?,
@@ -71,6 +72,7 @@ impl Sessions {
             Instant::now().checked_add(left).unwrap_or_else(Instant::now)
         });
         let mut join = tokio::select! {
+            biased;
             _ = stopping.wait_for(|stop| *stop) => return Err(end(Close::Restart, "the server stops")),
             join = self.join(&player, subprotocol, hello.resume) => join?,
         };
@@ -84,12 +86,7 @@ impl Sessions {
     ///
     /// # Errors
     /// Why the connection must be closed instead.
-    pub async fn join(
-        &self,
-        player: &PlayerId,
-        subprotocol: Subprotocol,
-        resume: Option<Resume>,
-    ) -> Result<Join, End> {
+    pub async fn join(&self, player: &PlayerId, subprotocol: Subprotocol, resume: Option<Resume>) -> Result<Join, End> {
         loop {
             let cell = self.roster.load(player).await.map_err(|error| Some((close_of(&error), error.to_string())))?;
             if cell.allowance.action().is_err() {

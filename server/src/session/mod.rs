@@ -13,8 +13,18 @@ mod turn;
 pub use hello::Join;
 pub use request::Heard;
 
-use crate::roster::Roster;
-use holdall_protocol::{close::Close, frame::Subprotocol, message::Durability};
+use crate::{
+    replication::{
+        outbox::{Frame, Kind},
+        snapshot,
+    },
+    roster::{Roster, cell::Cell},
+};
+use holdall_protocol::{
+    close::Close,
+    frame::Subprotocol,
+    message::{Durability, ServerMessage},
+};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use token::Verifier;
 use tokio::{
@@ -81,6 +91,16 @@ impl Sessions {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Self { roster, verifier, options, durability, stopping }
+    }
+
+    /// Queues the snapshot that stands for deltas that were too many to keep.
+    pub fn queue_snapshot(&self, cell: &Cell) {
+        let rules = self.roster.rules();
+        let mut inner = cell.lock();
+        let Some(seat) = inner.seat() else { return };
+        let snapshot = snapshot::of(&seat.player, seat.revision, seat.checksum, &rules);
+        let gate = self.roster.gate(seat);
+        inner.tell(gate, Kind::Other, Frame::Message(Box::new(ServerMessage::Snapshot(snapshot))));
     }
 
     /// The players of these sessions.

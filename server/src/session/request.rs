@@ -191,11 +191,14 @@ impl Sessions {
             });
         }
         match understand(action)? {
+            Do::Ask(Question::Resync) if own.is_full() => {
+                Err(No::new(Code::LimitExceeded, "read what has been sent first"))
+            }
             Do::Ask(question) => {
                 self.answer(own, asked, &question);
                 Ok(())
             }
-            Do::Change(action, reason) => self.change(cell, own, &action, reason, asked),
+            Do::Change(action, reason) => self.change(cell, own, (&action, reason), asked),
         }
     }
 
@@ -203,8 +206,7 @@ impl Sessions {
         &self,
         cell: &Arc<Cell>,
         own: &mut Inner,
-        action: &engine::action::Action,
-        reason: Reason,
+        (action, reason): (&engine::action::Action, Reason),
         asked: Asked,
     ) -> Result<(), No> {
         self.room()?;
@@ -259,13 +261,16 @@ impl Sessions {
         let Some(seat) = own.seat() else { return };
         let rules = self.roster.rules();
         let answer = match question {
-            Question::Resync => {
-                Answered::Snapshot(snapshot::of(&seat.player, seat.revision, seat.checksum, &rules))
-            }
-            Question::Count(item) => Answered::Count(seat.player.count(item)),
+            Question::Resync => Answered::Snapshot(snapshot::of(&seat.player, seat.revision, seat.checksum, &rules)),
+            Question::Count(item) => Answered::Count(seat.player.count(item, &rules)),
             Question::Item(item) => Answered::Item(Box::new(ItemAnswer {
                 definition: rules.catalog.get(item).map(|definition| definition.wire.clone()),
-                places: seat.player.find(item).iter().map(|(place, content)| delta::filled(place, content)).collect(),
+                places: seat
+                    .player
+                    .find(item, &rules)
+                    .iter()
+                    .map(|(place, content)| delta::filled(place, content))
+                    .collect(),
             })),
             Question::Stats => {
                 let stats = seat.player.stats(&rules);
@@ -343,7 +348,7 @@ fn understand(action: &Action) -> Result<Do, Refusal> {
         }
         Action::DevGrant(action::DevGrant { item, currency, quantity, partial }) => {
             let quantity = large(*quantity)?;
-            let (Some(item), None) | (None, Some(item)) = (item, currency) else {
+            let ((Some(item), None) | (None, Some(item))) = (item, currency) else {
                 return Err(Refusal::NotFound("either an item or a currency"));
             };
             let partial = partial.unwrap_or(false);

@@ -2,20 +2,12 @@
 
 use super::{End, Heard, Join, Sessions};
 use crate::{
-    replication::{
-        outbox::{Frame, Kind},
-        snapshot,
-    },
+    replication::outbox::Frame,
     roster::cell::{Cell, Taken},
 };
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
-use holdall_protocol::{
-    close::Close,
-    frame::Subprotocol,
-    ids::SessionId,
-    message::{ClientMessage, ServerMessage},
-};
+use holdall_protocol::{close::Close, frame::Subprotocol, ids::SessionId, message::ClientMessage};
 use std::{pin::Pin, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -107,7 +99,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         loop {
             let taken = self.flush().await?;
             if taken.collapsed {
-                self.queue_snapshot();
+                self.sessions.queue_snapshot(&self.cell);
                 continue;
             }
             if let Some(why) = taken.closing {
@@ -210,16 +202,6 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         }
         self.in_flight = self.in_flight.saturating_sub(taken.replies);
         Ok(taken)
-    }
-
-    fn queue_snapshot(&self) {
-        let roster = self.sessions.roster();
-        let rules = roster.rules();
-        let mut inner = self.cell.lock();
-        let Some(seat) = inner.seat() else { return };
-        let snapshot = snapshot::of(&seat.player, seat.revision, seat.checksum, &rules);
-        let gate = roster.gate(seat);
-        inner.tell(gate, Kind::Other, Frame::Message(Box::new(ServerMessage::Snapshot(snapshot))));
     }
 
     async fn look_at_the_time(&mut self) -> Result<(), End> {

@@ -60,6 +60,8 @@ struct State {
     undo: Vec<Vec<(PlayerId, Option<Row>)>>,
     /// Nodes whose lease has run out.
     dead: BTreeSet<String>,
+    /// Boots that were killed: whatever they still send never arrives.
+    killed: BTreeSet<(String, u64)>,
     faults: Faults,
     broken_rules: BrokenRules,
 }
@@ -83,6 +85,7 @@ impl Default for Shelf {
             rows: BTreeMap::new(),
             undo: Vec::new(),
             dead: BTreeSet::new(),
+            killed: BTreeSet::new(),
             faults: Box::new(|_| Fault::None),
             broken_rules: BrokenRules::default(),
         })))
@@ -111,6 +114,15 @@ impl Shelf {
         self.0.lock().dead.insert(node.to_owned());
     }
 
+    /// Kills one boot of a node, as kill -9 does: nothing it sends arrives any more, and it gets no answer.
+    pub fn kill(&self, node: &Node) {
+        self.0.lock().killed.insert((node.id.clone(), node.boot));
+    }
+
+    fn is_killed(&self, node: &Node) -> bool {
+        self.0.lock().killed.contains(&(node.id.clone(), node.boot))
+    }
+
     /// Says that a node is alive again.
     pub fn revive(&self, node: &str) {
         self.0.lock().dead.remove(node);
@@ -132,6 +144,16 @@ impl Shelf {
         count
     }
 
+    /// Who wrote the last `count` commits, none from before an acquisition: owner and player, newest first.
+    #[must_use]
+    pub fn last_writers(&self, count: usize) -> Vec<(Option<Owner>, PlayerId)> {
+        let state = self.0.lock();
+        let last = state.undo.iter().rev().take(count).take_while(|before| !before.is_empty());
+        let players =
+            last.flatten().map(|(player, row)| (row.as_ref().and_then(|row| row.owner.clone()), player.clone()));
+        players.collect()
+    }
+
     /// A copy of everything at rest.
     #[must_use]
     pub fn rows(&self) -> BTreeMap<PlayerId, Row> {
@@ -143,7 +165,8 @@ impl Shelf {
         if batch.players.iter().any(|write| state.rows.get(&write.player).and_then(|row| row.batch) == Some(batch.id)) {
             return Outcome::Already;
         }
-        let standings: Vec<_> = batch.players.iter().map(|write| (write.player.clone(), state.standing(write))).collect();
+        let standings: Vec<_> =
+            batch.players.iter().map(|write| (write.player.clone(), state.standing(write))).collect();
         if let Some(refused) = Standing::verdict(&standings) {
             return refused;
         }
@@ -225,21 +248,23 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Runs a verb under the next fault; `None` stands for no answer.
+    /// Runs a verb under the next fault.
     fn faulty<T: Send + 'static>(
         &self,
         verb: &'static str,
         run: impl FnOnce(&Shelf) -> T + Send + 'static,
     ) -> Answer<Result<T, Fault>> {
-        let shelf = self.shelf.clone();
+        let (shelf, node) = (self.shelf.clone(), self.node.clone());
         Box::pin(async move {
             let fault = (shelf.0.lock().faults)(verb);
+            if let Fault::Delay(time) = fault {
+                tokio::time::sleep(time).await;
+            }
+            if shelf.is_killed(&node) {
+                return std::future::pending().await;
+            }
             match fault {
-                Fault::None => Ok(run(&shelf)),
-                Fault::Delay(time) => {
-                    tokio::time::sleep(time).await;
-                    Ok(run(&shelf))
-                }
+                Fault::None | Fault::Delay(_) => Ok(run(&shelf)),
                 Fault::DropAnswer => {
                     run(&shelf);
                     Err(fault)

@@ -1,0 +1,190 @@
+//! One connection: TLS if asked for, one HTTP request, then the session's WebSocket until it ends.
+//!
+//! Called by `listener`, one task a connection. What the handshake needs lives in a box of its own that is gone before
+//! the session starts: a connection that only waits must be small.
+
+use super::{
+    Options,
+    admission::{Admission, Place},
+    handshake::{Answer, Policy, judge},
+};
+use crate::session::Serve;
+use holdall_protocol::frame::Subprotocol;
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use std::{future::ready, net::IpAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::protocol::{Role, WebSocketConfig},
+};
+
+/// The whole request head; the smallest that the HTTP library allows.
+const HEAD_BYTES_MAX: usize = 8_192;
+const HEADERS_MAX: usize = 64;
+/// Replies gather here until the session flushes, or this many bytes are ready to leave.
+const WRITE_BUFFER_BYTES: usize = 4_096;
+/// How long a refused client may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What all connections share.
+pub(super) struct Gate {
+    pub(super) admission: Arc<Admission>,
+    pub(super) policy: Policy,
+    pub(super) tls: Option<TlsAcceptor>,
+    hello_deadline: Duration,
+    websocket: WebSocketConfig,
+}
+
+impl Gate {
+    pub(super) fn new(options: &Options, connections_max: usize, tls: Option<TlsAcceptor>) -> Self {
+        Self {
+            admission: Admission::new(connections_max, options.connections_per_address_max),
+            policy: Policy::new(options),
+            tls,
+            hello_deadline: options.hello_deadline,
+            websocket: WebSocketConfig::default()
+                .read_buffer_size(options.read_buffer_bytes)
+                .write_buffer_size(WRITE_BUFFER_BYTES)
+                .max_message_size(Some(options.frame_bytes_max))
+                .max_frame_size(Some(options.frame_bytes_max))
+                .accept_unmasked_frames(false),
+        }
+    }
+}
+
+/// A WebSocket, and what the handshake told about it.
+struct Upgraded<IO> {
+    socket: WebSocketStream<IO>,
+    subprotocol: Subprotocol,
+    client: IpAddr,
+    place: Place,
+}
+
+/// What a connection starts with.
+pub(super) struct Arrival {
+    pub(super) tcp: TcpStream,
+    pub(super) peer: IpAddr,
+    pub(super) place: Place,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// A connection over plain TCP.
+pub(super) async fn plain<S: Serve>(arrival: Arrival, gate: Arc<Gate>, serve: Arc<S>) {
+    let handshake = Box::pin(within(arrival, gate, |tcp| ready(Some(tcp))));
+    if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
+        serve.serve(socket, subprotocol, client).await;
+        drop(place);
+    }
+}
+
+/// A connection over TLS; a task of its own kind, so that plain ones do not pay for its size.
+pub(super) async fn encrypted<S: Serve>(arrival: Arrival, gate: Arc<Gate>, tls: TlsAcceptor, serve: Arc<S>) {
+    let open = async move |tcp| -> Option<TlsStream<TcpStream>> {
+        let opened = tls.accept(tcp).await;
+        opened.inspect_err(|error| tracing::debug!(%error, "no TLS with a client")).ok()
+    };
+    let handshake = Box::pin(within(arrival, gate, open));
+    if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
+        serve.serve(socket, subprotocol, client).await;
+        drop(place);
+    }
+}
+
+/// The handshake under its deadline. A client that is too slow, and one that comes while the server stops, is cut.
+async fn within<IO, F>(arrival: Arrival, gate: Arc<Gate>, open: impl FnOnce(TcpStream) -> F) -> Option<Upgraded<IO>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Option<IO>>,
+{
+    let Arrival { tcp, peer, place, mut stop } = arrival;
+    let opened = async { http(open(tcp).await?, peer, place, &gate).await };
+    tokio::select! {
+        done = timeout(gate.hello_deadline, opened) => done.inspect_err(|_| {
+            tracing::debug!(%peer, "closed a connection: no WebSocket within the hello deadline");
+        }).ok().flatten(),
+        _ = stop.wait_for(|stop| *stop) => None,
+    }
+}
+
+/// Reads one request, answers it, and takes the bare socket back.
+async fn http<IO>(io: IO, peer: IpAddr, place: Place, gate: &Gate) -> Option<Upgraded<IO>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    // Filled by the one call of the service: the place, and what was agreed.
+    let place = Mutex::new(Some(place));
+    let agreed = Mutex::new(None);
+    let service = service_fn(|request: Request<Incoming>| {
+        let answer = answer(&request, peer, gate, &place, &agreed);
+        ready(answer.map(|answer| *answer).map_err(|Dropped| std::io::Error::other("too many refusals at once")))
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(io), service);
+    let (mut io, early) = match connection.without_shutdown().await {
+        Ok(parts) => (parts.io.into_inner(), parts.read_buf.to_vec()),
+        Err(error) => {
+            tracing::debug!(%peer, %error, "no HTTP request from a client");
+            return None;
+        }
+    };
+    let place = place.into_inner();
+    let Some((subprotocol, client)) = agreed.into_inner() else {
+        linger(&mut io).await;
+        return None;
+    };
+    let socket = WebSocketStream::from_partially_read(io, early, Role::Server, Some(gate.websocket)).await;
+    Some(Upgraded { socket, subprotocol, client, place: place? })
+}
+
+/// The connection is not even worth an answer.
+struct Dropped;
+
+fn answer(
+    request: &Request<Incoming>,
+    peer: IpAddr,
+    gate: &Gate,
+    place: &Mutex<Option<Place>>,
+    agreed: &Mutex<Option<(Subprotocol, IpAddr)>>,
+) -> Result<Answer, Dropped> {
+    let client = gate.policy.client(peer, request.headers());
+    let standing = {
+        let mut place = place.lock();
+        let place = place.as_mut().ok_or(Dropped)?;
+        if !place.count_for(client) {
+            return Err(Dropped);
+        }
+        place.standing()
+    };
+    match judge(request, standing, &gate.policy) {
+        Ok((subprotocol, answer)) => {
+            *agreed.lock() = Some((subprotocol, client));
+            Ok(answer)
+        }
+        Err(answer) => {
+            tracing::debug!(%client, status = %answer.status(), path = request.uri().path(), "refused a handshake");
+            Ok(answer)
+        }
+    }
+}
+
+/// Lets the client read its answer: closing with its bytes unread would reset the connection and take the answer back.
+async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) {
+    let drained = async {
+        io.shutdown().await?;
+        let mut scratch = vec![0; 4_096];
+        while io.read(&mut scratch).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = timeout(LINGER, drained).await;
+}
