@@ -1,4 +1,6 @@
 //! The suite: its list of modules is the table of contents.
 
+mod catalog;
+mod config;
 mod simulation;
 mod tidy;
