@@ -127,8 +127,8 @@ impl Bench {
 
     fn next(&mut self) {
         self.changes.list.clear();
+        let action = self.actions.get(self.next).expect("the next one lies within");
         self.next = self.next.wrapping_add(1) % self.actions.len();
-        let action = self.actions.get(self.next).expect("the rest lies within");
         let mut moment = Moment::new(NOW, &mut self.random);
         apply(&mut self.player, action, &self.rules, &mut moment, &mut self.changes).expect("it is allowed");
         black_box(&self.changes);
