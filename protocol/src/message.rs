@@ -293,6 +293,9 @@ pub struct Applied {
     /// Units that a partial grant could not place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overflow: Option<u64>,
+    /// The changes were left out because too much waited to be read; a snapshot follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub collapsed: bool,
 }
 
 /// A request changed nothing.
@@ -411,7 +414,7 @@ pub struct Stats {
     pub total_value: u64,
 }
 
-/// One revision that this client did not ask for.
+/// One revision that no request of this player made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Delta {
     /// The revision it makes: the one after the mirror's, else there is a gap and the client resyncs.
@@ -432,11 +435,6 @@ pub enum Cause {
     Gift {
         /// Who gave.
         from: PlayerId,
-    },
-    /// A request of this player, sent over an earlier connection.
-    Request {
-        /// Its number.
-        seq: Seq,
     },
     /// The server itself: a repair, a migration, an operator.
     Server(Nothing),

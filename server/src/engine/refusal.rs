@@ -19,6 +19,9 @@ pub enum Refusal {
     /// A quantity of zero, below zero, fractional, or beyond what a stack can count.
     #[error("a quantity must be a whole number from 1 to 4294967295")]
     InvalidQuantity,
+    /// A gift of nothing, or one that names a stack more than once.
+    #[error("the gift {0}")]
+    MalformedGift(&'static str),
     /// No such stack, slot or balance.
     #[error("{0} is not there")]
     NotFound(&'static str),
@@ -107,7 +110,7 @@ impl Refusal {
     pub const fn code(&self) -> Code {
         match self {
             Self::UnknownItem(_) | Self::WrongKind { .. } => Code::InvalidItem,
-            Self::InvalidQuantity => Code::InvalidQuantity,
+            Self::InvalidQuantity | Self::MalformedGift(_) => Code::InvalidQuantity,
             Self::NotFound(_) => Code::NotFound,
             Self::InsufficientQuantity { .. } => Code::InsufficientQuantity,
             Self::InventoryFull { .. } => Code::InventoryFull,

@@ -1,11 +1,36 @@
 //! One player's connection, from `hello` to its close.
+//!
+//! Owns the loop between a socket and a cell: reads what is there, lets `request` judge it, writes what may leave. Called by
+//! `gateway` with a WebSocket that is up. Never holds a player's lock across an await.
 
+mod dedupe;
+mod hello;
 pub mod leave;
+mod request;
 pub mod token;
+mod turn;
 
-use holdall_protocol::frame::Subprotocol;
-use std::{net::IpAddr, sync::Arc};
-use tokio::io::{AsyncRead, AsyncWrite};
+pub use hello::Join;
+pub use request::Heard;
+
+use crate::{
+    replication::{
+        outbox::{Frame, Kind},
+        snapshot,
+    },
+    roster::{Roster, cell::Cell},
+};
+use holdall_protocol::{
+    close::Close,
+    frame::Subprotocol,
+    message::{Durability, ServerMessage},
+};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+use token::Verifier;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+};
 use tokio_tungstenite::WebSocketStream;
 
 /// What the gateway calls once a WebSocket is up.
@@ -17,4 +42,96 @@ pub trait Serve: Send + Sync + 'static {
         subprotocol: Subprotocol,
         peer: IpAddr,
     ) -> impl Future<Output = ()> + Send;
+}
+
+/// The bounds of a session.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Bytes in one frame from a client, as told in `welcome`; the gateway enforces it.
+    pub frame_bytes_max: u32,
+    /// Requests whose replies have not been written yet; at this many reading stops.
+    pub in_flight_max: u32,
+    /// Requests a second, as told in `welcome`.
+    pub actions_per_second: u32,
+    /// Requests at once, as told in `welcome`.
+    pub actions_burst: u32,
+    /// How long a connection may take to say hello.
+    pub hello_deadline: Duration,
+    /// How long nothing may be heard.
+    pub idle_timeout: Duration,
+    /// How long nothing is heard before the client is pinged.
+    pub ping_interval: Duration,
+    /// How long a write may wait for a client that does not read.
+    pub slow_reader_grace: Duration,
+    /// Excess requests in a row before the connection is closed.
+    pub excess_max: u32,
+}
+
+/// All that the sessions of a process share.
+pub struct Sessions {
+    roster: Arc<Roster>,
+    verifier: Verifier,
+    options: Options,
+    durability: Durability,
+    /// True once the server stops: nobody joins any more.
+    stopping: watch::Receiver<bool>,
+}
+
+/// Why a session ends: what the client is told, `None` when it has gone by itself.
+type End = Option<(Close, String)>;
+
+impl Sessions {
+    /// Sessions over a roster.
+    #[must_use]
+    pub const fn new(
+        roster: Arc<Roster>,
+        verifier: Verifier,
+        options: Options,
+        durability: Durability,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { roster, verifier, options, durability, stopping }
+    }
+
+    /// Queues the snapshot that stands for deltas that were too many to keep.
+    pub fn queue_snapshot(&self, cell: &Cell) {
+        let rules = self.roster.rules();
+        let mut inner = cell.lock();
+        let Some(seat) = inner.seat() else { return };
+        let snapshot = snapshot::of(&seat.player, seat.revision, seat.checksum, &rules);
+        let gate = self.roster.gate(seat);
+        inner.tell(gate, Kind::Other, Frame::Message(Box::new(ServerMessage::Snapshot(snapshot))));
+    }
+
+    /// The players of these sessions.
+    #[must_use]
+    pub const fn roster(&self) -> &Arc<Roster> {
+        &self.roster
+    }
+}
+
+impl Serve for Sessions {
+    async fn serve<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self: &Arc<Self>,
+        mut socket: WebSocketStream<IO>,
+        subprotocol: Subprotocol,
+        peer: IpAddr,
+    ) {
+        // The greeting's state is large and short-lived: boxed, it does not weigh on the connection's whole life.
+        let greeting = Box::pin(self.greet(&mut socket, subprotocol, peer));
+        let end = match greeting.await {
+            Ok(join) => {
+                let cell = join.cell.clone();
+                let session = join.session;
+                let end = turn::Turn::new(self, join, &mut socket, subprotocol).play().await;
+                self.roster.part(&cell, session);
+                end
+            }
+            Err(end) => end,
+        };
+        if let Some((why, reason)) = end {
+            tracing::debug!(%peer, close = %why, %reason, "connection closed");
+            leave::close(socket, why, &reason).await;
+        }
+    }
 }

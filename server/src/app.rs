@@ -1,0 +1,187 @@
+//! The wiring: opens what is below in order, and stops it in reverse.
+//!
+//! Called by `cli` with settings and rules that have been checked. Owns the data directory: the node's identity, the lock
+//! that keeps a second process out, the store's file and the spool.
+
+mod data_dir;
+mod stop;
+mod wiring;
+
+use crate::{
+    catalog::Rules,
+    clock::{Clock, Dice},
+    config::Settings,
+    gateway,
+    journal::{Ack, Journal, spool},
+    operator::{self, Operator},
+    roster::Roster,
+    session::{Sessions, token},
+    store::{Outcome, Store, embedded::Embedded},
+    telemetry::{log::LogLevel, readiness::Readiness},
+};
+use data_dir::DataDir;
+use holdall_protocol::message::Durability;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// How a server that had started came to its end; each has its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Everything is saved.
+    Clean,
+    /// Something could not be saved and waits in the spool for the next start.
+    Spooled,
+    /// The store failed under way. What it had not taken is in the spool, if the disk took that.
+    StoreFailed,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings do not fit this machine; the text says what to do.
+    #[error("{0}")]
+    Config(String),
+    /// The store or the data directory refused.
+    #[error("{0}")]
+    Store(String),
+}
+
+/// What to serve.
+pub struct Plan {
+    /// Every knob.
+    pub settings: Settings,
+    /// Catalogue and bounds.
+    pub rules: Rules,
+    /// Where to write the addresses once the server is ready.
+    pub ready_file: Option<PathBuf>,
+    /// The level of the log, changeable while it runs.
+    pub log: LogLevel,
+}
+
+/// Serves until told to stop, by a signal or by `stop`, or until the store fails.
+///
+/// # Errors
+/// [`StartError`]; then nothing was served.
+pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<Stopped, StartError> {
+    let Plan { settings, rules, ready_file, log } = plan;
+    let listen = settings.server.listen;
+    let verifier = token::Verifier::new(wiring::token_options(&settings)?).map_err(StartError::Config)?;
+    if verifier.is_development() {
+        token::development_allowed(listen).map_err(StartError::Config)?;
+    }
+    let data = DataDir::open(&settings.server.data_dir)?;
+    let store: Arc<dyn Store> = Arc::new(
+        Embedded::open(&data.store_file(), settings.store.cache_bytes, data.node().clone())
+            .map_err(|error| StartError::Store(format!("{}: {error}", data.store_file().display())))?,
+    );
+    replay_spool(&*store, &data).await?;
+
+    let durability = durability(&settings, &*store);
+    let readiness = Arc::new(Readiness::starting(&durability.store, &durability.promise));
+    let (stopping, stopped) = watch::channel(false);
+    let journal = Arc::new(Journal::new(store.clone(), wiring::journal_options(&settings), Clock::System, Dice::from_os()));
+    let roster = Roster::new(
+        journal.clone(),
+        store,
+        Arc::new(rules),
+        (Clock::System, Dice::from_os()),
+        wiring::roster_options(&settings),
+    );
+    let options = wiring::session_options(&settings);
+    let development = verifier.is_development();
+    let sessions =
+        Arc::new(Sessions::new(roster.clone(), verifier, options, durability.clone(), stopped.clone()));
+    let game = gateway::bind(listen, &wiring::gateway_options(&settings))
+        .map_err(|error| StartError::Config(error.to_string()))?;
+    let operators = operator::bind(settings.server.operator_listen).await.map_err(|error| {
+        StartError::Config(format!("operator port {}: {error}", settings.server.operator_listen))
+    })?;
+    let addresses = (game.addr, operators.addr);
+    let writer = {
+        let journal = journal.clone();
+        tokio::spawn(async move { journal.run().await })
+    };
+    let operator_task = tokio::spawn(operators.run(Operator { readiness: readiness.clone(), log }, stopped.clone()));
+    let gateway_task = tokio::spawn(game.run(sessions, stopped));
+    readiness.unblock("starting");
+    announce(addresses, &settings, &durability, development);
+    if let Some(file) = ready_file {
+        write_ready_file(&file, addresses)
+            .map_err(|error| StartError::Config(format!("{}: {error}", file.display())))?;
+    }
+
+    let running = stop::Running { journal, roster, readiness, stopping, writer, gateway_task, operator_task };
+    Ok(running.until(stop, Duration::from_secs(settings.limits.drain_seconds), &data.spool_file()).await)
+}
+
+/// What could not be saved by the last stop is saved before anybody is served.
+async fn replay_spool(store: &dyn Store, data: &DataDir) -> Result<(), StartError> {
+    let file = data.spool_file();
+    let failed = |error: String| StartError::Store(format!("the spool {}: {error}", file.display()));
+    let batches = spool::read(&file).map_err(|error| failed(error.to_string()))?;
+    if batches.is_empty() {
+        return Ok(());
+    }
+    let replayed = spool::replay(store, batches).await.map_err(|outcome| match outcome {
+        Outcome::Broken { error } => failed(error),
+        outcome => failed(format!("the store does not take it: {outcome:?}")),
+    })?;
+    tracing::info!(batches = replayed.applied, "the spool of the last stop was replayed");
+    if replayed.refused.is_empty() {
+        return std::fs::remove_file(&file).map_err(|error| failed(error.to_string()));
+    }
+    let aside = data.refused_spool_file(Clock::System.now_ms());
+    for (batch, outcome) in &replayed.refused {
+        let players: Vec<_> = batch.players.iter().map(|write| &write.player).collect();
+        tracing::error!(?players, ?outcome, kept = %aside.display(), "a spooled batch was refused and kept aside");
+    }
+    std::fs::rename(&file, &aside).map_err(|error| failed(error.to_string()))
+}
+
+fn durability(settings: &Settings, store: &dyn Store) -> Durability {
+    let (ack, promise) = match wiring::ack(settings) {
+        Ack::Durable => ("durable", format!("a reply leaves after its commit; {}", store.promise())),
+        Ack::Applied { interval } => (
+            "applied",
+            format!(
+                "replies leave at once; a crash loses at most the last {} ms of each player; {}",
+                interval.as_millis(),
+                store.promise()
+            ),
+        ),
+    };
+    Durability { ack: ack.to_owned(), store: store.name().to_owned(), promise }
+}
+
+fn announce((game, operators): (SocketAddr, SocketAddr), settings: &Settings, durability: &Durability, dev: bool) {
+    let scheme = if settings.server.tls_cert_file.is_some() { "wss" } else { "ws" };
+    tracing::info!("players connect to {scheme}://{game}{}", gateway::GAME_PATH);
+    tracing::info!("operators look at http://{operators}/readyz");
+    tracing::info!(
+        store = %durability.store,
+        data_dir = %settings.server.data_dir.display(),
+        ack = %durability.ack,
+        "durability in force: {}",
+        durability.promise
+    );
+    if dev {
+        tracing::warn!("development sign-in is ON: whoever reaches this port is whom they say (token dev:<player-id>)");
+    }
+}
+
+fn write_ready_file(file: &Path, (listen, operator): (SocketAddr, SocketAddr)) -> std::io::Result<()> {
+    let ready = serde_json::json!({
+        "listen": listen.to_string(),
+        "operator": operator.to_string(),
+        "pid": std::process::id(),
+    });
+    // Whoever waits for the file never sees half of it.
+    let unfinished = file.with_extension("unfinished");
+    std::fs::write(&unfinished, format!("{ready}\n"))?;
+    std::fs::rename(unfinished, file)
+}

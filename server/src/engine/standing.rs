@@ -1,0 +1,66 @@
+//! How a stack stands to the catalogue: what defines it, whether it is frozen, and which stacks are of one kind.
+
+use super::{change::Stack, player::Player, refusal::Refusal};
+use crate::catalog::{Definition, Kind, Rules};
+use holdall_protocol::ids::{ItemId, SlotId};
+use std::borrow::Cow;
+
+/// The definition by which a stack can be acted on; `None` when it is frozen: its definition is gone or became money, or
+/// it is larger than a stack may be.
+pub(super) fn definition<'r>(stack: &Stack, rules: &'r Rules) -> Option<&'r Definition> {
+    let definition = rules.catalog.get(&stack.item)?;
+    (definition.kind != Kind::Currency && stack.quantity <= definition.max_stack).then_some(definition)
+}
+
+/// The same, for an action that needs one.
+pub(super) fn able<'r>(stack: &Stack, rules: &'r Rules) -> Result<&'r Definition, Refusal> {
+    definition(stack, rules).ok_or_else(|| Refusal::ItemFrozen(stack.item.clone()))
+}
+
+pub(super) fn is_frozen(stack: &Stack, rules: &Rules) -> bool {
+    definition(stack, rules).is_none()
+}
+
+/// In equipment, a slot that is no longer configured freezes too.
+pub(super) fn is_frozen_worn(slot: &SlotId, stack: &Stack, rules: &Rules) -> bool {
+    is_frozen(stack, rules) || !rules.slots.contains(slot)
+}
+
+/// A balance is frozen when its item is gone or is no currency any more.
+pub(super) fn is_frozen_balance(currency: &ItemId, rules: &Rules) -> bool {
+    rules.catalog.get(currency).is_none_or(|definition| definition.kind != Kind::Currency)
+}
+
+/// The ids under which an item may be kept: its own first, then those that it had before.
+pub(super) fn ids_of<'a>(item: &'a ItemId, rules: &'a Rules) -> impl Iterator<Item = &'a ItemId> {
+    let definition = rules.catalog.get(item);
+    let own = definition.map_or(item, |definition| &definition.id);
+    std::iter::once(own).chain(definition.into_iter().flat_map(|definition| &definition.renamed_from))
+}
+
+/// The definition under which two stacks may become one; `None` where they may not.
+pub(super) fn common<'r>(a: &Stack, b: &Stack, rules: &'r Rules) -> Option<&'r Definition> {
+    if a.attributes != b.attributes {
+        return None;
+    }
+    let shared = definition(a, rules)?;
+    let same = a.item == b.item || rules.catalog.get(&b.item).is_some_and(|other| other.id == shared.id);
+    (same && b.quantity <= shared.max_stack).then_some(shared)
+}
+
+impl Player {
+    /// The bag slots that hold an item, under whichever of its ids, ascending.
+    pub(super) fn slots_of(&self, item: &ItemId, rules: &Rules) -> Cow<'_, [u16]> {
+        let mut all = Cow::Borrowed(&[][..]);
+        for id in ids_of(item, rules) {
+            let slots = self.bag.slots_of(id);
+            if all.is_empty() {
+                all = Cow::Borrowed(slots);
+            } else if !slots.is_empty() {
+                all.to_mut().extend_from_slice(slots);
+                all.to_mut().sort_unstable();
+            }
+        }
+        all
+    }
+}

@@ -1,0 +1,397 @@
+//! What is dirty: per player the changes since the last commit, tied into groups by records of two players.
+//!
+//! A group is written whole. Pure bookkeeping under the journal's one lock: no store, no clock of its own, no IO.
+
+use crate::{
+    engine::change::{Change, Content},
+    schema,
+    store::{Batch, BatchId, Owner, PlayerWrite},
+};
+use bytes::Bytes;
+use holdall_protocol::ids::{Place, PlayerId, Revision, Seq};
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Players in one batch; a larger group is a batch of its own.
+pub const BATCH_PLAYERS_MAX: usize = 128;
+/// Bytes in one batch, likewise.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// One player's half of a record.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// Who.
+    pub player: &'a PlayerId,
+    /// Under which token the player is loaded.
+    pub owner: &'a Owner,
+    /// The revision that the record makes.
+    pub revision: Revision,
+    /// The last request number spent.
+    pub seq: Seq,
+    /// The content step the player is at.
+    pub content: u32,
+    /// What changed.
+    pub changes: &'a [Change],
+    /// The ledger entry's bytes.
+    pub entry: &'a [u8],
+}
+
+/// When a record must be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// With the next batch.
+    AtOnce,
+    /// This long after its player became dirty.
+    Within(Duration),
+}
+
+/// One player's uncommitted work.
+#[derive(Debug)]
+struct Dirty {
+    owner: Owner,
+    base: Revision,
+    newest: Revision,
+    seq: Seq,
+    content: u32,
+    due: Instant,
+    images: Images,
+    entries: Vec<u8>,
+    release: bool,
+    group: Option<u64>,
+    bytes: usize,
+}
+
+/// The newest content of every place that was touched.
+#[derive(Debug, Default)]
+struct Images {
+    list: Vec<(Place, Option<Content>)>,
+    /// Place → index, once the list is too long to search.
+    index: Option<HashMap<Place, usize>>,
+}
+
+impl Images {
+    const SEARCHED: usize = 16;
+
+    fn set(&mut self, place: &Place, content: Option<&Content>) {
+        let at = match &self.index {
+            Some(index) => index.get(place).copied(),
+            None => self.list.iter().position(|(at, _)| at == place),
+        };
+        if let Some((_, image)) = at.and_then(|at| self.list.get_mut(at)) {
+            *image = content.cloned();
+            return;
+        }
+        if let Some(index) = &mut self.index {
+            index.insert(place.clone(), self.list.len());
+        }
+        self.list.push((place.clone(), content.cloned()));
+        if self.index.is_none() && self.list.len() > Self::SEARCHED {
+            self.index = Some(self.list.iter().enumerate().map(|(at, (place, _))| (place.clone(), at)).collect());
+        }
+    }
+}
+
+/// A batch on its way, and which of its players belong together.
+#[derive(Debug, Clone)]
+pub struct Flight {
+    /// The bytes that are sent.
+    pub batch: Arc<Batch>,
+    /// Its players, group by group.
+    pub groups: Vec<Vec<PlayerId>>,
+}
+
+/// The pending set.
+#[derive(Debug, Default)]
+pub struct Pending {
+    players: HashMap<PlayerId, Dirty>,
+    groups: HashMap<u64, Vec<PlayerId>>,
+    next_group: u64,
+    /// Players due at once, oldest first; entries of players who have left stay until they are met.
+    urgent: VecDeque<PlayerId>,
+    /// Players due later, by first-dirty time; likewise.
+    later: VecDeque<(Instant, PlayerId)>,
+    bytes: usize,
+    /// The one batch that is on its way.
+    pub flight: Option<Flight>,
+}
+
+impl Pending {
+    /// Bytes that wait, those on their way not counted.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing waits and nothing is on its way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.players.is_empty() && self.flight.is_none()
+    }
+
+    /// Whether anything of this player is not yet known to be durable.
+    #[must_use]
+    pub fn holds(&self, player: &PlayerId) -> bool {
+        self.players.contains_key(player)
+            || self
+                .flight
+                .as_ref()
+                .is_some_and(|flight| flight.batch.players.iter().any(|write| write.player == *player))
+    }
+
+    /// Adds a record of one player or two. Returns whether something became due at once.
+    pub fn push(&mut self, sides: &[Side<'_>], due: Due, now: Instant) -> bool {
+        for side in sides {
+            self.add(side, due, now);
+        }
+        if let [one, other] = sides {
+            self.tie(one.player, other.player);
+        }
+        if due == Due::AtOnce {
+            for side in sides {
+                self.make_urgent(side.player, now);
+            }
+        }
+        due == Due::AtOnce
+    }
+
+    fn add(&mut self, side: &Side<'_>, due: Due, now: Instant) {
+        let dirty = match self.players.entry(side.player.clone()) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(new) => {
+                let due = match due {
+                    Due::AtOnce => {
+                        self.urgent.push_back(side.player.clone());
+                        now
+                    }
+                    Due::Within(time) => {
+                        let at = now.checked_add(time).unwrap_or(now);
+                        self.later.push_back((at, side.player.clone()));
+                        at
+                    }
+                };
+                new.insert(Dirty::new(side, due))
+            }
+        };
+        assert_eq!(dirty.newest.next(), side.revision, "records of one player come in order");
+        assert_eq!(dirty.owner, *side.owner, "one load of a player at a time");
+        dirty.newest = side.revision;
+        dirty.seq = side.seq;
+        dirty.content = side.content;
+        let mut grown = side.entry.len();
+        for change in side.changes {
+            dirty.images.set(&change.place, change.after.as_ref());
+            grown = grown.saturating_add(IMAGE_BYTES);
+        }
+        dirty.entries.extend_from_slice(side.entry);
+        dirty.bytes = dirty.bytes.saturating_add(grown);
+        self.bytes = self.bytes.saturating_add(grown);
+    }
+
+    /// Gives a player up with its next write, or with a write of its own; `last` brings nothing new.
+    pub fn release(&mut self, last: &Side<'_>, now: Instant) {
+        let dirty = self.players.entry(last.player.clone()).or_insert_with(|| {
+            self.urgent.push_back(last.player.clone());
+            Dirty { base: last.revision, newest: last.revision, ..Dirty::new(last, now) }
+        });
+        assert_eq!(dirty.newest, last.revision, "a release follows the last record");
+        dirty.seq = last.seq;
+        dirty.release = true;
+        self.make_urgent(last.player, now);
+    }
+
+    /// Makes everything due.
+    pub fn make_all_urgent(&mut self, now: Instant) {
+        let waiting: Vec<PlayerId> = self.later.iter().map(|(_, player)| player.clone()).collect();
+        for player in waiting {
+            self.make_urgent(&player, now);
+        }
+    }
+
+    fn make_urgent(&mut self, player: &PlayerId, now: Instant) {
+        if let Some(dirty) = self.players.get_mut(player)
+            && dirty.due > now
+        {
+            dirty.due = now;
+            self.urgent.push_back(player.clone());
+        }
+    }
+
+    /// Two players are written together from here on, with all that each is tied to.
+    fn tie(&mut self, one: &PlayerId, other: &PlayerId) {
+        let group_of = |pending: &Self, player: &PlayerId| pending.players.get(player).and_then(|dirty| dirty.group);
+        let (kept, added) = match (group_of(self, one), group_of(self, other)) {
+            (Some(a), Some(b)) if a == b => return,
+            (Some(a), Some(b)) => (a, self.groups.remove(&b).unwrap_or_default()),
+            (Some(a), None) => (a, vec![other.clone()]),
+            (None, Some(b)) => (b, vec![one.clone()]),
+            (None, None) => {
+                self.next_group = self.next_group.wrapping_add(1);
+                (self.next_group, vec![one.clone(), other.clone()])
+            }
+        };
+        for player in &added {
+            if let Some(dirty) = self.players.get_mut(player) {
+                dirty.group = Some(kept);
+            }
+        }
+        self.groups.entry(kept).or_default().extend(added);
+    }
+
+    /// When the next player is due; `None` when nobody waits.
+    #[must_use]
+    pub fn next_due(&mut self, now: Instant) -> Option<Instant> {
+        if self.urgent.iter().any(|player| self.players.contains_key(player)) {
+            return Some(now);
+        }
+        self.urgent.clear();
+        while let Some((due, player)) = self.later.front() {
+            if self.players.get(player).is_some_and(|dirty| dirty.due == *due) {
+                return Some(*due);
+            }
+            self.later.pop_front();
+        }
+        None
+    }
+
+    /// Takes whole groups that are due, oldest first, and puts them on their way. `None` when nothing is due or a batch is
+    /// on its way already.
+    pub fn take(&mut self, now: Instant, id: BatchId, saved_at: u64) -> Option<Flight> {
+        if self.flight.is_some() {
+            return None;
+        }
+        let (mut writes, mut groups, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+        while let Some(first) = self.pop_due(now) {
+            let members = self.group_of(&first);
+            let size =
+                members.iter().filter_map(|player| self.players.get(player)).map(|dirty| dirty.bytes).sum::<usize>();
+            let players = writes.len().saturating_add(members.len());
+            if !writes.is_empty() && (players > BATCH_PLAYERS_MAX || bytes.saturating_add(size) > BATCH_BYTES_MAX) {
+                self.urgent.push_front(first);
+                break;
+            }
+            bytes = bytes.saturating_add(size);
+            for player in &members {
+                let dirty = self.remove(player).expect("the members of a group are dirty");
+                writes.push(dirty.into_write(player.clone(), saved_at));
+            }
+            groups.push(members);
+        }
+        if writes.is_empty() {
+            return None;
+        }
+        let flight = Flight { batch: Arc::new(Batch { id, players: writes }), groups };
+        self.flight = Some(flight.clone());
+        Some(flight)
+    }
+
+    fn pop_due(&mut self, now: Instant) -> Option<PlayerId> {
+        while let Some(player) = self.urgent.pop_front() {
+            if self.players.get(&player).is_some_and(|dirty| dirty.due <= now) {
+                return Some(player);
+            }
+        }
+        while let Some((due, player)) = self.later.pop_front() {
+            if due > now {
+                self.later.push_front((due, player));
+                return None;
+            }
+            if self.players.get(&player).is_some_and(|dirty| dirty.due == due) {
+                return Some(player);
+            }
+        }
+        None
+    }
+
+    /// A player and all that are written with it.
+    fn group_of(&self, player: &PlayerId) -> Vec<PlayerId> {
+        let group = self.players.get(player).and_then(|dirty| dirty.group);
+        group.and_then(|group| self.groups.get(&group)).cloned().unwrap_or_else(|| vec![player.clone()])
+    }
+
+    fn remove(&mut self, player: &PlayerId) -> Option<Dirty> {
+        let dirty = self.players.remove(player)?;
+        self.bytes = self.bytes.saturating_sub(dirty.bytes);
+        if let Some(group) = dirty.group {
+            self.groups.remove(&group);
+        }
+        Some(dirty)
+    }
+
+    /// The players that fall with these: everyone tied to one of them by a group that waits or is on its way, and so on
+    /// until nobody is added. In a fixed order.
+    #[must_use]
+    pub fn closure(&self, seeds: &[PlayerId]) -> BTreeSet<PlayerId> {
+        let mut all: BTreeSet<PlayerId> = seeds.iter().cloned().collect();
+        let mut open: Vec<PlayerId> = all.iter().cloned().collect();
+        while let Some(player) = open.pop() {
+            let waiting = self.group_of(&player);
+            let flying = self.flight.iter().flat_map(|flight| &flight.groups).filter(|group| group.contains(&player));
+            for tied in waiting.iter().chain(flying.flatten()) {
+                if all.insert(tied.clone()) {
+                    open.push(tied.clone());
+                }
+            }
+        }
+        all
+    }
+
+    /// Drops these players unsaved. What is left of the batch on its way becomes a new batch, which is returned.
+    pub fn drop_players(&mut self, players: &BTreeSet<PlayerId>, id: BatchId) -> Option<Flight> {
+        for player in players {
+            self.remove(player);
+        }
+        let flight = self.flight.take()?;
+        let writes: Vec<PlayerWrite> =
+            flight.batch.players.iter().filter(|write| !players.contains(&write.player)).cloned().collect();
+        if writes.is_empty() {
+            return None;
+        }
+        let groups = flight.groups.into_iter().filter(|group| !group.iter().any(|player| players.contains(player)));
+        self.flight = Some(Flight { batch: Arc::new(Batch { id, players: writes }), groups: groups.collect() });
+        self.flight.clone()
+    }
+}
+
+/// What one place's image counts for against the bounds, roughly.
+const IMAGE_BYTES: usize = 128;
+
+impl Dirty {
+    fn new(side: &Side<'_>, due: Instant) -> Self {
+        let base = Revision::new(side.revision.get().saturating_sub(1));
+        Self {
+            owner: side.owner.clone(),
+            base,
+            newest: base,
+            seq: side.seq,
+            content: side.content,
+            due,
+            images: Images::default(),
+            entries: Vec::new(),
+            release: false,
+            group: None,
+            bytes: 0,
+        }
+    }
+
+    fn into_write(self, player: PlayerId, saved_at: u64) -> PlayerWrite {
+        let image =
+            |(place, content): (Place, Option<Content>)| (place.to_string(), content.as_ref().map(schema::to_bytes));
+        PlayerWrite {
+            player,
+            owner: self.owner,
+            base: self.base,
+            revision: self.newest,
+            seq: self.seq,
+            schema: schema::CURRENT,
+            content: self.content,
+            saved_at,
+            places: self.images.list.into_iter().map(image).collect(),
+            entries: Bytes::from(self.entries),
+            release: self.release,
+        }
+    }
+}

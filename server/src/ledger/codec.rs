@@ -1,0 +1,137 @@
+//! An entry's bytes: a MessagePack array, so that a stream of them needs no other framing.
+//!
+//! `[version, revision, at, actor, reason, seq, hash, partner, schema, [[place, before]…], [[from, to, item, quantity,
+//! [instance…]]…]]`. Actors and accounts are text: `player:<id>`, `server`, `mint`, `sink`. `before` is the place's value
+//! in record format `schema`, nil where it was empty.
+
+use super::{
+    entry::{Actor, Asked, Entry},
+    line::{Account, Line},
+};
+use crate::schema;
+use bytes::Bytes;
+use holdall_protocol::ids::{InstanceId, ItemId, Revision, Seq};
+use serde::{Deserialize, Serialize};
+
+/// The version of this layout.
+const VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct StoredLine(String, String, ItemId, u64, Vec<InstanceId>);
+
+#[derive(Serialize, Deserialize)]
+struct StoredBefore(String, Option<Bytes>);
+
+#[derive(Serialize, Deserialize)]
+struct StoredEntry(
+    u8,
+    u64,
+    u64,
+    String,
+    String,
+    u64,
+    u64,
+    Option<(String, u64)>,
+    u32,
+    Vec<StoredBefore>,
+    Vec<StoredLine>,
+);
+
+/// An entry as it was read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The revision it made.
+    pub revision: Revision,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// Who, as stored.
+    pub actor: String,
+    /// Why, as stored.
+    pub reason: String,
+    /// The player's own request.
+    pub asked: Option<Asked>,
+    /// The other player of the same record and the revision it made there.
+    pub partner: Option<(String, Revision)>,
+    /// The record format of `before`.
+    pub schema: u32,
+    /// Every place touched and its value before.
+    pub before: Vec<(String, Option<Bytes>)>,
+    /// From, to, item, quantity and whole stacks of each line.
+    pub lines: Vec<(String, String, ItemId, u64, Vec<InstanceId>)>,
+}
+
+/// Appends an entry's bytes.
+pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
+    let actor = match &entry.actor {
+        Actor::Player(player) => format!("player:{player}"),
+        Actor::Server => "server".to_owned(),
+    };
+    let asked = entry.asked.unwrap_or(Asked { seq: Seq::ZERO, hash: 0 });
+    let before = entry
+        .changes
+        .iter()
+        .map(|change| StoredBefore(change.place.to_string(), change.before.as_ref().map(schema::to_bytes)));
+    let stored = StoredEntry(
+        VERSION,
+        entry.revision.get(),
+        entry.at,
+        actor,
+        entry.reason.as_str().to_owned(),
+        asked.seq.get(),
+        asked.hash,
+        entry.partner.as_ref().map(|partner| (partner.player.to_string(), partner.revision.get())),
+        schema::CURRENT,
+        before.collect(),
+        entry.lines().into_iter().map(stored_line).collect(),
+    );
+    rmp_serde::encode::write(out, &stored).expect("an entry serialises into memory");
+}
+
+fn stored_line(line: Line) -> StoredLine {
+    StoredLine(account(&line.from), account(&line.to), line.item, line.quantity, line.instances)
+}
+
+fn account(account: &Account) -> String {
+    match account {
+        Account::Player(player) => format!("player:{player}"),
+        Account::Mint => "mint".to_owned(),
+        Account::Sink => "sink".to_owned(),
+    }
+}
+
+/// Reads what one batch added: all of its entries, in order.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub fn read(mut bytes: &[u8]) -> Result<Vec<Page>, String> {
+    let mut pages = Vec::new();
+    while !bytes.is_empty() {
+        let mut reader = rmp_serde::Deserializer::new(bytes);
+        let stored = StoredEntry::deserialize(&mut reader).map_err(|error| format!("ledger entry: {error}"))?;
+        bytes = reader.into_inner();
+        pages.push(page(stored)?);
+    }
+    Ok(pages)
+}
+
+fn page(stored: StoredEntry) -> Result<Page, String> {
+    let StoredEntry(version, revision, at, actor, reason, seq, hash, partner, schema, before, lines) = stored;
+    if version != VERSION {
+        return Err(format!("ledger entry of version {version}: use the newer build"));
+    }
+    let asked = (seq != 0).then_some(Asked { seq: Seq::new(seq), hash });
+    Ok(Page {
+        revision: Revision::new(revision),
+        at,
+        actor,
+        reason,
+        asked,
+        partner: partner.map(|(player, revision)| (player, Revision::new(revision))),
+        schema,
+        before: before.into_iter().map(|StoredBefore(place, value)| (place, value)).collect(),
+        lines: lines
+            .into_iter()
+            .map(|StoredLine(from, to, item, n, instances)| (from, to, item, n, instances))
+            .collect(),
+    })
+}

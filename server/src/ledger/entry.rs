@@ -1,0 +1,133 @@
+//! One page of one player's ledger.
+
+use super::line::{Account, Line, lines};
+use crate::engine::change::Change;
+use holdall_protocol::ids::{PlayerId, Revision, Seq};
+
+/// Who caused a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A player, by a request: the owner of the page or the one who gave.
+    Player(PlayerId),
+    /// The server: birth, repair, migration.
+    Server,
+}
+
+/// Why a revision was made. The names are stored and stay for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The starting kit.
+    Born,
+    /// A harmless value set right at a load.
+    Repair,
+    /// Moved within the bag.
+    Move,
+    /// Sorted.
+    Sort,
+    /// Used up.
+    Use,
+    /// Thrown away.
+    Drop,
+    /// Put on.
+    Equip,
+    /// Taken off.
+    Unequip,
+    /// Sold to the server.
+    Sell,
+    /// Given to another player.
+    GiftSent,
+    /// Received from another player.
+    GiftReceived,
+    /// Made out of nothing in development sign-in.
+    DevGrant,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 12] = [
+        Self::Born,
+        Self::Repair,
+        Self::Move,
+        Self::Sort,
+        Self::Use,
+        Self::Drop,
+        Self::Equip,
+        Self::Unequip,
+        Self::Sell,
+        Self::GiftSent,
+        Self::GiftReceived,
+        Self::DevGrant,
+    ];
+
+    /// The stored name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Born => "born",
+            Self::Repair => "repair",
+            Self::Move => "move",
+            Self::Sort => "sort",
+            Self::Use => "use",
+            Self::Drop => "drop",
+            Self::Equip => "equip",
+            Self::Unequip => "unequip",
+            Self::Sell => "sell",
+            Self::GiftSent => "gift_sent",
+            Self::GiftReceived => "gift_received",
+            Self::DevGrant => "dev_grant",
+        }
+    }
+}
+
+/// The request behind a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Its number.
+    pub seq: Seq,
+    /// The hash of its action.
+    pub hash: u64,
+}
+
+/// The other half of a record that touched two players.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partner {
+    /// Who.
+    pub player: PlayerId,
+    /// The revision that the same record made there.
+    pub revision: Revision,
+}
+
+/// What happened to one player at one revision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry<'a> {
+    /// Whose page.
+    pub player: &'a PlayerId,
+    /// The revision it made.
+    pub revision: Revision,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// Who caused it.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Reason,
+    /// The player's own request; `None` where there was none.
+    pub asked: Option<Asked>,
+    /// The other player of the same record.
+    pub partner: Option<Partner>,
+    /// What changed; stored are the places and what was in them before.
+    pub changes: &'a [Change],
+}
+
+impl Entry<'_> {
+    /// The double-entry lines: with a partner things come from and go to them, else from the mint and to the sink.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Line> {
+        match &self.partner {
+            Some(partner) => {
+                let other = Account::Player(partner.player.clone());
+                lines(self.player, self.changes, &other, &other)
+            }
+            None => lines(self.player, self.changes, &Account::Mint, &Account::Sink),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! One connection's queue of frames, each waiting until what it tells is durable.
+//!
+//! First in, first out. Bounded: past its bytes the deltas in it collapse into one later snapshot, and replies stay but
+//! lose their changes, so that a reader who does not read costs no more than this.
+
+use bytes::Bytes;
+use holdall_protocol::{
+    frame::Subprotocol,
+    ids::{Revision, Seq},
+    message::{Answer, Answered, Applied, ServerMessage},
+};
+use std::collections::VecDeque;
+
+/// What a frame is, as far as the queue cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A reply that changed nothing, or holds no changes any more.
+    Reply,
+    /// A reply with changes.
+    Applied {
+        /// The request.
+        seq: Seq,
+        /// The revision it made.
+        revision: Revision,
+        /// The checksum after it.
+        checksum: u32,
+        /// What a partial grant could not place.
+        overflow: Option<u64>,
+    },
+    /// A revision nobody here asked for.
+    Delta,
+    /// Anything that is neither counted nor collapsed: welcome, snapshot.
+    Other,
+}
+
+/// What goes to the socket.
+#[derive(Debug, Clone)]
+pub enum Frame {
+    /// As it is.
+    Encoded(Bytes),
+    /// A large message, to be encoded outside of every lock.
+    Message(Box<ServerMessage>),
+}
+
+impl Frame {
+    /// What it costs to hold, roughly where it is not encoded.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Encoded(bytes) => bytes.len(),
+            Self::Message(message) => match &**message {
+                ServerMessage::Snapshot(snapshot) => places_bytes(snapshot.places.len()),
+                ServerMessage::Answer(Answer { answer: Answered::Snapshot(snapshot), .. }) => {
+                    places_bytes(snapshot.places.len())
+                }
+                ServerMessage::Answer(Answer { answer: Answered::Item(item), .. }) => places_bytes(item.places.len()),
+                ServerMessage::Welcome(_)
+                | ServerMessage::Applied(_)
+                | ServerMessage::Refused(_)
+                | ServerMessage::Answer(_)
+                | ServerMessage::Delta(_) => 256,
+            },
+        }
+    }
+}
+
+const fn places_bytes(places: usize) -> usize {
+    places.saturating_mul(128).saturating_add(64)
+}
+
+/// A queued frame.
+#[derive(Debug, Clone)]
+struct Queued {
+    /// It leaves when this revision is durable.
+    gate: Revision,
+    kind: Kind,
+    frame: Frame,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub struct Outbox {
+    queue: VecDeque<Queued>,
+    bytes: usize,
+    bytes_max: usize,
+    subprotocol: Subprotocol,
+    /// Changes were left out: a snapshot must follow what is queued.
+    collapsed: bool,
+}
+
+impl Outbox {
+    /// An empty queue.
+    #[must_use]
+    pub const fn new(subprotocol: Subprotocol, bytes_max: usize) -> Self {
+        Self { queue: VecDeque::new(), bytes: 0, bytes_max, subprotocol, collapsed: false }
+    }
+
+    /// The subprotocol of its frames.
+    #[must_use]
+    pub const fn subprotocol(&self) -> Subprotocol {
+        self.subprotocol
+    }
+
+    /// Whether nothing is queued.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Bytes that are queued.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Queues a frame that leaves once `gate` is durable.
+    pub fn push(&mut self, gate: Revision, kind: Kind, frame: Frame) {
+        if self.collapsed && kind == Kind::Delta {
+            return;
+        }
+        let queued = Queued { gate, kind, frame };
+        let queued = if self.collapsed { self.without_changes(queued) } else { queued };
+        self.bytes = self.bytes.saturating_add(queued.frame.bytes());
+        self.queue.push_back(queued);
+        if self.bytes > self.bytes_max && !self.collapsed {
+            self.collapse();
+        }
+    }
+
+    fn collapse(&mut self) {
+        self.collapsed = true;
+        let queue = std::mem::take(&mut self.queue);
+        self.queue = queue
+            .into_iter()
+            .filter(|queued| queued.kind != Kind::Delta)
+            .map(|queued| self.without_changes(queued))
+            .collect();
+        self.bytes = self.queue.iter().map(|queued| queued.frame.bytes()).sum();
+    }
+
+    fn without_changes(&self, queued: Queued) -> Queued {
+        let Kind::Applied { seq, revision, checksum, overflow } = queued.kind else { return queued };
+        let changes = Vec::new();
+        let applied = ServerMessage::Applied(Applied { seq, revision, changes, checksum, overflow, collapsed: true });
+        let mut frame = Vec::with_capacity(96);
+        self.subprotocol.encode(&applied, &mut frame);
+        Queued { gate: queued.gate, kind: Kind::Reply, frame: Frame::Encoded(frame.into()) }
+    }
+
+    /// Moves all frames to `out` that may leave now that `durable` is. Returns how many of them are replies.
+    pub fn take_ready(&mut self, durable: Revision, out: &mut Vec<Frame>) -> usize {
+        let mut replies = 0_usize;
+        while let Some(queued) = self.queue.pop_front_if(|queued| queued.gate <= durable) {
+            self.bytes = self.bytes.saturating_sub(queued.frame.bytes());
+            match queued.kind {
+                Kind::Reply | Kind::Applied { .. } => replies = replies.saturating_add(1),
+                Kind::Delta | Kind::Other => {}
+            }
+            out.push(queued.frame);
+        }
+        replies
+    }
+
+    /// Whether all that is left to send is the snapshot that stands for what collapsed; asking takes the duty over.
+    pub fn take_collapsed(&mut self) -> bool {
+        self.queue.is_empty() && std::mem::take(&mut self.collapsed)
+    }
+
+    /// Drops what is not durable: it never happened.
+    pub fn drop_undurable(&mut self, durable: Revision) {
+        self.queue.retain(|queued| queued.gate <= durable);
+        self.bytes = self.queue.iter().map(|queued| queued.frame.bytes()).sum();
+    }
+}

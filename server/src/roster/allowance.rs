@@ -1,0 +1,87 @@
+//! How much a player may still ask for: kept with the player, so that reconnecting gains nothing.
+
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, Reference as _},
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
+    state::{InMemoryState, NotKeyed},
+};
+use std::{num::NonZeroU32, time::Duration};
+use tokio::time::Instant;
+
+/// What a player may ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct Quotas {
+    /// Requests.
+    pub actions: Quota,
+    /// Gifts among them.
+    pub gifts: Quota,
+}
+
+impl Quotas {
+    /// So many requests a second with so many at once, and so many gifts a minute with so many at once.
+    #[must_use]
+    pub fn new(actions: (NonZeroU32, NonZeroU32), gifts: (NonZeroU32, NonZeroU32)) -> Self {
+        Self {
+            actions: Quota::per_second(actions.0).allow_burst(actions.1),
+            gifts: Quota::per_minute(gifts.0).allow_burst(gifts.1),
+        }
+    }
+}
+
+/// Tokio's clock, so that paused tests pause the limiter too.
+#[derive(Debug, Clone)]
+pub struct RuntimeClock(Instant);
+
+impl Clock for RuntimeClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.elapsed().into()
+    }
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, RuntimeClock, NoOpMiddleware<Nanos>>;
+
+/// One player's limiters.
+#[derive(Debug)]
+pub struct Allowance {
+    actions: Limiter,
+    gifts: Limiter,
+}
+
+impl Allowance {
+    /// Full.
+    #[must_use]
+    pub fn new(quotas: Quotas) -> Self {
+        let clock = RuntimeClock(Instant::now());
+        Self {
+            actions: Limiter::direct_with_clock(quotas.actions, clock.clone()),
+            gifts: Limiter::direct_with_clock(quotas.gifts, clock),
+        }
+    }
+
+    /// Takes one request.
+    ///
+    /// # Errors
+    /// How long to wait before one is allowed again.
+    pub fn action(&self) -> Result<(), Duration> {
+        take(&self.actions)
+    }
+
+    /// Takes one gift.
+    ///
+    /// # Errors
+    /// How long to wait before one is allowed again.
+    pub fn gift(&self) -> Result<(), Duration> {
+        take(&self.gifts)
+    }
+}
+
+fn take(limiter: &Limiter) -> Result<(), Duration> {
+    limiter.check().map_err(|not_until| {
+        let now = limiter.clock().now();
+        not_until.earliest_possible().duration_since(now).into()
+    })
+}

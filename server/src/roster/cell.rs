@@ -1,0 +1,278 @@
+//! A loaded player's place: the stage it is in, the player itself, and the connections that are told.
+
+use super::allowance::Allowance;
+use crate::{
+    engine::{change::Changes, player::Player},
+    ledger::entry::Asked,
+    replication::{
+        feed::Feed,
+        outbox::{Frame, Kind, Outbox},
+    },
+    store::Owner,
+};
+use holdall_protocol::{
+    checksum::Checksum,
+    close::Close,
+    frame::Subprotocol,
+    ids::{Incarnation, PlayerId, Revision, Seq, SessionId},
+};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::VecDeque, sync::Arc};
+use tokio::sync::Notify;
+
+/// Requests whose fate is remembered beyond the ring of frames.
+pub const REMEMBERED_REQUESTS: usize = 64;
+
+/// One player's place in memory.
+#[derive(Debug)]
+pub struct Cell {
+    /// Who.
+    pub id: PlayerId,
+    /// What the player may still ask for.
+    pub allowance: Allowance,
+    inner: Mutex<Inner>,
+    /// The stage has changed.
+    pub(super) changed: Notify,
+}
+
+/// Where a cell is on its way. Nothing is saved before `Ready`, and nothing is recorded but in it.
+#[derive(Debug)]
+pub enum Stage {
+    /// Being read from the store.
+    Loading,
+    /// In the game.
+    Ready(Box<Seat>),
+    /// Its last record and the release are on their way; a login waits.
+    Draining,
+    /// Left the memory.
+    Gone,
+    /// Could not be loaded.
+    Failed(super::LoadError),
+}
+
+/// What is behind the lock.
+#[derive(Debug)]
+pub struct Inner {
+    /// Where the cell is.
+    pub stage: Stage,
+    /// The revision up to which everything is durable.
+    durable: Revision,
+    /// The connections, the current one last; earlier ones are on their way out.
+    links: Vec<Link>,
+    /// Counts joins and leaves, so that a linger that was overtaken does nothing.
+    pub(super) visits: u64,
+}
+
+/// A player that is in the game.
+#[derive(Debug)]
+pub struct Seat {
+    /// The right to write it.
+    pub(super) owner: Owner,
+    /// Its things.
+    pub player: Player,
+    /// How many records it has seen.
+    pub revision: Revision,
+    /// The last request number spent.
+    pub seq: Seq,
+    /// The content step it is at.
+    pub(super) content: u32,
+    /// This load.
+    pub incarnation: Incarnation,
+    /// The checksum of its things.
+    pub checksum: Checksum,
+    /// The newest revision that must be durable before anything that shows it leaves, where replies do not wait anyway.
+    pub(super) shared: Revision,
+    /// Frames kept for resumes and repeats.
+    pub feed: Feed,
+    /// The newest requests that took effect, oldest first.
+    pub(super) applied: VecDeque<(Asked, Revision)>,
+    /// What the load set right, to be recorded when somebody joins.
+    pub(super) repairs: Option<Changes>,
+}
+
+/// One connection's end of a cell.
+#[derive(Debug)]
+pub struct Link {
+    /// Which session.
+    pub session: SessionId,
+    /// What waits to be sent.
+    pub outbox: Outbox,
+    /// Wakes the session.
+    wake: Arc<Notify>,
+    /// Set when the session must end, after what is queued.
+    closing: Option<Close>,
+}
+
+impl Cell {
+    pub(super) fn loading(id: PlayerId, allowance: Allowance) -> Arc<Self> {
+        let inner = Inner { stage: Stage::Loading, durable: Revision::ZERO, links: Vec::new(), visits: 0 };
+        Arc::new(Self { id, allowance, inner: Mutex::new(inner), changed: Notify::new() })
+    }
+
+    /// Takes the player's lock. For microseconds; two players only through [`super::pair`].
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
+    }
+}
+
+impl Inner {
+    /// The player, when it is in the game.
+    #[must_use]
+    pub fn seat(&mut self) -> Option<&mut Seat> {
+        match &mut self.stage {
+            Stage::Ready(seat) => Some(seat),
+            Stage::Loading | Stage::Draining | Stage::Gone | Stage::Failed(_) => None,
+        }
+    }
+
+    /// The load has finished.
+    pub(super) fn loaded(&mut self, seat: Box<Seat>) {
+        assert!(matches!(self.stage, Stage::Loading), "a cell is loaded once");
+        self.durable = seat.revision;
+        self.stage = Stage::Ready(seat);
+    }
+
+    /// The revision up to which everything is durable.
+    #[must_use]
+    pub const fn durable(&self) -> Revision {
+        self.durable
+    }
+
+    /// Takes note of a commit and wakes the connections.
+    pub(super) fn set_durable(&mut self, revision: Revision) {
+        assert!(revision >= self.durable, "what is durable stays durable");
+        self.durable = revision;
+        for link in &self.links {
+            link.wake.notify_one();
+        }
+    }
+
+    /// Whether `session` is the one that may act.
+    #[must_use]
+    pub fn is_current(&self, session: SessionId) -> bool {
+        self.links.last().is_some_and(|link| link.session == session && link.closing.is_none())
+    }
+
+    /// Whether any connection is left, also one on its way out.
+    #[must_use]
+    pub const fn has_links(&self) -> bool {
+        !self.links.is_empty()
+    }
+
+    /// Adds the newest connection; the earlier ones are told to end.
+    pub fn join(&mut self, session: SessionId, outbox: Outbox, wake: Arc<Notify>) {
+        for link in &mut self.links {
+            link.close(Close::Replaced);
+        }
+        self.visits = self.visits.wrapping_add(1);
+        self.links.push(Link { session, outbox, wake, closing: None });
+    }
+
+    /// Removes a session's own connection, whoever is current.
+    pub(super) fn part(&mut self, session: SessionId) {
+        self.links.retain(|link| link.session != session);
+        self.visits = self.visits.wrapping_add(1);
+    }
+
+    /// Tells every connection to end.
+    pub fn close(&mut self, why: Close) {
+        for link in &mut self.links {
+            link.close(why);
+        }
+    }
+
+    /// Leaves the game unsaved: what is not durable is never told.
+    pub(super) fn lose(&mut self, why: Close) {
+        self.stage = Stage::Gone;
+        let durable = self.durable;
+        for link in &mut self.links {
+            link.outbox.drop_undurable(durable);
+            link.close(why);
+        }
+    }
+
+    /// Queues a frame for the connection that may act; dropped when there is none.
+    pub fn tell(&mut self, gate: Revision, kind: Kind, frame: Frame) {
+        if let Some(link) = self.links.last_mut() {
+            link.outbox.push(gate, kind, frame);
+        }
+    }
+
+    /// Queues a frame that somebody else caused, and wakes the session for it.
+    pub fn push(&mut self, gate: Revision, kind: Kind, frame: Frame) {
+        self.tell(gate, kind, frame);
+        if let Some(link) = self.links.last() {
+            link.wake.notify_one();
+        }
+    }
+
+    /// What a session may send now.
+    pub fn take_ready(&mut self, session: SessionId, out: &mut Vec<Frame>) -> Taken {
+        let durable = self.durable;
+        let Some(link) = self.links.iter_mut().find(|link| link.session == session) else {
+            return Taken { replies: 0, closing: Some(Close::Reload), waiting: false, collapsed: false };
+        };
+        let replies = link.outbox.take_ready(durable, out);
+        let collapsed = link.closing.is_none() && link.outbox.take_collapsed();
+        Taken { replies, closing: link.closing, waiting: !link.outbox.is_empty(), collapsed }
+    }
+
+    /// The subprotocol of the connection that may act.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<Subprotocol> {
+        self.links.last().map(|link| link.outbox.subprotocol())
+    }
+}
+
+/// What a session found in its outbox.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// Replies among the frames.
+    pub replies: usize,
+    /// Why the session must end, once nothing waits.
+    pub closing: Option<Close>,
+    /// Whether frames still wait for durability.
+    pub waiting: bool,
+    /// Whether a snapshot must be queued for what was left out.
+    pub collapsed: bool,
+}
+
+impl Link {
+    fn close(&mut self, why: Close) {
+        // The first reason stands: a session that was replaced and then loses its player was still replaced.
+        self.closing.get_or_insert(why);
+        self.wake.notify_one();
+    }
+}
+
+impl Seat {
+    /// What became of an earlier request that took effect; `None` where none of the remembered ones has this number.
+    #[must_use]
+    pub fn fate(&self, seq: Seq) -> Option<(Asked, Revision)> {
+        self.applied.iter().rev().find(|(asked, _)| asked.seq == seq).copied()
+    }
+
+    /// The oldest request number from which on every one that took effect is remembered.
+    #[must_use]
+    pub fn remembers_from(&self) -> Seq {
+        if self.applied.len() < REMEMBERED_REQUESTS {
+            Seq::ZERO
+        } else {
+            self.applied.front().map_or(Seq::ZERO, |(asked, _)| asked.seq)
+        }
+    }
+
+    /// Sets right what the load found harmlessly wrong, once. The caller records it.
+    pub fn repair(&mut self) -> Option<Changes> {
+        let changes = self.repairs.take()?;
+        self.player.absorb(&changes);
+        Some(changes)
+    }
+
+    pub(super) fn remember(&mut self, asked: Asked) {
+        if self.applied.len() >= REMEMBERED_REQUESTS {
+            self.applied.pop_front();
+        }
+        self.applied.push_back((asked, self.revision));
+    }
+}

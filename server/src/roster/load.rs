@@ -1,0 +1,168 @@
+//! Loading: the right to write, the stored places, and every value checked before anybody plays with it.
+//!
+//! A load runs as a task of its own: a client that goes away while it runs changes nothing about it.
+
+use super::{
+    Roster,
+    allowance::Allowance,
+    cell::{Cell, REMEMBERED_REQUESTS, Seat, Stage},
+};
+use crate::{
+    engine::{
+        change::{Change, Changes, Content},
+        player::Player,
+    },
+    ledger::codec,
+    replication::{feed::Feed, snapshot},
+    schema,
+    store::{AcquireError, Loaded},
+};
+use holdall_protocol::{
+    frame::Subprotocol,
+    ids::{Incarnation, PlayerId, Revision},
+};
+use std::{collections::VecDeque, sync::Arc};
+
+/// A time of acquisition this far ahead of the clock is a fault, not a clock that is a little off.
+const FUTURE_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Why a player is not in the game.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Another process has the player.
+    #[error("the player is on another server process")]
+    Elsewhere,
+    /// The store is away: later.
+    #[error("the store is away")]
+    StoreAway,
+    /// What is stored cannot be read; it was left as it is.
+    #[error("the stored player cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl Roster {
+    /// Brings a player into the game, or waits for whoever is doing so already, or for its last save.
+    ///
+    /// # Errors
+    /// [`LoadError`]; nothing was changed.
+    pub async fn load(self: &Arc<Self>, player: &PlayerId) -> Result<Arc<Cell>, LoadError> {
+        loop {
+            let mut first = false;
+            let new = || {
+                first = true;
+                Cell::loading(player.clone(), Allowance::new(self.options.quotas))
+            };
+            let cell = self.cells.entry(player.clone()).or_insert_with(new).value().clone();
+            let changed = cell.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if first {
+                tokio::spawn(self.clone().fill(cell.clone()));
+            }
+            match &cell.lock().stage {
+                Stage::Ready(_) => return Ok(cell.clone()),
+                Stage::Failed(error) => return Err(error.clone()),
+                Stage::Loading | Stage::Draining | Stage::Gone => {}
+            }
+            changed.await;
+            // A failure is told to everybody who waited for this load, though the cell has left the map.
+            if let Stage::Failed(error) = &cell.lock().stage {
+                return Err(error.clone());
+            }
+        }
+    }
+
+    async fn fill(self: Arc<Self>, cell: Arc<Cell>) {
+        self.journal.settled(&cell.id).await;
+        let seat = match self.store.acquire(cell.id.clone()).await {
+            Ok(loaded) => self.read(&cell.id, loaded),
+            Err(AcquireError::Held(_)) => Err(LoadError::Elsewhere),
+            Err(AcquireError::Unavailable(error)) => {
+                tracing::warn!(player = %cell.id, %error, "a player could not be loaded");
+                Err(LoadError::StoreAway)
+            }
+            Err(AcquireError::Unreadable(error)) => Err(LoadError::Unreadable(error)),
+        };
+        match seat {
+            Ok(seat) => {
+                let visits = {
+                    let mut inner = cell.lock();
+                    inner.loaded(seat);
+                    inner.visits
+                };
+                cell.changed.notify_waiters();
+                // Whoever asked may be gone by now.
+                self.linger(cell, visits);
+            }
+            Err(error) => {
+                if let LoadError::Unreadable(reason) = &error {
+                    tracing::error!(player = %cell.id, %reason, "a stored player was refused and left alone");
+                }
+                cell.lock().stage = Stage::Failed(error);
+                self.forget(&cell);
+            }
+        }
+    }
+
+    fn read(&self, player: &PlayerId, loaded: Loaded) -> Result<Box<Seat>, LoadError> {
+        let unreadable = |reason: String| LoadError::Unreadable(reason);
+        let now = self.clock.now_ms();
+        let mut places = Vec::with_capacity(loaded.places.len());
+        for (place, value) in &loaded.places {
+            places.push(schema::read(loaded.schema, place, value).map_err(|error| unreadable(error.to_string()))?);
+        }
+        if loaded.revision == Revision::ZERO && !places.is_empty() {
+            return Err(unreadable("it has things but no revision".to_owned()));
+        }
+        let things = Player::from_places(places).map_err(|error| unreadable(error.to_string()))?;
+        let frozen = things.frozen(&self.rules());
+        if !frozen.is_empty() {
+            tracing::warn!(%player, ?frozen, "stacks that no longer fit the catalogue were kept, frozen");
+        }
+        let applied = requests(&loaded).map_err(unreadable)?;
+        let repairs = repairs(&things, now);
+        let checksum = snapshot::checksum(&things);
+        let incarnation = Incarnation::new(self.dice.clone().uuid(now));
+        Ok(Box::new(Seat {
+            owner: loaded.owner,
+            player: things,
+            revision: loaded.revision,
+            seq: loaded.seq,
+            content: loaded.content,
+            incarnation,
+            checksum,
+            shared: loaded.revision,
+            feed: Feed::new(Subprotocol::Msgpack, self.options.resume_bytes_max),
+            applied,
+            repairs,
+        }))
+    }
+}
+
+/// The newest requests that took effect, from the newest ledger entries.
+fn requests(loaded: &Loaded) -> Result<VecDeque<(crate::ledger::entry::Asked, Revision)>, String> {
+    let mut applied = VecDeque::new();
+    for bytes in &loaded.recent {
+        applied
+            .extend(codec::read(bytes)?.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
+    }
+    applied.drain(..applied.len().saturating_sub(REMEMBERED_REQUESTS));
+    applied.shrink_to_fit();
+    Ok(applied)
+}
+
+/// Values that are wrong but harmless to set right: a time of acquisition in the future.
+fn repairs(player: &Player, now: u64) -> Option<Changes> {
+    let wrong = player.places().filter_map(|(place, content)| match content {
+        Content::Stack(stack) if stack.acquired_at > now.saturating_add(FUTURE_MS) => Some((place, stack)),
+        Content::Stack(_) | Content::Amount(_) => None,
+    });
+    let list: Vec<Change> = wrong
+        .map(|(place, before)| {
+            let mut after = before.clone();
+            after.acquired_at = now;
+            Change { place, before: Some(Content::Stack(before)), after: Some(Content::Stack(after)) }
+        })
+        .collect();
+    (!list.is_empty()).then(|| Changes { list, ..Changes::default() })
+}

@@ -1,0 +1,148 @@
+//! The loaded players: one cell each, its player behind one lock.
+//!
+//! Owns loading and unloading, the owner token of each player, and the only way in which a record is made: applied to
+//! memory, pushed into the journal and told to clients under one hold of the lock. Called by `session`, `market` and
+//! `operator`. Learns of durability and loss from the journal. A lock is held for microseconds, never across an await;
+//! the order is players by id, then the journal's pending set.
+
+pub mod allowance;
+pub mod cell;
+mod load;
+pub mod pair;
+pub mod record;
+mod unload;
+
+pub use load::LoadError;
+
+use crate::{
+    catalog::Rules,
+    clock::{Clock, Dice},
+    journal::{Ack, Committed, Journal, Watcher},
+    store::Store,
+};
+use allowance::Quotas;
+use cell::{Cell, Inner, Stage};
+use dashmap::DashMap;
+use holdall_protocol::{close::Close, ids::PlayerId};
+use parking_lot::RwLock;
+use std::{sync::Arc, time::Duration};
+
+/// The roster's bounds.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long a player stays loaded after the last connection ended.
+    pub linger: Duration,
+    /// Bytes of frames kept a player, for resumes and repeats.
+    pub resume_bytes_max: usize,
+    /// Bytes of frames that wait for one connection before they collapse.
+    pub outbox_bytes_max: usize,
+    /// What a player may ask for.
+    pub quotas: Quotas,
+}
+
+/// All players in this process.
+pub struct Roster {
+    cells: DashMap<PlayerId, Arc<Cell>>,
+    /// Where records go.
+    pub journal: Arc<Journal>,
+    store: Arc<dyn Store>,
+    rules: RwLock<Arc<Rules>>,
+    /// Wall-clock time.
+    pub clock: Clock,
+    /// Chance.
+    pub dice: Dice,
+    options: Options,
+}
+
+impl Roster {
+    /// An empty roster, which the journal reports to from now on.
+    #[must_use]
+    pub fn new(
+        journal: Arc<Journal>,
+        store: Arc<dyn Store>,
+        rules: Arc<Rules>,
+        (clock, dice): (Clock, Dice),
+        options: Options,
+    ) -> Arc<Self> {
+        let cells = DashMap::new();
+        let roster = Arc::new(Self { cells, journal, store, rules: RwLock::new(rules), clock, dice, options });
+        roster.journal.set_watcher(Arc::new(Told(Arc::downgrade(&roster))));
+        roster
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.read().clone()
+    }
+
+    /// The roster's bounds.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// A player that is in memory, in whatever stage.
+    #[must_use]
+    pub fn find(&self, player: &PlayerId) -> Option<Arc<Cell>> {
+        self.cells.get(player).map(|cell| cell.value().clone())
+    }
+
+    /// Players in memory.
+    #[must_use]
+    pub fn loaded(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether replies wait for durability.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.journal.ack() == Ack::Durable
+    }
+
+    /// Drops a cell from the map, unless a newer one has taken its place.
+    fn forget(&self, cell: &Arc<Cell>) {
+        self.cells.remove_if(&cell.id, |_, known| Arc::ptr_eq(known, cell));
+        cell.changed.notify_waiters();
+    }
+
+    /// Drops a player unsaved: what is pending for it still commits, what is not durable is never told. For a fault
+    /// of ours in the middle of a change; the next load waits until the journal is done with the player.
+    pub fn abandon(&self, cell: &Arc<Cell>, inner: &mut Inner) {
+        inner.lose(Close::Reload);
+        self.forget(cell);
+    }
+}
+
+/// The journal's way to the roster, which owns the journal in turn.
+struct Told(std::sync::Weak<Roster>);
+
+impl Watcher for Told {
+    fn durable(&self, committed: &[Committed]) {
+        let Some(roster) = self.0.upgrade() else { return };
+        for Committed { player, revision, released } in committed {
+            let Some(cell) = roster.find(player) else { continue };
+            let gone = {
+                let mut seat = cell.lock();
+                seat.set_durable(*revision);
+                let gone = *released && matches!(seat.stage, Stage::Draining);
+                if gone {
+                    seat.stage = Stage::Gone;
+                }
+                gone
+            };
+            if gone {
+                roster.forget(&cell);
+            }
+        }
+    }
+
+    fn lost(&self, players: &[PlayerId]) {
+        let Some(roster) = self.0.upgrade() else { return };
+        for player in players {
+            if let Some(cell) = roster.find(player) {
+                roster.abandon(&cell, &mut cell.lock());
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Making a record: the revision, the ledger entry, the journal and the frames, under one hold of the lock.
+//!
+//! Nothing here can fail or wait, so that a change that is in memory is always also in the journal.
+
+use super::{
+    Roster,
+    cell::{Inner, Seat},
+};
+use crate::{
+    engine::change::Changes,
+    journal::pending::Side,
+    ledger::{
+        codec,
+        entry::{Actor, Asked, Entry, Partner, Reason},
+    },
+    replication::{
+        delta,
+        feed::Kept,
+        outbox::{Frame, Kind},
+    },
+};
+use bytes::Bytes;
+use holdall_protocol::{
+    ids::{PlayerId, Revision},
+    message::{Applied, Cause, Delta, ServerMessage},
+};
+use std::cell::RefCell;
+
+/// What one side of a record says beside its changes.
+#[derive(Debug, Clone)]
+pub struct Note {
+    /// Who caused it.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Reason,
+    /// The player's own request, which its reply answers.
+    pub asked: Option<Asked>,
+}
+
+/// One player of a record: who, the locked cell, what already happened to it in memory, and why.
+pub struct Half<'a> {
+    /// Who.
+    pub player: &'a PlayerId,
+    /// The cell, locked, its player ready and its changes absorbed.
+    pub inner: &'a mut Inner,
+    /// What changed.
+    pub changes: &'a Changes,
+    /// Why.
+    pub note: Note,
+}
+
+/// Room for what a record writes on its way.
+#[derive(Default)]
+struct Scratch {
+    /// Ledger entries.
+    entries: Vec<u8>,
+    /// One line of the checksum.
+    line: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { entries: Vec::new(), line: Vec::new() }) };
+}
+
+impl Roster {
+    /// Records one player's change. `at_once`: it does not wait for an autosave.
+    pub fn record(&self, half: Half<'_>, at_once: bool) {
+        let at = self.clock.now_ms();
+        let Half { player, inner, changes, note } = half;
+        let seat = inner.seat().expect("only a player in the game has records");
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.entries.clear();
+            seat.advance((player, changes, &note), None, at, scratch);
+            self.journal.push(&[seat.side(player, changes, &scratch.entries)], at_once);
+        });
+        if at_once {
+            seat.shared = seat.revision;
+        }
+        self.reply(inner, changes, &note);
+    }
+
+    /// Records a change of the server's own at the beginning of a session, which will see it in its snapshot.
+    pub fn record_quietly(&self, half: Half<'_>) {
+        let Half { player, inner, changes, note } = half;
+        let seat = inner.seat().expect("only a player in the game has records");
+        let mut scratch = Scratch::default();
+        seat.advance((player, changes, &note), None, self.clock.now_ms(), &mut scratch);
+        self.journal.push(&[seat.side(player, changes, &scratch.entries)], true);
+        seat.shared = seat.revision;
+    }
+
+    /// Records one exchange of two players: both halves are durable together or neither is. The first half's request is
+    /// answered; the second player is told by a delta.
+    pub fn record_two(&self, one: Half<'_>, other: Half<'_>, cause: Cause) {
+        let at = self.clock.now_ms();
+        let seats = (one.inner.seat(), other.inner.seat());
+        let (Some(first), Some(second)) = seats else { unreachable!("only players in the game have records") };
+        let partner =
+            |player: &PlayerId, seat: &Seat| Partner { player: player.clone(), revision: seat.revision.next() };
+        let (to_other, to_one) = (partner(other.player, second), partner(one.player, first));
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.entries.clear();
+            first.advance((one.player, one.changes, &one.note), Some(to_other), at, scratch);
+            let middle = scratch.entries.len();
+            second.advance((other.player, other.changes, &other.note), Some(to_one), at, scratch);
+            let (entry_one, entry_other) = scratch.entries.split_at(middle);
+            let sides =
+                [first.side(one.player, one.changes, entry_one), second.side(other.player, other.changes, entry_other)];
+            self.journal.push(&sides, true);
+        });
+        first.shared = first.revision;
+        second.shared = second.revision;
+        self.reply(one.inner, one.changes, &one.note);
+        self.tell_delta(other.inner, other.changes, cause);
+    }
+
+    /// The revision that must be durable before anything that shows this player may leave.
+    #[must_use]
+    pub fn gate(&self, seat: &Seat) -> Revision {
+        if self.waits() { seat.revision } else { seat.shared }
+    }
+
+    /// Tells the current connection of its own request's effect, or, where nobody asked, of a change by the server.
+    fn reply(&self, inner: &mut Inner, changes: &Changes, note: &Note) {
+        let Some(asked) = note.asked else {
+            return self.tell_delta(inner, changes, Cause::Server(holdall_protocol::message::Nothing {}));
+        };
+        let Some(seat) = inner.seat() else { return };
+        let (revision, checksum) = (seat.revision, seat.checksum.get());
+        let overflow = (changes.overflow > 0).then_some(changes.overflow);
+        let message = ServerMessage::Applied(Applied {
+            seq: asked.seq,
+            revision,
+            changes: delta::changes(&changes.list),
+            checksum,
+            overflow,
+            collapsed: false,
+        });
+        let gate = self.gate(seat);
+        let frame = seat.keep(&message, true, Some(asked));
+        inner.tell(gate, Kind::Applied { seq: asked.seq, revision, checksum, overflow }, Frame::Encoded(frame));
+    }
+
+    fn tell_delta(&self, inner: &mut Inner, changes: &Changes, cause: Cause) {
+        let Some(seat) = inner.seat() else { return };
+        let message = ServerMessage::Delta(Delta {
+            revision: seat.revision,
+            changes: delta::changes(&changes.list),
+            checksum: seat.checksum.get(),
+            cause,
+        });
+        let gate = self.gate(seat);
+        let frame = seat.keep(&message, true, None);
+        inner.push(gate, Kind::Delta, Frame::Encoded(frame));
+    }
+}
+
+impl Seat {
+    /// Makes the next revision: checksum, ledger entry, memory of the request. Appends the entry's bytes.
+    fn advance(
+        &mut self,
+        (player, changes, note): (&PlayerId, &Changes, &Note),
+        partner: Option<Partner>,
+        at: u64,
+        scratch: &mut Scratch,
+    ) {
+        self.revision = self.revision.next();
+        self.checksum = delta::checksum(self.checksum, &changes.list, &mut scratch.line);
+        if let Some(asked) = note.asked {
+            self.seq = self.seq.max(asked.seq);
+            self.remember(asked);
+        }
+        let page = Entry {
+            player,
+            revision: self.revision,
+            at,
+            actor: note.actor.clone(),
+            reason: note.reason,
+            asked: note.asked,
+            partner,
+            changes: &changes.list,
+        };
+        codec::write(&page, &mut scratch.entries);
+    }
+
+    pub(super) fn side<'a>(&'a self, player: &'a PlayerId, changes: &'a Changes, entry: &'a [u8]) -> Side<'a> {
+        Side {
+            player,
+            owner: &self.owner,
+            revision: self.revision,
+            seq: self.seq,
+            content: self.content,
+            changes: &changes.list,
+            entry,
+        }
+    }
+
+    /// Encodes a message in the feed's subprotocol and keeps it for resumes and repeats.
+    pub fn keep(&mut self, message: &ServerMessage, makes: bool, answers: Option<Asked>) -> Bytes {
+        let mut frame = Vec::with_capacity(192);
+        self.feed.subprotocol().encode(message, &mut frame);
+        let frame = Bytes::from(frame);
+        let answers = answers.map(|asked| (asked.seq, asked.hash));
+        self.feed.keep(Kept { revision: self.revision, makes, answers, frame: frame.clone() });
+        frame
+    }
+}

@@ -1,0 +1,77 @@
+//! Leaving memory: the linger, the last save, the release.
+
+use super::{
+    Roster,
+    cell::{Cell, Inner, Stage},
+};
+use holdall_protocol::{close::Close, ids::SessionId};
+use std::sync::Arc;
+use tokio::time::sleep;
+
+impl Roster {
+    /// A session's connection is over. Only its own: a newer one is never touched.
+    pub fn part(self: &Arc<Self>, cell: &Arc<Cell>, session: SessionId) {
+        let visits = {
+            let mut inner = cell.lock();
+            inner.part(session);
+            inner.visits
+        };
+        self.linger(cell.clone(), visits);
+    }
+
+    /// Unloads the player after the linger, unless somebody came or left meanwhile.
+    pub(super) fn linger(self: &Arc<Self>, cell: Arc<Cell>, visits: u64) {
+        if cell.lock().has_links() {
+            return;
+        }
+        let roster = self.clone();
+        tokio::spawn(async move {
+            sleep(roster.options.linger).await;
+            let mut inner = cell.lock();
+            if inner.visits == visits {
+                roster.unload(&cell, &mut inner);
+            }
+        });
+    }
+
+    /// Saves and releases a player who has no connection left; the cell drains until that is durable.
+    fn unload(&self, cell: &Cell, inner: &mut Inner) {
+        if inner.has_links() {
+            return;
+        }
+        if let Stage::Ready(seat) = &inner.stage {
+            self.journal.release(&seat.side(&cell.id, &crate::engine::change::Changes::default(), &[]));
+            inner.stage = Stage::Draining;
+        }
+    }
+
+    /// Ends every session, each with its reason and all that is queued for it.
+    pub fn close_all(&self, why: Close) {
+        for cell in self.everyone() {
+            cell.lock().close(why);
+        }
+    }
+
+    /// Drops every player unsaved: for the end of a process whose store is broken.
+    pub fn drop_all(&self, why: Close) {
+        for cell in self.everyone() {
+            cell.lock().lose(why);
+            self.forget(&cell);
+        }
+    }
+
+    /// Unloads every player without a connection, without lingering.
+    pub fn unload_all(&self) {
+        for cell in self.everyone() {
+            let mut inner = cell.lock();
+            self.unload(&cell, &mut inner);
+        }
+    }
+
+    /// All cells in a fixed order, so that no guard of the map is held while they are locked.
+    fn everyone(&self) -> Vec<Arc<Cell>> {
+        let mut cells: Vec<_> = self.cells.iter().map(|cell| cell.value().clone()).collect();
+        cells.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        cells
+    }
+}

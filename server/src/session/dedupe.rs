@@ -1,0 +1,50 @@
+//! Exactly once: where a request number stands towards what was asked before.
+
+use crate::{ledger::entry::Asked, roster::cell::Seat};
+use bytes::Bytes;
+use holdall_protocol::{
+    code::Code,
+    ids::{Revision, Seq},
+    message::Duplicate,
+};
+
+/// How far ahead of the last request a number may be.
+pub(super) const SEQ_AHEAD_MAX: u64 = 1_024;
+
+/// Where a request stands.
+pub(super) enum Standing {
+    /// Never seen.
+    New,
+    /// Answered before, and the answer is still kept.
+    Kept {
+        /// When the answer may leave.
+        revision: Revision,
+        /// The answer's bytes.
+        frame: Bytes,
+    },
+    /// Answered before; the answer is gone, its fate may be known.
+    Duplicate(Duplicate),
+    /// Not acceptable, and not spent.
+    Refused(Code, &'static str),
+}
+
+/// Looks a request up.
+pub(super) fn standing(seat: &Seat, asked: Asked) -> Standing {
+    let Asked { seq, hash } = asked;
+    if seq == Seq::ZERO || seq.get() > seat.seq.get().saturating_add(SEQ_AHEAD_MAX) {
+        return Standing::Refused(Code::SeqGap, "number requests from welcome's seq + 1 on");
+    }
+    if seq > seat.seq {
+        return Standing::New;
+    }
+    let reused = Standing::Refused(Code::SeqReused, "this seq was another request; number on from welcome's seq");
+    if let Some((kept, of)) = seat.feed.answer(seq) {
+        return if of == hash { Standing::Kept { revision: kept.revision, frame: kept.frame.clone() } } else { reused };
+    }
+    match seat.fate(seq) {
+        Some((first, _)) if first.hash != hash => reused,
+        Some((_, revision)) => Standing::Duplicate(Duplicate { applied: Some(true), revision: Some(revision) }),
+        None if seq >= seat.remembers_from() => Standing::Duplicate(Duplicate { applied: Some(false), revision: None }),
+        None => Standing::Duplicate(Duplicate { applied: None, revision: None }),
+    }
+}

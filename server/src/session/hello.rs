@@ -1,0 +1,205 @@
+//! The first message: who is there, and where the client's mirror stands.
+
+use super::{
+    End, Sessions,
+    token::SignedIn,
+    turn::{self, Read},
+};
+use crate::{
+    engine::{self, moment::Moment},
+    ledger::entry::{Actor, Reason},
+    replication::{
+        outbox::{Frame, Kind, Outbox},
+        snapshot,
+    },
+    roster::{
+        LoadError,
+        cell::{Cell, Inner},
+        record::{Half, Note},
+    },
+};
+use holdall_protocol::{
+    close::Close,
+    frame::Subprotocol,
+    ids::{PlayerId, Revision, SessionId},
+    message::{CatalogVersion, ClientMessage, Hello, Limits, Resume, ServerMessage, Welcome},
+};
+use std::{net::IpAddr, sync::Arc};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+    time::{Instant, timeout},
+};
+use tokio_tungstenite::WebSocketStream;
+
+/// A session that has begun.
+pub struct Join {
+    /// The player's cell.
+    pub cell: Arc<Cell>,
+    /// The session.
+    pub session: SessionId,
+    /// Woken when there is something to send, or the session must end.
+    pub wake: Arc<Notify>,
+    /// When the token expires.
+    pub expires: Option<Instant>,
+}
+
+impl Sessions {
+    /// Hears the hello and joins the player.
+    pub(super) async fn greet<IO: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: &mut WebSocketStream<IO>,
+        subprotocol: Subprotocol,
+        peer: IpAddr,
+    ) -> Result<Join, End> {
+        let end = |why: Close, reason: &str| Some((why, reason.to_owned()));
+        let mut stopping = self.stopping.clone();
+        let hello = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stop| *stop) => return Err(end(Close::Restart, "the server stops")),
+            read = timeout(self.options.hello_deadline, first(socket, subprotocol)) => match read {
+                Ok(hello) => hello?,
+                Err(_) => return Err(end(Close::HelloTimeout, "say hello first")),
+            },
+        };
+        let now = self.roster.clock.now_ms();
+        let SignedIn { player, expires_at_ms } = self.verifier.verify(&hello.token, now).map_err(|refused| {
+            tracing::info!(%peer, %refused, "sign-in refused");
+            end(Close::Unauthorized, &refused.to_string())
+        })?;
+        let expires = expires_at_ms.map(|at| {
+            let left = std::time::Duration::from_millis(at.saturating_sub(now));
+            Instant::now().checked_add(left).unwrap_or_else(Instant::now)
+        });
+        let mut join = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stop| *stop) => return Err(end(Close::Restart, "the server stops")),
+            join = self.join(&player, subprotocol, hello.resume) => join?,
+        };
+        join.expires = expires;
+        let client: String = hello.client.unwrap_or_default().chars().take(64).collect();
+        tracing::debug!(%player, session = %join.session, %peer, %client, "joined");
+        Ok(join)
+    }
+
+    /// Brings the player into the game and makes this its one session. Whoever held it before is told to end.
+    ///
+    /// # Errors
+    /// Why the connection must be closed instead.
+    pub async fn join(&self, player: &PlayerId, subprotocol: Subprotocol, resume: Option<Resume>) -> Result<Join, End> {
+        loop {
+            let cell = self.roster.load(player).await.map_err(|error| Some((close_of(&error), error.to_string())))?;
+            if cell.allowance.action().is_err() {
+                return Err(Some((Close::RateLimited, "too many logins; wait a second".to_owned())));
+            }
+            let session = SessionId::new(self.roster.dice.clone().uuid(self.roster.clock.now_ms()));
+            let wake = Arc::new(Notify::new());
+            let mut inner = cell.lock();
+            // Between the load and the lock the player may have left again.
+            if inner.seat().is_none() {
+                continue;
+            }
+            let outbox = Outbox::new(subprotocol, self.roster.options().outbox_bytes_max);
+            inner.join(session, outbox, wake.clone());
+            self.begin(&cell.id, &mut inner, subprotocol)?;
+            self.welcome(&cell.id, &mut inner, session, resume.as_ref());
+            if *self.stopping.borrow() {
+                inner.close(Close::Restart);
+            }
+            drop(inner);
+            return Ok(Join { cell, session, wake, expires: None });
+        }
+    }
+
+    /// What the first join of a load does: birth, and the record of what the load set right.
+    fn begin(&self, player: &PlayerId, inner: &mut Inner, subprotocol: Subprotocol) -> Result<(), End> {
+        let seat = inner.seat().expect("just found in the game under this lock");
+        seat.feed.speak(subprotocol);
+        let record = if seat.revision == Revision::ZERO {
+            let rules = self.roster.rules();
+            let mut dice = self.roster.dice.clone();
+            let mut moment = Moment::new(self.roster.clock.now_ms(), &mut dice);
+            match engine::born(&rules, &mut moment) {
+                Ok((newborn, changes)) => {
+                    seat.player = newborn;
+                    Some((changes, Reason::Born))
+                }
+                Err(refusal) => {
+                    tracing::error!(%player, %refusal, "the starting kit cannot be given; mend [new_player]");
+                    inner.close(Close::PlayerRefused);
+                    return Err(Some((Close::PlayerRefused, "the starting kit cannot be given".to_owned())));
+                }
+            }
+        } else {
+            seat.repair().map(|changes| (changes, Reason::Repair))
+        };
+        if let Some((changes, reason)) = record {
+            let note = Note { actor: Actor::Server, reason, asked: None };
+            self.roster.record_quietly(Half { player, inner, changes: &changes, note });
+        }
+        Ok(())
+    }
+
+    fn welcome(&self, player: &PlayerId, inner: &mut Inner, session: SessionId, resume: Option<&Resume>) {
+        let seat = inner.seat().expect("just found in the game under this lock");
+        let gate = self.roster.gate(seat);
+        let missed = resume
+            .filter(|resume| resume.incarnation == seat.incarnation)
+            .and_then(|resume| seat.feed.since(Revision::new(resume.revision), seat.revision));
+        let rules = self.roster.rules();
+        let welcome = ServerMessage::Welcome(Box::new(Welcome {
+            player: player.clone(),
+            session,
+            incarnation: seat.incarnation,
+            revision: seat.revision,
+            seq: seat.seq,
+            resumed: missed.is_some(),
+            limits: Limits {
+                frame_bytes_max: self.options.frame_bytes_max,
+                actions_per_second: self.options.actions_per_second,
+                actions_burst: self.options.actions_burst,
+                in_flight_max: self.options.in_flight_max,
+                max_slots: rules.max_slots,
+                max_weight: rules.max_weight,
+                idle_seconds: u32::try_from(self.options.idle_timeout.as_secs()).unwrap_or(u32::MAX),
+            },
+            catalog: CatalogVersion { version: rules.catalog.version(), hash: rules.catalog.hash().to_owned() },
+            durability: self.durability.clone(),
+            now: self.roster.clock.now_ms(),
+        }));
+        let snapshot = missed.is_none().then(|| snapshot::of(&seat.player, seat.revision, seat.checksum, &rules));
+        inner.tell(gate, Kind::Other, Frame::Message(Box::new(welcome)));
+        for (revision, frame) in missed.into_iter().flatten() {
+            inner.tell(gate.min(revision), Kind::Other, Frame::Encoded(frame));
+        }
+        if let Some(snapshot) = snapshot {
+            inner.tell(gate, Kind::Other, Frame::Message(Box::new(ServerMessage::Snapshot(snapshot))));
+        }
+    }
+}
+
+/// The hello, and nothing before it.
+async fn first<IO: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<IO>,
+    subprotocol: Subprotocol,
+) -> Result<Hello, End> {
+    loop {
+        match turn::read(socket, subprotocol).await {
+            Read::Message(ClientMessage::Hello(hello)) => return Ok(hello),
+            Read::Message(ClientMessage::Request(_)) => {
+                return Err(Some((Close::ProtocolError, "a request before hello".to_owned())));
+            }
+            Read::Control => {}
+            Read::Bad(why, reason) => return Err(Some((why, reason))),
+            Read::Gone => return Err(None),
+        }
+    }
+}
+
+const fn close_of(error: &LoadError) -> Close {
+    match error {
+        LoadError::Elsewhere => Close::PlayerBusy,
+        LoadError::StoreAway => Close::StoreUnavailable,
+        LoadError::Unreadable(_) => Close::PlayerRefused,
+    }
+}

@@ -1,0 +1,368 @@
+//! One request, from its number to its reply. Synchronous: all of it happens under one hold of the player's lock.
+//!
+//! A fixed order: is this session the current one → was it asked before (answered here, refused by nothing that follows) →
+//! the limiter → room in the journal → the rules → the record → the reply. Every path ends in exactly one reply.
+
+use super::{
+    Sessions,
+    dedupe::{self, Standing},
+};
+use crate::{
+    engine::{self, change::Changes, moment::Moment, refusal::Refusal},
+    ledger::entry::{Actor, Asked, Reason},
+    market::gift::{self, GiftRefused, Party},
+    replication::{
+        delta,
+        outbox::{Frame, Kind},
+        snapshot,
+    },
+    roster::{
+        cell::{Cell, Inner},
+        pair,
+        record::{Half, Note},
+    },
+};
+use holdall_protocol::{
+    action::{self, Action, Quantity, Request},
+    code::Code,
+    ids::{InstanceId, SessionId},
+    message::{Answer, Answered, Applied, Duplicate, ItemAnswer, Refused, ServerMessage, Stats},
+};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+/// What became of a request, as far as the session's loop cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Its reply is queued.
+    Replied,
+    /// Its reply is queued: it was one too many.
+    Excess,
+    /// The session is no longer the current one: nothing happened and nothing is said.
+    Ignored,
+}
+
+/// A refusal on its way to the client.
+struct No {
+    code: Code,
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+impl No {
+    fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after: None }
+    }
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<GiftRefused> for No {
+    fn from(refused: GiftRefused) -> Self {
+        match refused {
+            GiftRefused::Rules(refusal) => refusal.into(),
+            GiftRefused::ReceiverNotLoaded => Self::new(Code::PlayerNotLoaded, refused.to_string()),
+            GiftRefused::ReceiverBusy => Self::new(Code::PlayerBusy, refused.to_string()),
+        }
+    }
+}
+
+/// What a request comes to.
+enum Do {
+    Change(engine::action::Action, Reason),
+    Ask(Question),
+}
+
+enum Question {
+    Resync,
+    Count(holdall_protocol::ids::ItemId),
+    Item(holdall_protocol::ids::ItemId),
+    Stats,
+}
+
+impl Sessions {
+    /// Serves one request of a session.
+    pub fn request(&self, cell: &Arc<Cell>, session: SessionId, request: &Request) -> Heard {
+        let mut scratch = Vec::with_capacity(128);
+        let asked = Asked { seq: request.seq, hash: request.action.hash(&mut scratch) };
+        if let action::Asked::Known(Action::Gift(gift)) = &request.action
+            && let Some(receiver) = self.roster.find(&gift.to)
+            && receiver.id != cell.id
+        {
+            let (mut own, mut other) = pair::lock(cell, &receiver);
+            let no = match self.admit(cell, &mut own, session, asked) {
+                Ok(()) => match self.give(cell, (&mut own, &receiver, &mut other), gift, asked) {
+                    Ok(()) => return Heard::Replied,
+                    Err(no) => no,
+                },
+                Err(heard) => return heard,
+            };
+            return self.refuse(&mut own, asked, no);
+        }
+        let mut own = cell.lock();
+        match self.admit(cell, &mut own, session, asked) {
+            Ok(()) => match self.perform(cell, &mut own, &request.action, asked) {
+                Ok(()) => Heard::Replied,
+                Err(no) => self.refuse(&mut own, asked, no),
+            },
+            Err(heard) => heard,
+        }
+    }
+
+    /// Whether a request is to be judged at all; if not, it has been answered. From here on its number is spent.
+    fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, asked: Asked) -> Result<(), Heard> {
+        if !own.is_current(session) {
+            return Err(Heard::Ignored);
+        }
+        let Some(seat) = own.seat() else { return Err(Heard::Ignored) };
+        match dedupe::standing(seat, asked) {
+            Standing::New => {}
+            Standing::Kept { revision, frame } => {
+                let gate = self.roster.gate(seat).min(revision);
+                own.tell(gate, Kind::Reply, Frame::Encoded(frame));
+                return Err(Heard::Replied);
+            }
+            Standing::Duplicate(duplicate) => {
+                let message = "this request was answered before; look at `duplicate` for what became of it";
+                self.answer_no(own, asked, No::new(Code::Duplicate, message), Some(duplicate));
+                return Err(Heard::Replied);
+            }
+            Standing::Refused(code, message) => {
+                self.answer_no(own, asked, No::new(code, message), None);
+                return Err(Heard::Replied);
+            }
+        }
+        seat.seq = asked.seq;
+        if let Err(wait) = cell.allowance.action() {
+            let no = No { retry_after: Some(wait), ..No::new(Code::RateLimited, "too many requests") };
+            self.refuse(own, asked, no);
+            return Err(Heard::Excess);
+        }
+        Ok(())
+    }
+
+    fn give(
+        &self,
+        cell: &Arc<Cell>,
+        (own, receiver, other): (&mut Inner, &Arc<Cell>, &mut Inner),
+        gift: &action::Gift,
+        asked: Asked,
+    ) -> Result<(), No> {
+        cell.allowance
+            .gift()
+            .map_err(|wait| No { retry_after: Some(wait), ..No::new(Code::RateLimited, "too many gifts") })?;
+        self.room()?;
+        let items = gift.items.iter().map(|item| Ok((item.instance, small(item.quantity)?)));
+        let items = items.collect::<Result<Vec<(InstanceId, NonZeroU32)>, Refusal>>()?;
+        let giving = AssertUnwindSafe(|| {
+            let giver = Party { cell, inner: own };
+            gift::give(&self.roster, giver, Party { cell: receiver, inner: other }, &items, asked)
+        });
+        match catch_unwind(giving) {
+            Ok(given) => given.map_err(No::from),
+            Err(_) => {
+                self.roster.abandon(cell, own);
+                self.roster.abandon(receiver, other);
+                Err(No::new(Code::InternalError, "a fault in the server; nothing was applied"))
+            }
+        }
+    }
+
+    fn perform(&self, cell: &Arc<Cell>, own: &mut Inner, asked_for: &action::Asked, asked: Asked) -> Result<(), No> {
+        let unknown = || No::new(Code::UnknownAction, "no such action here");
+        let action = match asked_for {
+            action::Asked::Known(Action::DevGrant(_)) if !self.verifier.is_development() => return Err(unknown()),
+            action::Asked::Known(action) => action,
+            action::Asked::Unknown => return Err(unknown()),
+        };
+        if let Action::Gift(gift) = action {
+            return Err(if gift.to == cell.id {
+                Refusal::SamePlayer.into()
+            } else {
+                GiftRefused::ReceiverNotLoaded.into()
+            });
+        }
+        match understand(action)? {
+            Do::Ask(question) => {
+                self.answer(own, asked, &question);
+                Ok(())
+            }
+            Do::Change(action, reason) => self.change(cell, own, (&action, reason), asked),
+        }
+    }
+
+    fn change(
+        &self,
+        cell: &Arc<Cell>,
+        own: &mut Inner,
+        (action, reason): (&engine::action::Action, Reason),
+        asked: Asked,
+    ) -> Result<(), No> {
+        self.room()?;
+        let rules = self.roster.rules();
+        let mut dice = self.roster.dice.clone();
+        let mut moment = Moment::new(self.roster.clock.now_ms(), &mut dice);
+        let mut changes = Changes::default();
+        let seat = own.seat().expect("admitted under this lock");
+        let applied = catch_unwind(AssertUnwindSafe(|| {
+            engine::apply(&mut seat.player, action, &rules, &mut moment, &mut changes)
+        }));
+        match applied {
+            Ok(applied) => applied?,
+            Err(_) => {
+                tracing::error!(player = %cell.id, ?action, "a rule panicked; the player is dropped and loaded anew");
+                self.roster.abandon(cell, own);
+                return Err(No::new(Code::InternalError, "a fault in the server; nothing was applied"));
+            }
+        }
+        if changes.is_empty() {
+            self.nothing_to_change(own, asked, changes.overflow);
+        } else {
+            let note = Note { actor: Actor::Player(cell.id.clone()), reason, asked: Some(asked) };
+            self.roster.record(Half { player: &cell.id, inner: own, changes: &changes, note }, false);
+        }
+        Ok(())
+    }
+
+    fn room(&self) -> Result<(), No> {
+        if self.roster.journal.has_room() {
+            return Ok(());
+        }
+        let retry_after = Some(Duration::from_secs(1));
+        Err(No { retry_after, ..No::new(Code::StoreUnavailable, "the store is away; nothing was applied") })
+    }
+
+    /// A request that was fine and changed nothing: no record, no revision.
+    fn nothing_to_change(&self, own: &mut Inner, asked: Asked, overflow: u64) {
+        let Some(seat) = own.seat() else { return };
+        let message = ServerMessage::Applied(Applied {
+            seq: asked.seq,
+            revision: seat.revision,
+            changes: Vec::new(),
+            checksum: seat.checksum.get(),
+            overflow: (overflow > 0).then_some(overflow),
+            collapsed: false,
+        });
+        self.reply(own, asked, &message);
+    }
+
+    fn answer(&self, own: &mut Inner, asked: Asked, question: &Question) {
+        let Some(seat) = own.seat() else { return };
+        let rules = self.roster.rules();
+        let answer = match question {
+            Question::Resync => Answered::Snapshot(snapshot::of(&seat.player, seat.revision, seat.checksum, &rules)),
+            Question::Count(item) => Answered::Count(seat.player.count(item, &rules)),
+            Question::Item(item) => Answered::Item(Box::new(ItemAnswer {
+                definition: rules.catalog.get(item).map(|definition| definition.wire.clone()),
+                places: seat
+                    .player
+                    .find(item, &rules)
+                    .iter()
+                    .map(|(place, content)| delta::filled(place, content))
+                    .collect(),
+            })),
+            Question::Stats => {
+                let stats = seat.player.stats(&rules);
+                Answered::Stats(Stats {
+                    used_slots: stats.used_slots,
+                    max_slots: stats.max_slots,
+                    weight: stats.weight,
+                    max_weight: stats.max_weight,
+                    item_count: stats.item_count,
+                    total_value: stats.total_value,
+                })
+            }
+        };
+        let message = ServerMessage::Answer(Answer { seq: asked.seq, revision: seat.revision, answer });
+        let gate = self.roster.gate(seat);
+        own.tell(gate, Kind::Reply, Frame::Message(Box::new(message)));
+    }
+
+    /// Refuses a request whose number is spent: the answer is kept.
+    fn refuse(&self, own: &mut Inner, asked: Asked, no: No) -> Heard {
+        if let Some(message) = refused(own, asked, no, None) {
+            self.reply(own, asked, &message);
+        }
+        Heard::Replied
+    }
+
+    /// Refuses a request whose number is not spent by it.
+    fn answer_no(&self, own: &mut Inner, asked: Asked, no: No, duplicate: Option<Duplicate>) {
+        let Some(message) = refused(own, asked, no, duplicate) else { return };
+        let gate = own.seat().map(|seat| self.roster.gate(seat)).unwrap_or_default();
+        own.tell(gate, Kind::Reply, Frame::Message(Box::new(message)));
+    }
+
+    fn reply(&self, own: &mut Inner, asked: Asked, message: &ServerMessage) {
+        let Some(seat) = own.seat() else { return };
+        let gate = self.roster.gate(seat);
+        let frame = seat.keep(message, false, Some(asked));
+        own.tell(gate, Kind::Reply, Frame::Encoded(frame));
+    }
+}
+
+fn refused(own: &mut Inner, asked: Asked, no: No, duplicate: Option<Duplicate>) -> Option<ServerMessage> {
+    // A player that was dropped meanwhile is told by its close.
+    let revision = own.seat()?.revision;
+    Some(ServerMessage::Refused(Refused {
+        seq: asked.seq,
+        revision,
+        code: no.code,
+        message: no.message,
+        retry_after_ms: no.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1)),
+        duplicate,
+    }))
+}
+
+/// From what a client wrote to what the engine does. Quantities are checked here.
+fn understand(action: &Action) -> Result<Do, Refusal> {
+    use engine::action::Action as Rule;
+    let change = |rule, reason| Ok(Do::Change(rule, reason));
+    match action {
+        Action::Move(action::Move { from, to, quantity }) => {
+            let quantity = quantity.map(small).transpose()?;
+            change(Rule::Move { from: *from, to: *to, quantity }, Reason::Move)
+        }
+        Action::Sort(action::Sort {}) => change(Rule::Sort, Reason::Sort),
+        Action::Use(action::Use { target }) => change(Rule::Use { target: target.clone() }, Reason::Use),
+        Action::Drop(action::Drop { target, quantity }) => {
+            change(Rule::Drop { target: target.clone(), quantity: small(*quantity)? }, Reason::Drop)
+        }
+        Action::Equip(action::Equip { instance, slot }) => {
+            change(Rule::Equip { instance: *instance, slot: slot.clone() }, Reason::Equip)
+        }
+        Action::Unequip(action::Unequip { slot }) => change(Rule::Unequip { slot: slot.clone() }, Reason::Unequip),
+        Action::Sell(action::Sell { instance, quantity }) => {
+            change(Rule::Sell { instance: *instance, quantity: small(*quantity)? }, Reason::Sell)
+        }
+        Action::DevGrant(action::DevGrant { item, currency, quantity, partial }) => {
+            let quantity = large(*quantity)?;
+            let ((Some(item), None) | (None, Some(item))) = (item, currency) else {
+                return Err(Refusal::NotFound("either an item or a currency"));
+            };
+            let partial = partial.unwrap_or(false);
+            change(Rule::Grant { item: item.clone(), quantity, attributes: None, partial }, Reason::DevGrant)
+        }
+        Action::Gift(_) => unreachable!("gifts lock two players and went their own way"),
+        Action::Resync(action::Resync {}) => Ok(Do::Ask(Question::Resync)),
+        Action::Count(action::Count { item }) => Ok(Do::Ask(Question::Count(item.clone()))),
+        Action::Item(action::Item { item }) => Ok(Do::Ask(Question::Item(item.clone()))),
+        Action::Stats(action::Stats {}) => Ok(Do::Ask(Question::Stats)),
+    }
+}
+
+fn large(quantity: Quantity) -> Result<NonZeroU64, Refusal> {
+    quantity.get().filter(|number| number.get() <= holdall_protocol::NUMBER_MAX).ok_or(Refusal::InvalidQuantity)
+}
+
+fn small(quantity: Quantity) -> Result<NonZeroU32, Refusal> {
+    large(quantity)?.try_into().map_err(|_| Refusal::InvalidQuantity)
+}

@@ -1,0 +1,284 @@
+//! The loop: what is there is read, what may leave is written, until the session ends.
+
+use super::{End, Heard, Join, Sessions};
+use crate::{
+    replication::outbox::Frame,
+    roster::cell::{Cell, Taken},
+};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use holdall_protocol::{close::Close, frame::Subprotocol, ids::SessionId, message::ClientMessage};
+use std::{pin::Pin, sync::Arc};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+    time::{Instant, Sleep, sleep_until, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, Message, Utf8Bytes, error::CapacityError},
+};
+
+/// One session at its socket.
+pub(super) struct Turn<'a, IO> {
+    sessions: &'a Sessions,
+    cell: Arc<Cell>,
+    session: SessionId,
+    wake: Arc<Notify>,
+    expires: Option<Instant>,
+    socket: &'a mut WebSocketStream<IO>,
+    subprotocol: Subprotocol,
+    /// Requests read whose replies have not been written.
+    in_flight: usize,
+    /// Excess requests in a row.
+    excess: u32,
+    /// When something was last heard.
+    heard: Instant,
+    /// When the session was told to end.
+    closing_since: Option<Instant>,
+    /// Looks at the times above; never reset by a frame.
+    tick: Pin<Box<Sleep>>,
+    ready: Vec<Frame>,
+}
+
+/// Everything that can wake a session.
+enum Event {
+    Woken,
+    Tick,
+    Read(Read),
+}
+
+/// What came from the socket.
+pub(super) enum Read {
+    Message(ClientMessage),
+    /// Ping or pong: the client is there.
+    Control,
+    /// The connection must end, with this reason.
+    Bad(Close, String),
+    /// The client has gone.
+    Gone,
+}
+
+impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
+    pub(super) fn new(
+        sessions: &'a Sessions,
+        join: Join,
+        socket: &'a mut WebSocketStream<IO>,
+        subprotocol: Subprotocol,
+    ) -> Self {
+        let now = Instant::now();
+        let mut turn = Self {
+            sessions,
+            cell: join.cell,
+            session: join.session,
+            wake: join.wake,
+            expires: join.expires,
+            socket,
+            subprotocol,
+            in_flight: 0,
+            excess: 0,
+            heard: now,
+            closing_since: None,
+            tick: Box::pin(sleep_until(now)),
+            ready: Vec::new(),
+        };
+        let first = turn.next_tick();
+        turn.tick.as_mut().reset(first);
+        turn
+    }
+
+    /// Plays until the session ends, and says what the client is to be told.
+    pub(super) async fn play(mut self) -> End {
+        match self.until_the_end().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn until_the_end(&mut self) -> Result<std::convert::Infallible, End> {
+        loop {
+            let taken = self.flush().await?;
+            if taken.collapsed {
+                self.sessions.queue_snapshot(&self.cell);
+                continue;
+            }
+            if let Some(why) = taken.closing {
+                let since = *self.closing_since.get_or_insert_with(Instant::now);
+                if !taken.waiting || since.elapsed() >= self.sessions.options.slow_reader_grace {
+                    return Err(Some((why, why.meaning().to_owned())));
+                }
+            }
+            match self.next_event().await {
+                Event::Woken => {}
+                Event::Tick => self.look_at_the_time().await?,
+                Event::Read(read) => {
+                    self.hear(read)?;
+                    self.hear_the_rest()?;
+                }
+            }
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let listening = self.listening();
+        tokio::select! {
+            biased;
+            () = self.wake.notified() => Event::Woken,
+            read = read(self.socket, self.subprotocol), if listening => Event::Read(read),
+            () = self.tick.as_mut() => Event::Tick,
+        }
+    }
+
+    fn listening(&self) -> bool {
+        let in_flight_max = usize::try_from(self.sessions.options.in_flight_max).unwrap_or(usize::MAX);
+        self.in_flight < in_flight_max && self.closing_since.is_none()
+    }
+
+    /// Takes whatever else has already arrived, so that one wake-up and one flush serve all of it.
+    fn hear_the_rest(&mut self) -> Result<(), End> {
+        while self.listening() {
+            let Some(read) = read(self.socket, self.subprotocol).now_or_never() else { break };
+            self.hear(read)?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, read: Read) -> Result<(), End> {
+        let excess = match read {
+            Read::Message(ClientMessage::Request(request)) => {
+                match self.sessions.request(&self.cell, self.session, &request) {
+                    Heard::Replied => {
+                        self.in_flight = self.in_flight.saturating_add(1);
+                        false
+                    }
+                    Heard::Excess => {
+                        self.in_flight = self.in_flight.saturating_add(1);
+                        true
+                    }
+                    Heard::Ignored => false,
+                }
+            }
+            Read::Message(ClientMessage::Hello(_)) => {
+                return Err(Some((Close::ProtocolError, "hello is said once".to_owned())));
+            }
+            Read::Control => self.cell.allowance.action().is_err(),
+            Read::Bad(why, reason) => return Err(Some((why, reason))),
+            Read::Gone => return Err(None),
+        };
+        self.heard = Instant::now();
+        self.count(excess)
+    }
+
+    fn count(&mut self, excess: bool) -> Result<(), End> {
+        if !excess {
+            self.excess = 0;
+            return Ok(());
+        }
+        if self.excess == 0 {
+            tracing::debug!(player = %self.cell.id, "more requests than allowed");
+        }
+        self.excess = self.excess.saturating_add(1);
+        if self.excess < self.sessions.options.excess_max {
+            return Ok(());
+        }
+        tracing::info!(player = %self.cell.id, excess = self.excess, "suspicious: excess requests in a row; closed");
+        Err(Some((Close::RateLimited, "too many requests for too long".to_owned())))
+    }
+
+    /// Writes all that may leave, with one flush.
+    async fn flush(&mut self) -> Result<Taken, End> {
+        let taken = self.cell.lock().take_ready(self.session, &mut self.ready);
+        let slow = || Some((Close::Slow, "what was sent was not read for too long".to_owned()));
+        let writing = async {
+            for frame in self.ready.drain(..) {
+                self.socket.feed(encode(frame, self.subprotocol)).await?;
+            }
+            self.socket.flush().await
+        };
+        match timeout(self.sessions.options.slow_reader_grace, writing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(None),
+            Err(_) => return Err(slow()),
+        }
+        self.in_flight = self.in_flight.saturating_sub(taken.replies);
+        Ok(taken)
+    }
+
+    async fn look_at_the_time(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let silent = now.duration_since(self.heard);
+        if self.expires.is_some_and(|expires| now >= expires) {
+            return Err(Some((Close::TokenExpired, "sign in again".to_owned())));
+        }
+        // A client that is not listened to, because its replies are still on their way, is not silent.
+        if silent >= self.sessions.options.idle_timeout && self.listening() {
+            return Err(Some((Close::Idle, "nothing was heard for too long".to_owned())));
+        }
+        if silent >= self.sessions.options.ping_interval {
+            let ping = self.socket.send(Message::Ping(Bytes::new()));
+            match timeout(self.sessions.options.slow_reader_grace, ping).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(None),
+                Err(_) => return Err(Some((Close::Slow, "not even a ping could be sent".to_owned()))),
+            }
+        }
+        let next = self.next_tick();
+        self.tick.as_mut().reset(next);
+        Ok(())
+    }
+
+    fn next_tick(&self) -> Instant {
+        let options = &self.sessions.options;
+        let step = options.ping_interval.min(options.idle_timeout).min(options.slow_reader_grace);
+        let next = Instant::now().checked_add(step).unwrap_or_else(Instant::now);
+        self.expires.map_or(next, |expires| next.min(expires))
+    }
+}
+
+fn encode(frame: Frame, subprotocol: Subprotocol) -> Message {
+    let bytes = match frame {
+        Frame::Encoded(bytes) => bytes,
+        Frame::Message(message) => {
+            let mut bytes = Vec::with_capacity(512);
+            subprotocol.encode(&*message, &mut bytes);
+            bytes.into()
+        }
+    };
+    match subprotocol {
+        Subprotocol::Msgpack => Message::Binary(bytes),
+        Subprotocol::Json => Message::Text(Utf8Bytes::try_from(bytes).expect("JSON is UTF-8")),
+    }
+}
+
+/// Reads one message, strictly of the agreed kind.
+pub(super) async fn read<IO: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<IO>,
+    subprotocol: Subprotocol,
+) -> Read {
+    let bad = |reason: String| Read::Bad(Close::ProtocolError, reason);
+    let frame = match socket.next().await {
+        Some(Ok(frame)) => frame,
+        Some(Err(tungstenite::Error::Capacity(CapacityError::MessageTooLong { max_size, .. }))) => {
+            return Read::Bad(Close::FrameTooLarge, format!("a frame may hold {max_size} bytes"));
+        }
+        Some(Err(tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake))) => {
+            return Read::Gone;
+        }
+        Some(Err(error @ (tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_)))) => {
+            return bad(error.to_string());
+        }
+        Some(Err(_)) | None => return Read::Gone,
+    };
+    let bytes = match (&frame, subprotocol) {
+        (Message::Binary(bytes), Subprotocol::Msgpack) => bytes,
+        (Message::Text(text), Subprotocol::Json) => text.as_ref(),
+        (Message::Binary(_), Subprotocol::Json) => return bad("holdall.v1.json takes text frames".to_owned()),
+        (Message::Text(_), Subprotocol::Msgpack) => return bad("holdall.v1.msgpack takes binary frames".to_owned()),
+        (Message::Ping(_) | Message::Pong(_), _) => return Read::Control,
+        (Message::Close(_) | Message::Frame(_), _) => return Read::Gone,
+    };
+    match subprotocol.decode_client(bytes) {
+        Ok(message) => Read::Message(message),
+        Err(malformed) => bad(malformed.to_string()),
+    }
+}

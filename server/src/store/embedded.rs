@@ -1,0 +1,397 @@
+//! The store in a file: nothing to install, one process at a time.
+//!
+//! A redb database with one writer thread. What waits in its queue shares one transaction, so that logins and commits
+//! pay for one disk sync together. An error of the disk is final for the process: a sync that failed once says nothing
+//! about what a second one would have kept.
+
+use super::{AcquireError, Answer, Batch, Loaded, Node, Outcome, Owner, PlayerWrite, Standing, Store};
+use bytes::Bytes;
+use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use redb::{Database, Durability, ReadableTable, StorageBackend, Table, TableDefinition, WriteTransaction};
+use serde::{Deserialize, Serialize};
+use std::{path::Path, sync::Arc};
+use tokio::sync::{mpsc, oneshot};
+
+/// Player → [`Header`].
+const PLAYERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("players");
+/// Player, 0, place → value. Player ids contain no zero byte, so that one player's places are one range.
+const PLACES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("places");
+/// Player, 0, newest revision as 8 big-endian bytes → the entries that one batch added.
+const LEDGER: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("ledger");
+/// `format` → 1.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const FORMAT: u64 = 1;
+
+/// Verbs that one transaction takes at most, so that nobody waits long.
+const VERBS_PER_TRANSACTION: usize = 256;
+/// Batches of entries read back at a load: as many entries at least.
+const RECENT_ITEMS: usize = 64;
+
+/// What a player's row holds beside its places.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Header {
+    owner: Option<String>,
+    epoch: u64,
+    revision: u64,
+    seq: u64,
+    batch: Option<[u8; 16]>,
+    schema: u32,
+    content: u32,
+    saved_at: u64,
+}
+
+enum Verb {
+    Commit(Arc<Batch>, oneshot::Sender<Outcome>),
+    Acquire(PlayerId, oneshot::Sender<Result<Loaded, AcquireError>>),
+    Revisions(Vec<PlayerId>, oneshot::Sender<Result<Vec<Revision>, String>>),
+}
+
+/// Why the file could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it, or the disk says no.
+    #[error("the store cannot be opened: {0}")]
+    Database(#[from] redb::Error),
+    /// Written by a newer build.
+    #[error("the store has format {found}, this build reads {FORMAT}: use the newer build")]
+    Format {
+        /// The format that the file names.
+        found: u64,
+    },
+    /// No thread for the writer.
+    #[error("the store's thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// The handle: verbs go to the writer thread, which ends when the last handle is dropped.
+pub struct Embedded {
+    queue: mpsc::UnboundedSender<Verb>,
+}
+
+impl Embedded {
+    /// Opens or creates the file, with `cache_bytes` of page cache.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed.
+    pub fn open(path: &Path, cache_bytes: usize, node: Node) -> Result<Self, OpenError> {
+        let database = Database::builder().set_cache_size(cache_bytes).create(path).map_err(redb::Error::from)?;
+        Self::start(database, node)
+    }
+
+    /// Opens the database on a storage of the caller's: a disk that lies, tears and fails.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_on(backend: impl StorageBackend, node: Node) -> Result<Self, OpenError> {
+        let database = Database::builder().create_with_backend(backend).map_err(redb::Error::from)?;
+        Self::start(database, node)
+    }
+
+    fn start(database: Database, node: Node) -> Result<Self, OpenError> {
+        check_format(&database)?;
+        let (queue, mut verbs) = mpsc::unbounded_channel();
+        std::thread::Builder::new().name("store".to_owned()).spawn(move || {
+            let mut writer = Writer { database, node, broken: None };
+            let mut taken = Vec::new();
+            while verbs.blocking_recv_many(&mut taken, VERBS_PER_TRANSACTION) > 0 {
+                writer.run(std::mem::take(&mut taken));
+            }
+        })?;
+        Ok(Self { queue })
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(oneshot::Sender<T>) -> Verb,
+        gone: impl FnOnce() -> T + Send + 'static,
+    ) -> Answer<T> {
+        let (sender, receiver) = oneshot::channel();
+        // A thread that is gone drops the sender: both ways the answer is `gone`.
+        let _ = self.queue.send(verb(sender));
+        Box::pin(async move { receiver.await.unwrap_or_else(|_| gone()) })
+    }
+}
+
+fn check_format(database: &Database) -> Result<(), OpenError> {
+    let mut write = database.begin_write().map_err(redb::Error::from)?;
+    write.set_quick_repair(true);
+    let found = {
+        let mut meta = write.open_table(META).map_err(redb::Error::from)?;
+        write.open_table(PLAYERS).map_err(redb::Error::from)?;
+        write.open_table(PLACES).map_err(redb::Error::from)?;
+        write.open_table(LEDGER).map_err(redb::Error::from)?;
+        let found = meta.get("format").map_err(redb::Error::from)?.map(|format| format.value());
+        if found.is_none() {
+            meta.insert("format", FORMAT).map_err(redb::Error::from)?;
+        }
+        found
+    };
+    write.commit().map_err(redb::Error::from)?;
+    match found {
+        None | Some(FORMAT) => Ok(()),
+        Some(found) => Err(OpenError::Format { found }),
+    }
+}
+
+/// The thread's state.
+struct Writer {
+    database: Database,
+    node: Node,
+    /// What the disk said when it failed; from then on nothing is tried.
+    broken: Option<String>,
+}
+
+/// An answer that waits for its transaction.
+enum Reply {
+    Commit(Outcome, oneshot::Sender<Outcome>),
+    Acquire(Result<Loaded, AcquireError>, oneshot::Sender<Result<Loaded, AcquireError>>),
+    Revisions(Vec<Revision>, oneshot::Sender<Result<Vec<Revision>, String>>),
+}
+
+impl Writer {
+    fn run(&mut self, verbs: Vec<Verb>) {
+        if let Some(error) = &self.broken {
+            for verb in verbs {
+                verb.fail(error);
+            }
+            return;
+        }
+        match transact(&self.database, &self.node, &verbs) {
+            Ok(results) => {
+                for (verb, result) in verbs.into_iter().zip(results) {
+                    result.send(verb);
+                }
+            }
+            Err(error) => {
+                let error = error.to_string();
+                for verb in verbs {
+                    verb.fail(&error);
+                }
+                self.broken = Some(error);
+            }
+        }
+    }
+}
+
+impl Verb {
+    fn fail(self, error: &str) {
+        // Whoever stopped waiting needs no answer.
+        match self {
+            Self::Commit(_, to) => drop(to.send(Outcome::Broken { error: error.to_owned() })),
+            Self::Acquire(_, to) => drop(to.send(Err(AcquireError::Unavailable(error.to_owned())))),
+            Self::Revisions(_, to) => drop(to.send(Err(error.to_owned()))),
+        }
+    }
+}
+
+/// One verb's result inside a transaction that has yet to commit.
+enum Done {
+    Commit(Outcome),
+    Acquire(Result<Loaded, AcquireError>),
+    Revisions(Vec<Revision>),
+}
+
+impl Done {
+    fn send(self, verb: Verb) {
+        let reply = match (self, verb) {
+            (Self::Commit(outcome), Verb::Commit(_, to)) => Reply::Commit(outcome, to),
+            (Self::Acquire(result), Verb::Acquire(_, to)) => Reply::Acquire(result, to),
+            (Self::Revisions(revisions), Verb::Revisions(_, to)) => Reply::Revisions(revisions, to),
+            (Self::Commit(_) | Self::Acquire(_) | Self::Revisions(_), _) => unreachable!("results keep their order"),
+        };
+        match reply {
+            Reply::Commit(outcome, to) => drop(to.send(outcome)),
+            Reply::Acquire(result, to) => drop(to.send(result)),
+            Reply::Revisions(revisions, to) => drop(to.send(Ok(revisions))),
+        }
+    }
+}
+
+fn transact(database: &Database, node: &Node, verbs: &[Verb]) -> Result<Vec<Done>, redb::Error> {
+    let mut write = database.begin_write()?;
+    // An acquisition alone need not reach the disk: a crash that forgets it also ends the owner it named, and the
+    // next sync carries it along.
+    let durable = verbs.iter().any(|verb| matches!(verb, Verb::Commit(..)));
+    write.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
+    write.set_quick_repair(durable);
+    let mut done = Vec::with_capacity(verbs.len());
+    {
+        let mut tables = Tables::open(&write)?;
+        for verb in verbs {
+            done.push(match verb {
+                Verb::Commit(batch, _) => Done::Commit(tables.commit(batch)?),
+                Verb::Acquire(player, _) => Done::Acquire(tables.acquire(node, player)?),
+                Verb::Revisions(players, _) => Done::Revisions(tables.revisions(players)?),
+            });
+        }
+    }
+    write.commit()?;
+    Ok(done)
+}
+
+struct Tables<'t> {
+    players: Table<'t, &'static str, &'static [u8]>,
+    places: Table<'t, &'static [u8], &'static [u8]>,
+    ledger: Table<'t, &'static [u8], &'static [u8]>,
+}
+
+impl<'t> Tables<'t> {
+    fn open(write: &'t WriteTransaction) -> Result<Self, redb::Error> {
+        Ok(Self {
+            players: write.open_table(PLAYERS)?,
+            places: write.open_table(PLACES)?,
+            ledger: write.open_table(LEDGER)?,
+        })
+    }
+
+    /// The header, `None` where there is no player, an error text where it cannot be read.
+    fn header(&self, player: &PlayerId) -> Result<Result<Option<Header>, String>, redb::Error> {
+        let stored = self.players.get(player.as_str())?;
+        Ok(stored
+            .map(|bytes| rmp_serde::from_slice(bytes.value()).map_err(|error| format!("header: {error}")))
+            .transpose())
+    }
+
+    fn put_header(&mut self, player: &PlayerId, header: &Header) -> Result<(), redb::Error> {
+        let bytes = rmp_serde::to_vec(header).expect("a header serialises into memory");
+        self.players.insert(player.as_str(), bytes.as_slice())?;
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<Outcome, redb::Error> {
+        let mut headers = Vec::with_capacity(batch.players.len());
+        let mut standings = Vec::with_capacity(batch.players.len());
+        for write in &batch.players {
+            // A header that cannot be read was never loaded, so whoever writes it is not its owner.
+            let header = self.header(&write.player)?.unwrap_or_default().unwrap_or_default();
+            if header.batch.as_ref() == Some(batch.id.as_bytes()) {
+                return Ok(Outcome::Already);
+            }
+            let standing = Standing::of(write, header.owner.as_deref(), Revision::new(header.revision));
+            standings.push((write.player.clone(), standing));
+            headers.push(header);
+        }
+        if let Some(refused) = Standing::verdict(&standings) {
+            return Ok(refused);
+        }
+        for (write, header) in batch.players.iter().zip(headers) {
+            self.write(write, header, batch)?;
+        }
+        Ok(Outcome::Applied)
+    }
+
+    fn write(&mut self, write: &PlayerWrite, header: Header, batch: &Batch) -> Result<(), redb::Error> {
+        let mut key = key_of(&write.player);
+        let prefix = key.len();
+        for (place, value) in &write.places {
+            key.truncate(prefix);
+            key.extend_from_slice(place.as_bytes());
+            match value {
+                Some(value) => self.places.insert(key.as_slice(), value.as_ref())?,
+                None => self.places.remove(key.as_slice())?,
+            };
+        }
+        if !write.entries.is_empty() {
+            key.truncate(prefix);
+            key.extend_from_slice(&write.revision.get().to_be_bytes());
+            self.ledger.insert(key.as_slice(), write.entries.as_ref())?;
+        }
+        let owner = if write.release { None } else { header.owner };
+        self.put_header(
+            &write.player,
+            &Header {
+                owner,
+                epoch: header.epoch,
+                revision: write.revision.get(),
+                seq: write.seq.get(),
+                batch: Some(*batch.id.as_bytes()),
+                schema: write.schema,
+                content: write.content,
+                saved_at: write.saved_at,
+            },
+        )
+    }
+
+    fn acquire(&mut self, node: &Node, player: &PlayerId) -> Result<Result<Loaded, AcquireError>, redb::Error> {
+        let mut header = match self.header(player)? {
+            Ok(header) => header.unwrap_or_default(),
+            Err(error) => return Ok(Err(AcquireError::Unreadable(error))),
+        };
+        // The file is open in this process alone, so that every other owner is an earlier boot, and dead.
+        header.epoch = header.epoch.saturating_add(1);
+        let owner = Owner::new(node, header.epoch);
+        header.owner = Some(owner.as_str().to_owned());
+        let key = key_of(player);
+        let mut end = key.clone();
+        *end.last_mut().expect("a key ends in its separator") = 1;
+        let mut places = Vec::new();
+        for row in self.places.range(key.as_slice()..end.as_slice())? {
+            let (place, value) = row?;
+            let Ok(place) = std::str::from_utf8(place.value().get(key.len()..).unwrap_or_default()) else {
+                return Ok(Err(AcquireError::Unreadable("a place is no text".to_owned())));
+            };
+            places.push((place.to_owned(), Bytes::copy_from_slice(value.value())));
+        }
+        let mut recent = Vec::new();
+        for row in self.ledger.range(key.as_slice()..end.as_slice())?.rev().take(RECENT_ITEMS) {
+            recent.push(Bytes::copy_from_slice(row?.1.value()));
+        }
+        recent.reverse();
+        self.put_header(player, &header)?;
+        Ok(Ok(Loaded {
+            owner,
+            revision: Revision::new(header.revision),
+            seq: Seq::new(header.seq),
+            schema: header.schema,
+            content: header.content,
+            places,
+            recent,
+        }))
+    }
+
+    fn revisions(&self, players: &[PlayerId]) -> Result<Vec<Revision>, redb::Error> {
+        players
+            .iter()
+            .map(|player| {
+                let header = self.header(player)?.unwrap_or_default().unwrap_or_default();
+                Ok(Revision::new(header.revision))
+            })
+            .collect()
+    }
+}
+
+/// The prefix of all keys of one player.
+fn key_of(player: &PlayerId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(player.as_str().len().saturating_add(48));
+    key.extend_from_slice(player.as_str().as_bytes());
+    key.push(0);
+    key
+}
+
+impl Store for Embedded {
+    fn commit(&self, batch: Arc<Batch>) -> Answer<Outcome> {
+        self.ask(|to| Verb::Commit(batch, to), || Outcome::Broken { error: STOPPED.to_owned() })
+    }
+
+    fn acquire(&self, player: PlayerId) -> Answer<Result<Loaded, AcquireError>> {
+        self.ask(|to| Verb::Acquire(player, to), || Err(AcquireError::Unavailable(STOPPED.to_owned())))
+    }
+
+    fn revisions(&self, players: Vec<PlayerId>) -> Answer<Result<Vec<Revision>, String>> {
+        self.ask(|to| Verb::Revisions(players, to), || Err(STOPPED.to_owned()))
+    }
+
+    fn may_regress(&self) -> bool {
+        false
+    }
+
+    fn name(&self) -> &'static str {
+        "embedded"
+    }
+
+    fn promise(&self) -> String {
+        "a commit survives kill -9 and, as far as the disk keeps its word, a power cut".to_owned()
+    }
+}
+
+const STOPPED: &str = "the store's thread has stopped";

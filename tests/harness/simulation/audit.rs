@@ -1,0 +1,150 @@
+//! The last judgement: everything at rest against everything that was acknowledged.
+
+use super::client::Client;
+use holdall_protocol::ids::{InstanceId, ItemId, PlayerId};
+use holdall_server::{
+    engine::change::Content,
+    ledger::codec::{self, Page},
+    schema,
+    store::memory::Row,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Rows = BTreeMap<PlayerId, Row>;
+
+/// Everything that is wrong.
+pub(super) fn audit(rows: &Rows, clients: &[Client]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut books: BTreeMap<PlayerId, Vec<Page>> = BTreeMap::new();
+    for (player, row) in rows {
+        match row.ledger.iter().map(|bytes| codec::read(bytes)).collect::<Result<Vec<_>, _>>() {
+            Ok(pages) => drop(books.insert(player.clone(), pages.into_iter().flatten().collect())),
+            Err(error) => wrong.push(format!("{player}: {error}")),
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (player, row) in rows {
+        let Some(pages) = books.get(player) else { continue };
+        let mut say = |text: String| wrong.push(format!("{player}: {text}"));
+        chain(row, pages, &mut say);
+        replay(row, pages, &mut say);
+        sums(player, row, pages, &mut say);
+        partners(player, pages, &books, &mut say);
+        unique(row, &mut seen, &mut say);
+    }
+    for client in clients {
+        acknowledged(client, books.get(&client.id).map(Vec::as_slice).unwrap_or_default(), &mut wrong);
+    }
+    wrong
+}
+
+/// Revisions are whole; no request took effect twice.
+fn chain(row: &Row, pages: &[Page], say: &mut impl FnMut(String)) {
+    let revisions: Vec<u64> = pages.iter().map(|page| page.revision.get()).collect();
+    let whole: Vec<u64> = (1..=row.revision.get()).collect();
+    if revisions != whole {
+        say(format!("the ledger has revisions {revisions:?}, the player is at {}", row.revision));
+    }
+    let mut seqs = BTreeSet::new();
+    for page in pages {
+        if let Some(asked) = page.asked
+            && !seqs.insert(asked.seq)
+        {
+            say(format!("request {} took effect twice", asked.seq));
+        }
+    }
+}
+
+/// Undoing every entry from what is stored leaves nothing.
+fn replay(row: &Row, pages: &[Page], say: &mut impl FnMut(String)) {
+    let mut places: BTreeMap<String, Vec<u8>> =
+        row.places.iter().map(|(place, value)| (place.clone(), value.to_vec())).collect();
+    for page in pages.iter().rev() {
+        for (place, before) in &page.before {
+            let was = match before {
+                Some(value) => places.insert(place.clone(), value.to_vec()),
+                None => places.remove(place),
+            };
+            if was.is_none() && before.is_none() {
+                say(format!("revision {} emptied {place}, which was empty before and after", page.revision));
+            }
+        }
+    }
+    if !places.is_empty() {
+        say(format!("undoing the whole ledger leaves {:?}", places.keys()));
+    }
+}
+
+fn contents(row: &Row) -> Vec<Content> {
+    row.places
+        .iter()
+        .map(|(place, value)| schema::read(row.schema, place, value).expect("stored values can be read").1)
+        .collect()
+}
+
+/// What is stored is the sum of the ledger's lines.
+fn sums(player: &PlayerId, row: &Row, pages: &[Page], say: &mut impl FnMut(String)) {
+    let own = format!("player:{player}");
+    let mut lines: BTreeMap<ItemId, i128> = BTreeMap::new();
+    for (from, to, item, quantity, _) in pages.iter().flat_map(|page| &page.lines) {
+        let net = lines.entry(item.clone()).or_default();
+        *net += if *to == own { i128::from(*quantity) } else { 0 };
+        *net -= if *from == own { i128::from(*quantity) } else { 0 };
+    }
+    let mut stored: BTreeMap<ItemId, i128> = BTreeMap::new();
+    for (place, content) in row.places.keys().zip(contents(row)) {
+        match content {
+            Content::Stack(stack) => *stored.entry(stack.item).or_default() += i128::from(stack.quantity.get()),
+            Content::Amount(amount) => {
+                let currency = place.strip_prefix("c:").expect("a balance");
+                *stored.entry(ItemId::new(currency).expect("a currency")).or_default() += i128::from(amount);
+            }
+        }
+    }
+    lines.retain(|_, net| *net != 0);
+    if lines != stored {
+        say(format!("the ledger sums to {lines:?}, stored is {stored:?}"));
+    }
+}
+
+/// No half of an exchange.
+fn partners(player: &PlayerId, pages: &[Page], books: &BTreeMap<PlayerId, Vec<Page>>, say: &mut impl FnMut(String)) {
+    for page in pages {
+        let Some((partner, revision)) = &page.partner else { continue };
+        let other = PlayerId::new(partner).ok().and_then(|partner| books.get(&partner));
+        let half = other.into_iter().flatten().find(|other| other.revision == *revision);
+        let theirs = half.and_then(|half| half.partner.as_ref());
+        if theirs != Some(&(player.to_string(), page.revision)) {
+            say(format!("revision {} exchanged with {partner}, who has no such revision {revision}", page.revision));
+        }
+    }
+}
+
+/// No stack in two places.
+fn unique(row: &Row, seen: &mut BTreeSet<InstanceId>, say: &mut impl FnMut(String)) {
+    for content in contents(row) {
+        if let Content::Stack(stack) = content
+            && !seen.insert(stack.instance)
+        {
+            say(format!("stack {} stands in two places", stack.instance));
+        }
+    }
+}
+
+/// Every acknowledged effect is there; nothing that was refused is.
+fn acknowledged(client: &Client, pages: &[Page], wrong: &mut Vec<String>) {
+    let done: BTreeMap<u64, (u64, u64)> = pages
+        .iter()
+        .filter_map(|page| page.asked.map(|asked| (asked.seq.get(), (asked.hash, page.revision.get()))))
+        .collect();
+    for (seq, hash, revision) in &client.acked {
+        if done.get(seq) != Some(&(*hash, *revision)) {
+            wrong.push(format!("{}: acked request {seq} at revision {revision} is lost", client.id));
+        }
+    }
+    for (seq, hash) in &client.refused {
+        if done.get(seq).is_some_and(|(done, _)| done == hash) {
+            wrong.push(format!("{}: refused request {seq} took effect", client.id));
+        }
+    }
+}

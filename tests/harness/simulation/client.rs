@@ -1,0 +1,401 @@
+//! One simulated client: what it asks, what it is told, and what it may conclude from that.
+
+use super::world::World;
+use holdall_client_sim::model::Mirror;
+use holdall_protocol::{
+    action::{self, Action, Asked, Quantity, Request, Target},
+    code::Code,
+    frame::Subprotocol,
+    ids::{Incarnation, ItemId, PlayerId, Revision, Seq, SessionId},
+    message::{Answered, Resume, ServerMessage},
+};
+use holdall_server::{
+    replication::outbox::Frame,
+    roster::cell::Cell,
+    session::{Heard, Join, Sessions},
+    store::Node,
+};
+use rand::Rng;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{task::JoinHandle, time::timeout};
+
+/// A connection.
+struct Link {
+    node: Node,
+    sessions: Arc<Sessions>,
+    cell: Arc<Cell>,
+    session: SessionId,
+    welcomed: bool,
+    /// Requests sent on this connection whose replies are still to come, in order.
+    expected: VecDeque<u64>,
+}
+
+type Joining = JoinHandle<Option<Join>>;
+
+/// A client.
+pub(super) struct Client {
+    pub(super) id: PlayerId,
+    link: Option<Link>,
+    joining: Option<(Node, Arc<Sessions>, Joining)>,
+    /// A connection that was replaced by a newer one of ours and drains.
+    older: Vec<Link>,
+    mirror: Option<(Incarnation, Mirror)>,
+    seq: u64,
+    /// Every request ever sent under a number, by number; the latest where a number was free again.
+    sent: BTreeMap<u64, Action>,
+    unanswered: BTreeSet<u64>,
+    /// Acknowledged effects: number, hash of the action, revision.
+    pub(super) acked: BTreeSet<(u64, u64, u64)>,
+    /// Numbers that were refused, with the hash of what was asked.
+    pub(super) refused: BTreeMap<u64, u64>,
+    newest_seen: Revision,
+}
+
+fn hash(action: &Action) -> u64 {
+    Asked::Known(action.clone()).hash(&mut Vec::new())
+}
+
+impl Client {
+    pub(super) fn new(id: PlayerId) -> Self {
+        Self {
+            id,
+            link: None,
+            joining: None,
+            older: Vec::new(),
+            mirror: None,
+            seq: 0,
+            sent: BTreeMap::new(),
+            unanswered: BTreeSet::new(),
+            acked: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            newest_seen: Revision::ZERO,
+        }
+    }
+
+    pub(super) const fn is_connected(&self) -> bool {
+        self.link.is_some()
+    }
+
+    pub(super) fn connect(&mut self, world: &mut World) {
+        if self.link.is_none() && self.joining.is_none() {
+            self.connect_somewhere(world);
+        }
+    }
+
+    /// A second device.
+    pub(super) fn connect_again(&mut self, world: &mut World) {
+        if self.joining.is_none() {
+            self.connect_somewhere(world);
+        }
+    }
+
+    fn connect_somewhere(&mut self, world: &mut World) {
+        let at = world.random.random_range(0..world.nodes.len());
+        let (node, sessions) = (world.nodes[at].node.clone(), world.nodes[at].sessions.clone());
+        let resume = self
+            .mirror
+            .as_ref()
+            .filter(|_| world.random.random())
+            .map(|(incarnation, mirror)| Resume { incarnation: *incarnation, revision: mirror.revision.get() });
+        world.trace(format!("{} connects to {} {resume:?}", self.id, node.id));
+        let patience = Duration::from_millis(world.random.random_range(1..3_000));
+        let (joins, player) = (sessions.clone(), self.id.clone());
+        let joining = tokio::spawn(async move {
+            timeout(patience, joins.join(&player, Subprotocol::Msgpack, resume)).await.ok()?.ok()
+        });
+        self.joining = Some((node, sessions, joining));
+    }
+
+    pub(super) fn disconnect(&mut self, world: &mut World) {
+        for link in self.link.take().into_iter().chain(self.older.drain(..)) {
+            world.trace(format!("{} disconnects", self.id));
+            link.sessions.roster().part(&link.cell, link.session);
+        }
+    }
+
+    pub(super) fn server_died(&mut self, node: &Node) {
+        self.link.take_if(|link| link.node == *node);
+        self.older.retain(|link| link.node != *node);
+        if let Some((_, _, joining)) = self.joining.take_if(|(on, _, _)| on == node) {
+            joining.abort();
+        }
+    }
+
+    pub(super) fn act(&mut self, world: &mut World, players: &[PlayerId]) {
+        let Some((_, mirror)) = &self.mirror else { return };
+        let stacks: Vec<_> = mirror
+            .places()
+            .filter_map(|(_, content)| match content {
+                holdall_client_sim::model::Content::Stack(stack) => Some((stack.instance, stack.quantity)),
+                holdall_client_sim::model::Content::Amount(_) => None,
+            })
+            .collect();
+        let any = |world: &mut World| (!stacks.is_empty()).then(|| stacks[world.random.random_range(0..stacks.len())]);
+        let quantity = |n: u32| Quantity::new(u64::from(n));
+        let action = match (world.random.random_range(0..12), any(world)) {
+            (0..3, Some((instance, have))) => {
+                let n = world.random.random_range(1..=have);
+                let to = players[world.random.random_range(0..players.len())].clone();
+                Action::Gift(action::Gift { to, items: vec![action::GiftItem { instance, quantity: quantity(n) }] })
+            }
+            (3..5, Some((instance, have))) => {
+                let n = world.random.random_range(1..=have.saturating_add(1));
+                Action::Drop(action::Drop { target: Target::Instance(instance), quantity: quantity(n) })
+            }
+            (5..8, Some(_)) => Action::Move(action::Move {
+                from: world.random.random_range(0..8),
+                to: world.random.random_range(0..8),
+                quantity: world.random.random::<bool>().then(|| quantity(1)),
+            }),
+            (8, _) => Action::Sort(action::Sort {}),
+            (9, _) => Action::Resync(action::Resync {}),
+            _ => return self.grant(world),
+        };
+        self.send_new(world, action);
+    }
+
+    pub(super) fn grant(&mut self, world: &mut World) {
+        let item = ["ore", "health_potion", "iron_sword", "gold"][world.random.random_range(0..4)];
+        let item = Some(ItemId::new(item).expect("an item id"));
+        let quantity = Quantity::new(world.random.random_range(1..30));
+        self.send_new(world, Action::DevGrant(action::DevGrant { item, currency: None, quantity, partial: None }));
+    }
+
+    fn send_new(&mut self, world: &mut World, action: Action) {
+        if !self.link.as_ref().is_some_and(|link| link.welcomed) {
+            return;
+        }
+        // Numbers may be left out.
+        self.seq += if world.random.random_ratio(1, 20) { 2 } else { 1 };
+        self.sent.insert(self.seq, action);
+        self.send(world, self.seq);
+    }
+
+    /// Sends an earlier request again, byte for byte.
+    pub(super) fn repeat(&mut self, world: &mut World) {
+        if self.sent.is_empty() || !self.link.as_ref().is_some_and(|link| link.welcomed) {
+            return;
+        }
+        let newest = self.sent.len().min(12);
+        let back = world.random.random_range(0..newest);
+        let seq = *self.sent.keys().rev().nth(back).expect("one of the newest");
+        self.send(world, seq);
+    }
+
+    fn send(&mut self, world: &mut World, seq: u64) {
+        let Some(link) = &mut self.link else { return };
+        let action = self.sent[&seq].clone();
+        let request = Request { seq: Seq::new(seq), action: Asked::Known(action.clone()) };
+        self.unanswered.insert(seq);
+        let heard = link.sessions.request(&link.cell, link.session, &request);
+        if heard != Heard::Ignored {
+            link.expected.push_back(seq);
+        }
+        world.trace(format!("{} asks {seq} {action:?}: {heard:?}", self.id));
+    }
+
+    /// Takes what the server has to say.
+    pub(super) fn pump(&mut self, world: &mut World) {
+        self.finish_joining(world);
+        let mut older = std::mem::take(&mut self.older);
+        older.retain_mut(|link| self.drain(world, link));
+        self.older = older;
+        if let Some(mut link) = self.link.take()
+            && self.drain(world, &mut link)
+        {
+            self.link = Some(link);
+        }
+    }
+
+    fn finish_joining(&mut self, world: &mut World) {
+        let Some((node, sessions, joining)) = self.joining.take_if(|(_, _, joining)| joining.is_finished()) else {
+            return;
+        };
+        let mut joining = std::pin::pin!(joining);
+        let done = futures_util::FutureExt::now_or_never(joining.as_mut()).expect("it is finished");
+        let Some(Join { cell, session, .. }) = done.expect("a join does not panic") else {
+            world.trace(format!("{} was not let in", self.id));
+            return;
+        };
+        self.older.extend(self.link.take());
+        let expected = VecDeque::new();
+        self.link = Some(Link { node, sessions, cell, session, welcomed: false, expected });
+    }
+
+    /// Reads one connection; whether it goes on.
+    fn drain(&mut self, world: &mut World, link: &mut Link) -> bool {
+        let mut frames = Vec::new();
+        let taken = link.cell.lock().take_ready(link.session, &mut frames);
+        for frame in frames {
+            let message = match frame {
+                Frame::Message(message) => *message,
+                Frame::Encoded(bytes) => Subprotocol::Msgpack.decode_server(&bytes).expect("the server's own frame"),
+            };
+            self.hear(world, link, message);
+        }
+        if let Some(why) = taken.closing
+            && !taken.waiting
+        {
+            world.trace(format!("{} is closed: {why}", self.id));
+            link.sessions.roster().part(&link.cell, link.session);
+            return false;
+        }
+        if taken.collapsed {
+            let sessions = link.sessions.clone();
+            sessions.queue_snapshot(&link.cell);
+        }
+        true
+    }
+
+    fn hear(&mut self, world: &mut World, link: &mut Link, message: ServerMessage) {
+        world.trace(format!("{} hears {}", self.id, brief(&message)));
+        match message {
+            ServerMessage::Welcome(welcome) => {
+                self.durable(world, welcome.revision, "welcome");
+                link.welcomed = true;
+                if let Some((seq, _, _)) = self.acked.iter().next_back()
+                    && *seq > welcome.seq.get()
+                {
+                    world.violation(format!("{}: acked request {seq} is not in welcome {}", self.id, welcome.seq));
+                }
+                if welcome.revision < self.newest_seen {
+                    let seen = self.newest_seen;
+                    world.violation(format!("{}: welcomed at {} after {seen}", self.id, welcome.revision));
+                }
+                self.seq = welcome.seq.get();
+                // What was sent above it had no effect; the numbers are free again.
+                self.sent.split_off(&(self.seq + 1));
+                self.unanswered.split_off(&(self.seq + 1));
+                self.refused.split_off(&(self.seq + 1));
+                if !welcome.resumed {
+                    self.mirror = None;
+                }
+            }
+            ServerMessage::Snapshot(snapshot) => {
+                self.durable(world, snapshot.revision, "snapshot");
+                self.take_snapshot(world, link, &snapshot);
+            }
+            ServerMessage::Applied(applied) => {
+                self.durable(world, applied.revision, "reply");
+                self.replied(world, link, applied.seq.get());
+                if applied.collapsed {
+                    self.mirror = None;
+                } else {
+                    self.change(world, applied.revision, &applied.changes, applied.checksum);
+                }
+                if (!applied.changes.is_empty() || applied.collapsed)
+                    && let Some(action) = self.sent.get(&applied.seq.get())
+                {
+                    self.acked.insert((applied.seq.get(), hash(action), applied.revision.get()));
+                }
+            }
+            ServerMessage::Delta(delta) => {
+                self.durable(world, delta.revision, "delta");
+                self.change(world, delta.revision, &delta.changes, delta.checksum);
+            }
+            ServerMessage::Refused(refused) => {
+                self.durable(world, refused.revision, "refusal");
+                let seq = refused.seq.get();
+                self.replied(world, link, seq);
+                match refused.code {
+                    Code::Duplicate => {}
+                    Code::SeqReused | Code::SeqGap => {
+                        world.violation(format!("{}: {} for {seq}", self.id, refused.code));
+                    }
+                    _ => {
+                        if let Some(action) = self.sent.get(&seq) {
+                            self.refused.insert(seq, hash(action));
+                        }
+                    }
+                }
+            }
+            ServerMessage::Answer(answer) => {
+                self.durable(world, answer.revision, "answer");
+                self.replied(world, link, answer.seq.get());
+                if let Answered::Snapshot(snapshot) = &answer.answer {
+                    self.take_snapshot(world, link, snapshot);
+                }
+            }
+        }
+    }
+
+    fn take_snapshot(&mut self, world: &mut World, link: &Link, snapshot: &holdall_protocol::message::Snapshot) {
+        self.newest_seen = self.newest_seen.max(snapshot.revision);
+        if let Some((_, mirror)) = &self.mirror
+            && mirror.revision == snapshot.revision
+            && let Err(fault) = mirror.same_as(snapshot)
+        {
+            world.violation(format!("{}: the snapshot is not the mirror: {fault}", self.id));
+        }
+        let incarnation = link.cell.lock().seat().map(|seat| seat.incarnation);
+        match Mirror::of(snapshot) {
+            Ok(mirror) => self.mirror = incarnation.map(|incarnation| (incarnation, mirror)),
+            Err(fault) => world.violation(format!("{}: {fault}", self.id)),
+        }
+    }
+
+    /// Nothing is told that is not at rest.
+    fn durable(&self, world: &mut World, revision: Revision, what: &str) {
+        let stored = world.shelf.rows().get(&self.id).map_or(Revision::ZERO, |row| row.revision);
+        if stored < revision && !world.behind {
+            world.violation(format!("{}: a {what} of revision {revision} while {stored} is durable", self.id));
+        }
+    }
+
+    fn change(
+        &mut self,
+        world: &mut World,
+        revision: Revision,
+        changes: &[holdall_protocol::message::Change],
+        checksum: u32,
+    ) {
+        self.newest_seen = self.newest_seen.max(revision);
+        let Some((_, mirror)) = &mut self.mirror else { return };
+        // A kept reply, told again: its revision is behind the mirror.
+        if changes.is_empty() || revision <= mirror.revision {
+            return;
+        }
+        if let Err(fault) = mirror.apply(revision, changes, checksum) {
+            world.violation(format!("{}: {fault}", self.id));
+        }
+    }
+
+    fn replied(&mut self, world: &mut World, link: &mut Link, seq: u64) {
+        self.unanswered.remove(&seq);
+        // Replies of earlier connections come again in a resume; those of this one come in order, once.
+        match link.expected.front() {
+            Some(first) if *first == seq => {
+                link.expected.pop_front();
+            }
+            _ if link.expected.contains(&seq) => world.violation(format!("{}: reply {seq} out of order", self.id)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn expect_all_answered(&mut self, world: &mut World) {
+        if let Some(link) = &self.link
+            && !link.expected.is_empty()
+        {
+            world.violation(format!("{}: never answered: {:?}", self.id, link.expected));
+        }
+    }
+}
+
+fn brief(message: &ServerMessage) -> String {
+    match message {
+        ServerMessage::Welcome(welcome) => {
+            format!("welcome r{} s{} {}", welcome.revision, welcome.seq, welcome.resumed)
+        }
+        ServerMessage::Snapshot(snapshot) => format!("snapshot r{} {:08x}", snapshot.revision, snapshot.checksum),
+        ServerMessage::Applied(applied) => {
+            format!("applied s{} r{} {:08x}", applied.seq, applied.revision, applied.checksum)
+        }
+        ServerMessage::Refused(refused) => format!("refused s{} r{} {}", refused.seq, refused.revision, refused.code),
+        ServerMessage::Answer(answer) => format!("answer s{} r{}", answer.seq, answer.revision),
+        ServerMessage::Delta(delta) => format!("delta r{} {:08x}", delta.revision, delta.checksum),
+    }
+}

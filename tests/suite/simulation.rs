@@ -1,0 +1,91 @@
+//! The journal's promises under misfortune, by seed.
+
+use holdall_harness::simulation::{Plan, Report, Sabotage, run};
+
+/// Seeds that once found something. Each stays.
+const REMEMBERED: &[u64] = &[];
+
+fn must_hold(seed: u64) -> Report {
+    let report = run(Plan::new(seed));
+    assert!(
+        report.violations.is_empty(),
+        "seed {seed}: {:#?}\nlast of the trace:\n{}",
+        report.violations,
+        report.trace.iter().rev().take(60).rev().cloned().collect::<Vec<_>>().join("\n")
+    );
+    report
+}
+
+fn rounds(seeds: std::ops::Range<u64>) {
+    let (mut acked, mut misfortunes) = (0, 0);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let reports = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|worker| {
+                let seeds = seeds.clone();
+                scope.spawn(move || seeds.filter(|seed| seed % threads == worker).map(must_hold).collect::<Vec<_>>())
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("every seed holds")).collect::<Vec<_>>()
+    });
+    for report in reports {
+        acked += report.acked;
+        misfortunes += report.misfortunes;
+    }
+    println!("{seeds:?}: {acked} acknowledged effects, {misfortunes} misfortunes");
+    assert!(acked > 0 && misfortunes > 0, "the simulation must do something");
+}
+
+#[test]
+fn thousands_of_seeds_hold() {
+    for seed in REMEMBERED {
+        must_hold(*seed);
+    }
+    rounds(0..2_000);
+}
+
+#[test]
+#[ignore = "takes as long as it is given: tests/run --long"]
+fn seeds_hold_for_as_long_as_there_is_time() {
+    let minutes = std::env::var("HOLDALL_TEST_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60 * minutes);
+    let mut next = u64::from(std::process::id()) * 1_000_000;
+    while std::time::Instant::now() < end {
+        rounds(next..next + 500);
+        next += 500;
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in 100..110 {
+        let (one, other) = (run(Plan::new(seed)), run(Plan::new(seed)));
+        assert_eq!(one.trace, other.trace, "seed {seed}");
+    }
+}
+
+/// The first seed that notices a broken rule.
+fn found_by(sabotage: Sabotage) -> (u64, Report) {
+    (0..200)
+        .map(|seed| (seed, run(Plan { sabotage: Some(sabotage), ..Plan::new(seed) })))
+        .find(|(_, report)| !report.violations.is_empty())
+        .unwrap_or_else(|| panic!("nothing notices {sabotage:?}"))
+}
+
+#[test]
+fn a_skipped_base_check_is_found() {
+    let (seed, report) = found_by(Sabotage::SkipBaseCheck);
+    println!("seed {seed}: {}", report.violations[0]);
+}
+
+#[test]
+fn a_reply_before_durability_is_found() {
+    let (seed, report) = found_by(Sabotage::ReplyEarly);
+    println!("seed {seed}: {}", report.violations[0]);
+}
+
+#[test]
+fn a_group_that_loses_a_player_is_found() {
+    let (seed, report) = found_by(Sabotage::DropOnePlayer);
+    println!("seed {seed}: {}", report.violations[0]);
+}
