@@ -2,6 +2,7 @@
 //!
 //! The rooms of this house, top to bottom; a room names only rooms below it. `ARCHITECTURE.md` is the map.
 
+pub mod app;
 pub mod catalog;
 pub mod clock;
 pub mod config;

@@ -65,7 +65,7 @@ pub(super) fn gateway_options(settings: &Settings) -> gateway::Options {
     let (server, limits) = (&settings.server, &settings.limits);
     let tls = server.tls_cert_file.clone().zip(server.tls_key_file.clone());
     gateway::Options {
-        origins: server.origins.iter().map(ToString::to_string).collect(),
+        origins: server.origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         trusted_proxies: server.trusted_proxies.clone(),
         tls: tls.map(|(cert_file, key_file)| gateway::TlsFiles { cert_file, key_file }),
         frame_bytes_max: limits.frame_bytes_max,

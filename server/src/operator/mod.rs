@@ -8,7 +8,7 @@ mod routes;
 
 pub use http::{Bound, bind};
 
-use crate::telemetry::readiness::Readiness;
+use crate::telemetry::{log::LogLevel, readiness::Readiness};
 use std::sync::Arc;
 
 /// What the routes answer from.
@@ -16,4 +16,6 @@ use std::sync::Arc;
 pub struct Operator {
     /// Whether the server can take players.
     pub readiness: Arc<Readiness>,
+    /// The level of the log.
+    pub log: LogLevel,
 }

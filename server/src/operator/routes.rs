@@ -3,18 +3,19 @@
 use super::{Operator, answers::Failure};
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{State, rejection::JsonRejection},
     http::{Method, StatusCode, Uri},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Every route.
 pub(super) fn router(operator: Operator) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/log", post(set_log))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(operator)
@@ -41,6 +42,23 @@ async fn readyz(State(operator): State<Operator>) -> Response {
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let (store, durability) = (readiness.store().to_owned(), readiness.durability().to_owned());
     (status, Json(Ready { ready, reasons, store, durability })).into_response()
+}
+
+#[derive(Serialize, Deserialize)]
+struct Log {
+    level: String,
+}
+
+/// Changes the level of the log until the next start: `{"level": "debug"}`.
+async fn set_log(
+    State(operator): State<Operator>,
+    body: Result<Json<Log>, JsonRejection>,
+) -> Result<Json<Log>, Failure> {
+    let bad = |message: String| Failure::new(StatusCode::BAD_REQUEST, "bad_request", message);
+    let Json(Log { level }) = body.map_err(|error| bad(error.body_text()))?;
+    operator.log.set(&level).map_err(bad)?;
+    tracing::info!(%level, "the level of the log was changed");
+    Ok(Json(Log { level: operator.log.get() }))
 }
 
 async fn not_found(uri: Uri) -> Failure {

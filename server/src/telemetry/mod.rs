@@ -2,4 +2,5 @@
 //!
 //! Written to from every room, read by `operator` and `app`. Never changes what the server does.
 
+pub mod log;
 pub mod readiness;
