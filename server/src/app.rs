@@ -84,7 +84,8 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let durability = durability(&settings, &*store);
     let readiness = Arc::new(Readiness::starting(&durability.store, &durability.promise));
     let (stopping, stopped) = watch::channel(false);
-    let journal = Arc::new(Journal::new(store.clone(), wiring::journal_options(&settings), Clock::System, Dice::from_os()));
+    let journal =
+        Arc::new(Journal::new(store.clone(), wiring::journal_options(&settings), Clock::System, Dice::from_os()));
     let roster = Roster::new(
         journal.clone(),
         store,
@@ -94,13 +95,12 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     );
     let options = wiring::session_options(&settings);
     let development = verifier.is_development();
-    let sessions =
-        Arc::new(Sessions::new(roster.clone(), verifier, options, durability.clone(), stopped.clone()));
+    let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, durability.clone(), stopped.clone()));
     let game = gateway::bind(listen, &wiring::gateway_options(&settings))
         .map_err(|error| StartError::Config(error.to_string()))?;
-    let operators = operator::bind(settings.server.operator_listen).await.map_err(|error| {
-        StartError::Config(format!("operator port {}: {error}", settings.server.operator_listen))
-    })?;
+    let operators = operator::bind(settings.server.operator_listen)
+        .await
+        .map_err(|error| StartError::Config(format!("operator port {}: {error}", settings.server.operator_listen)))?;
     let addresses = (game.addr, operators.addr);
     let writer = {
         let journal = journal.clone();

@@ -1,4 +1,7 @@
 //! The suite: its list of modules is the table of contents.
 
+mod gateway;
+mod operator;
+mod sign_in;
 mod simulation;
 mod tidy;

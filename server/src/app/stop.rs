@@ -28,7 +28,12 @@ pub(super) struct Running {
 
 impl Running {
     /// Runs until `stop` or until the store breaks, then ends everything within `patience`, as far as that is possible.
-    pub(super) async fn until(mut self, stop: impl Future<Output = ()> + Send, patience: Duration, spool: &Path) -> Stopped {
+    pub(super) async fn until(
+        mut self,
+        stop: impl Future<Output = ()> + Send,
+        patience: Duration,
+        spool: &Path,
+    ) -> Stopped {
         let mut health = self.journal.health();
         tokio::pin!(stop);
         loop {
@@ -90,8 +95,12 @@ impl Journal {
         let rest = self.take_all();
         if !rest.is_empty() {
             match spool::write(file, &rest) {
-                Ok(()) => tracing::error!(batches = rest.len(), file = %file.display(), "what could not be saved is in the spool; the next start saves it"),
-                Err(error) => tracing::error!(batches = rest.len(), %error, "what could not be saved could not be spooled either and is lost; with ack = \"durable\" nothing of it was acknowledged"),
+                Ok(()) => {
+                    tracing::error!(batches = rest.len(), file = %file.display(), "what could not be saved is in the spool; the next start saves it")
+                }
+                Err(error) => {
+                    tracing::error!(batches = rest.len(), %error, "what could not be saved could not be spooled either and is lost; with ack = \"durable\" nothing of it was acknowledged")
+                }
             }
         }
         match (broken, rest.is_empty()) {
