@@ -1,1 +1,4 @@
-//! x
+//! Bots.
+
+pub mod fault;
+pub mod model;

@@ -101,13 +101,8 @@ impl Content {
         match self {
             Self::Stack(stack) => {
                 let Stack { instance, item, quantity, acquired_at, attributes } = stack;
-                let line = StackLine {
-                    instance: *instance,
-                    item,
-                    quantity: *quantity,
-                    acquired_at: *acquired_at,
-                    attributes,
-                };
+                let line =
+                    StackLine { instance: *instance, item, quantity: *quantity, acquired_at: *acquired_at, attributes };
                 of_stack(place, line, scratch)
             }
             Self::Amount(amount) => of_balance(place, *amount, scratch),
@@ -238,6 +233,22 @@ impl Mirror {
             (_, Content::Stack(stack)) if stack.item == *item => u64::from(stack.quantity),
             (Place::Balance(currency), Content::Amount(amount)) if currency == item => *amount,
             (_, Content::Stack(_) | Content::Amount(_)) => 0,
+        };
+        self.places().map(units).sum()
+    }
+
+    /// Whether a place holds exactly this.
+    #[must_use]
+    pub fn holds(&self, filled: &Filled) -> bool {
+        Content::of(filled).is_ok_and(|content| self.get(&filled.place) == Some(&content))
+    }
+
+    /// Units of all items in bag and equipment.
+    #[must_use]
+    pub fn stack_units(&self) -> u64 {
+        let units = |(_, content): (&Place, &Content)| match content {
+            Content::Stack(stack) => u64::from(stack.quantity),
+            Content::Amount(_) => 0,
         };
         self.places().map(units).sum()
     }
@@ -377,4 +388,9 @@ impl Mirror {
             held.content
         })
     }
+}
+
+/// How many a filled place holds.
+pub(crate) fn units(filled: &Filled) -> u64 {
+    filled.stack.as_ref().map_or_else(|| filled.amount.unwrap_or(0), |stack| u64::from(stack.quantity))
 }

@@ -25,9 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gateway", &["session"]),
     (
         "app",
-        &[
-            "gateway", "operator", "session", "roster", "journal", "store", "catalog", "config", "clock", "telemetry",
-        ],
+        &["gateway", "operator", "session", "roster", "journal", "store", "catalog", "config", "clock", "telemetry"],
     ),
     ("cli", &["app", "catalog", "config", "telemetry"]),
 ];
@@ -136,7 +134,8 @@ fn files_stay_readable() {
 
 #[test]
 fn the_top_level_holds_what_it_should() {
-    let known = ["Cargo.toml", "Cargo.lock", "README.md", "LICENSE", "server", "protocol", "client-sim", "tests", "config"];
+    let known =
+        ["Cargo.toml", "Cargo.lock", "README.md", "LICENSE", "server", "protocol", "client-sim", "tests", "config"];
     let git = std::process::Command::new("git").args(["ls-files"]).current_dir(root()).output().expect("git answers");
     let listed = String::from_utf8(git.stdout).expect("paths are text");
     let tops: BTreeSet<&str> = listed.lines().filter_map(|path| path.split('/').next()).collect();

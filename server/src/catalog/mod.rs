@@ -2,8 +2,10 @@
 //!
 //! Owns [`Catalog`], [`Definition`] and [`Rules`], and their reading from `items.toml` and the settings. Everything here
 //! is immutable once read: a reload makes a new [`Rules`] and swaps it whole. Called by the engine and everything above
-//! it. Never reads a file by itself, never knows a player.
+//! it. Never knows a player.
 
+mod fields;
+mod parse;
 mod rules;
 
 pub use rules::Rules;
@@ -102,9 +104,9 @@ pub struct Definition {
 /// What an item is, in the order a sorted bag shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Held in a hand to hurt.
+    /// Wielded.
     Weapon,
-    /// Worn to be hurt less.
+    /// Worn.
     Armor,
     /// Used up by using it.
     Consumable,
@@ -138,15 +140,15 @@ impl Kind {
 /// How rare an item is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rarity {
-    /// Everywhere.
+    /// The least rare.
     Common,
-    /// Often.
+    /// Rarer than common.
     Uncommon,
-    /// Seldom.
+    /// Rarer than uncommon.
     Rare,
-    /// Hardly ever.
+    /// Rarer than rare.
     Epic,
-    /// Sung about.
+    /// The rarest.
     Legendary,
 }
 

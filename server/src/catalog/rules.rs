@@ -1,7 +1,11 @@
 //! Everything that the engine judges by: the catalogue and the bounds from the settings.
 
-use super::Catalog;
-use holdall_protocol::ids::{ItemId, SlotId};
+use super::{Catalog, Definition, Kind};
+use crate::config::{
+    Fault, Faults, Loaded,
+    setting::{Setting, Thousandths},
+};
+use holdall_protocol::ids::{BAG_SLOTS_BOUND, ItemId, SlotId};
 use std::num::NonZeroU64;
 
 /// The catalogue and the bounds, as one immutable whole.
@@ -27,6 +31,110 @@ pub struct Rules {
     pub attribute_bytes_max: usize,
     /// Lines of one gift, at most.
     pub gift_items_max: usize,
-    /// What a player is born with; items and currencies.
+    /// What a player is born with; items and currencies, under their present ids, each once.
     pub kit: Vec<(ItemId, NonZeroU64)>,
+}
+
+impl Rules {
+    /// Reads the catalogue's file that the settings name, and checks the settings against it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with either.
+    pub fn read(loaded: &Loaded) -> Result<Self, Faults> {
+        let path = &loaded.settings.catalog.items_file;
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::load(&text, &path.display().to_string(), loaded),
+            Err(error) => {
+                let mut what = format!("the catalogue cannot be read: {error}; catalog.items_file names it");
+                if loaded.file.is_none() {
+                    what.push_str(". There is no config file: give --config, or run where config/holdall.toml is");
+                }
+                let mut faults = Faults::default();
+                faults.push(Fault { place: path.display().to_string(), line: None, what });
+                Err(faults)
+            }
+        }
+    }
+
+    /// The rules of a catalogue's text. `name` is what its faults call it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text, or with what the settings say of its items.
+    pub fn load(text: &str, name: &str, loaded: &Loaded) -> Result<Self, Faults> {
+        let settings = &loaded.settings;
+        let (inventory, limits) = (&settings.inventory, &settings.limits);
+        let mut rules = Self {
+            catalog: Catalog::parse(text, name, settings)?,
+            max_slots: if inventory.max_slots == 0 { BAG_SLOTS_BOUND } else { inventory.max_slots },
+            max_weight: inventory.max_weight.0,
+            slots: settings.equipment.slots.clone(),
+            hands: settings.equipment.hands.clone(),
+            sell_rate: inventory.sell_rate,
+            sell_currency: inventory.sell_currency.clone(),
+            attributes_max: limits.attributes_max,
+            attribute_bytes_max: limits.attribute_bytes_max,
+            gift_items_max: limits.gift_items_max,
+            kit: Vec::new(),
+        };
+        let mut faults = Faults::default();
+        rules.choose_currency(loaded, &mut faults);
+        rules.pack_kit(loaded, &mut faults);
+        faults.unless_any(rules)
+    }
+
+    fn choose_currency(&mut self, loaded: &Loaded, faults: &mut Faults) {
+        const KNOB: &str = "inventory.sell_currency";
+        match self.catalog.get(&self.sell_currency) {
+            None => faults.push(loaded.fault(KNOB, missing(&self.catalog, &self.sell_currency))),
+            Some(money) if money.kind != Kind::Currency => {
+                let what = format!("{} is of kind {}, not currency: name a currency", money.id, money.kind.as_str());
+                faults.push(loaded.fault(KNOB, what));
+            }
+            Some(money) => self.sell_currency = money.id.clone(),
+        }
+    }
+
+    fn pack_kit(&mut self, loaded: &Loaded, faults: &mut Faults) {
+        const KNOB: &str = "new_player.kit";
+        let (mut slots, mut weight) = (0_u64, 0_u64);
+        for line in &loaded.settings.new_player.kit {
+            let Some(definition) = self.catalog.get(&line.item) else {
+                faults.push(loaded.fault(KNOB, missing(&self.catalog, &line.item)));
+                continue;
+            };
+            if self.kit.iter().any(|(item, _)| *item == definition.id) {
+                let what = format!("{} stands twice, once under a former id: add the quantities up", definition.id);
+                faults.push(loaded.fault(KNOB, what));
+            }
+            slots = slots.saturating_add(slots_for(definition, line.quantity));
+            weight = weight.saturating_add(definition.weight.saturating_mul(line.quantity.get()));
+            self.kit.push((definition.id.clone(), line.quantity));
+        }
+        if slots > u64::from(self.max_slots) {
+            let room = self.max_slots;
+            let what = format!("needs {slots} bag slots, inventory.max_slots gives {room}: give less, or more room");
+            faults.push(loaded.fault(KNOB, what));
+        }
+        if self.max_weight != 0 && weight > self.max_weight {
+            let (weighs, most) = (Thousandths(weight).to_toml(), Thousandths(self.max_weight).to_toml());
+            let what = format!("weighs {weighs}, inventory.max_weight is {most}: give less, or let players carry more");
+            faults.push(loaded.fault(KNOB, what));
+        }
+    }
+}
+
+/// Bag slots that so many of an item take, in an empty bag.
+fn slots_for(definition: &Definition, quantity: NonZeroU64) -> u64 {
+    match definition.kind {
+        Kind::Currency => 0,
+        Kind::Weapon | Kind::Armor | Kind::Consumable | Kind::Material | Kind::Quest => {
+            quantity.get().div_ceil(u64::from(definition.max_stack.get()))
+        }
+    }
+}
+
+/// That the catalogue has no such item, and which one may be meant.
+fn missing(catalog: &Catalog, item: &ItemId) -> String {
+    let hint = crate::config::fault::did_you_mean(item.as_str(), catalog.iter().map(|known| known.id.as_str()));
+    format!("the catalogue has no item {item}{hint}")
 }

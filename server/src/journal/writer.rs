@@ -65,10 +65,17 @@ impl Journal {
                         None => return Ok(()),
                     },
                 },
-                Answered::Lost(players) => match self.lose(&players) {
-                    Some(rest) => flight = rest,
-                    None => return Ok(()),
-                },
+                Answered::Lost(mut players) => {
+                    // A takeover outranks a loss of the store's in its answer, and whoever falls with the player that was
+                    // taken over will not come back to report it.
+                    if self.store.may_regress() {
+                        players.extend(self.heal().await?);
+                    }
+                    match self.lose(&players) {
+                        Some(rest) => flight = rest,
+                        None => return Ok(()),
+                    }
+                }
             }
         }
     }

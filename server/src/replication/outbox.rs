@@ -76,11 +76,23 @@ struct Queued {
     frame: Frame,
 }
 
+impl Queued {
+    /// Bytes that a snapshot could stand for.
+    fn collapsible(&self) -> usize {
+        match self.kind {
+            Kind::Applied { .. } | Kind::Delta => self.frame.bytes(),
+            Kind::Reply | Kind::Other => 0,
+        }
+    }
+}
+
 /// The queue.
 #[derive(Debug)]
 pub struct Outbox {
     queue: VecDeque<Queued>,
     bytes: usize,
+    /// The part of `bytes` that a snapshot could stand for.
+    collapsible: usize,
     bytes_max: usize,
     subprotocol: Subprotocol,
     /// Changes were left out: a snapshot must follow what is queued.
@@ -91,7 +103,7 @@ impl Outbox {
     /// An empty queue.
     #[must_use]
     pub const fn new(subprotocol: Subprotocol, bytes_max: usize) -> Self {
-        Self { queue: VecDeque::new(), bytes: 0, bytes_max, subprotocol, collapsed: false }
+        Self { queue: VecDeque::new(), bytes: 0, collapsible: 0, bytes_max, subprotocol, collapsed: false }
     }
 
     /// The subprotocol of its frames.
@@ -106,10 +118,10 @@ impl Outbox {
         self.queue.is_empty()
     }
 
-    /// Bytes that are queued.
+    /// Whether so much waits that nothing large should be added.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
+    pub const fn is_full(&self) -> bool {
+        self.bytes >= self.bytes_max
     }
 
     /// Queues a frame that leaves once `gate` is durable.
@@ -120,10 +132,16 @@ impl Outbox {
         let queued = Queued { gate, kind, frame };
         let queued = if self.collapsed { self.without_changes(queued) } else { queued };
         self.bytes = self.bytes.saturating_add(queued.frame.bytes());
+        self.collapsible = self.collapsible.saturating_add(queued.collapsible());
         self.queue.push_back(queued);
-        if self.bytes > self.bytes_max && !self.collapsed {
+        if self.collapsible > self.bytes_max {
             self.collapse();
         }
+    }
+
+    fn count(&mut self) {
+        self.bytes = self.queue.iter().map(|queued| queued.frame.bytes()).sum();
+        self.collapsible = self.queue.iter().map(Queued::collapsible).sum();
     }
 
     fn collapse(&mut self) {
@@ -134,7 +152,7 @@ impl Outbox {
             .filter(|queued| queued.kind != Kind::Delta)
             .map(|queued| self.without_changes(queued))
             .collect();
-        self.bytes = self.queue.iter().map(|queued| queued.frame.bytes()).sum();
+        self.count();
     }
 
     fn without_changes(&self, queued: Queued) -> Queued {
@@ -151,6 +169,7 @@ impl Outbox {
         let mut replies = 0_usize;
         while let Some(queued) = self.queue.pop_front_if(|queued| queued.gate <= durable) {
             self.bytes = self.bytes.saturating_sub(queued.frame.bytes());
+            self.collapsible = self.collapsible.saturating_sub(queued.collapsible());
             match queued.kind {
                 Kind::Reply | Kind::Applied { .. } => replies = replies.saturating_add(1),
                 Kind::Delta | Kind::Other => {}
@@ -165,9 +184,10 @@ impl Outbox {
         self.queue.is_empty() && std::mem::take(&mut self.collapsed)
     }
 
-    /// Drops what is not durable: it never happened.
+    /// Drops what is not durable, which never happened, and all that waits behind it, which must not overtake it.
     pub fn drop_undurable(&mut self, durable: Revision) {
-        self.queue.retain(|queued| queued.gate <= durable);
-        self.bytes = self.queue.iter().map(|queued| queued.frame.bytes()).sum();
+        let kept = self.queue.iter().take_while(|queued| queued.gate <= durable).count();
+        self.queue.truncate(kept);
+        self.count();
     }
 }

@@ -13,7 +13,6 @@ use crate::{
 use holdall_protocol::{
     checksum::Checksum,
     close::Close,
-    frame::Subprotocol,
     ids::{Incarnation, PlayerId, Revision, Seq, SessionId},
 };
 use parking_lot::{Mutex, MutexGuard};
@@ -217,10 +216,10 @@ impl Inner {
         Taken { replies, closing: link.closing, waiting: !link.outbox.is_empty(), collapsed }
     }
 
-    /// The subprotocol of the connection that may act.
+    /// Whether so much waits for the connection that may act that nothing large should be added.
     #[must_use]
-    pub fn subprotocol(&self) -> Option<Subprotocol> {
-        self.links.last().map(|link| link.outbox.subprotocol())
+    pub fn is_full(&self) -> bool {
+        self.links.last().is_some_and(|link| link.outbox.is_full())
     }
 }
 

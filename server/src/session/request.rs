@@ -191,6 +191,9 @@ impl Sessions {
             });
         }
         match understand(action)? {
+            Do::Ask(Question::Resync) if own.is_full() => {
+                Err(No::new(Code::LimitExceeded, "read what has been sent first"))
+            }
             Do::Ask(question) => {
                 self.answer(own, asked, &question);
                 Ok(())

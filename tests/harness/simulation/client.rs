@@ -76,8 +76,10 @@ impl Client {
         }
     }
 
-    pub(super) const fn is_connected(&self) -> bool {
-        self.link.is_some()
+    /// Whether it is connected and has been told of the newest revision at rest.
+    pub(super) fn knows_the_newest(&self, world: &World) -> bool {
+        let stored = world.shelf.rows().get(&self.id).map(|row| row.revision);
+        self.link.as_ref().is_some_and(|link| link.welcomed) && stored == Some(self.newest_seen)
     }
 
     pub(super) fn connect(&mut self, world: &mut World) {
@@ -100,7 +102,7 @@ impl Client {
             .mirror
             .as_ref()
             .filter(|_| world.random.random())
-            .map(|(incarnation, mirror)| Resume { incarnation: *incarnation, revision: mirror.revision.get() });
+            .map(|(incarnation, mirror)| Resume { incarnation: *incarnation, revision: mirror.revision().get() });
         world.trace(format!("{} connects to {} {resume:?}", self.id, node.id));
         let patience = Duration::from_millis(world.random.random_range(1..3_000));
         let (joins, player) = (sessions.clone(), self.id.clone());
@@ -163,6 +165,13 @@ impl Client {
         let item = Some(ItemId::new(item).expect("an item id"));
         let quantity = Quantity::new(world.random.random_range(1..30));
         self.send_new(world, Action::DevGrant(action::DevGrant { item, currency: None, quantity, partial: None }));
+    }
+
+    /// Changes something, whatever the state of the bag.
+    pub(super) fn touch(&mut self, world: &mut World) {
+        let currency = Some(ItemId::new("gold").expect("a currency"));
+        let quantity = Quantity::new(1);
+        self.send_new(world, Action::DevGrant(action::DevGrant { item: None, currency, quantity, partial: None }));
     }
 
     fn send_new(&mut self, world: &mut World, action: Action) {
@@ -256,6 +265,12 @@ impl Client {
         match message {
             ServerMessage::Welcome(welcome) => {
                 self.durable(world, welcome.revision, "welcome");
+                if self.is_stale(world, link) {
+                    // Until a node's own lease stops it, a copy that was taken over can still be looked at; its first
+                    // write ends it. Nothing can be concluded from what it shows.
+                    world.trace(format!("{} was welcomed by a stale owner", self.id));
+                    return;
+                }
                 link.welcomed = true;
                 if let Some((seq, _, _)) = self.acked.iter().next_back()
                     && *seq > welcome.seq.get()
@@ -275,6 +290,7 @@ impl Client {
                     self.mirror = None;
                 }
             }
+            ServerMessage::Snapshot(_) if !link.welcomed => {}
             ServerMessage::Snapshot(snapshot) => {
                 self.durable(world, snapshot.revision, "snapshot");
                 self.take_snapshot(world, link, &snapshot);
@@ -323,10 +339,17 @@ impl Client {
         }
     }
 
+    fn is_stale(&self, world: &World, link: &Link) -> bool {
+        let rows = world.shelf.rows();
+        let owner = rows.get(&self.id).and_then(|row| row.owner.as_ref());
+        let own = format!("{}:{:016x}:", link.node.id, link.node.boot);
+        owner.is_none_or(|owner| !owner.as_str().starts_with(&own))
+    }
+
     fn take_snapshot(&mut self, world: &mut World, link: &Link, snapshot: &holdall_protocol::message::Snapshot) {
         self.newest_seen = self.newest_seen.max(snapshot.revision);
         if let Some((_, mirror)) = &self.mirror
-            && mirror.revision == snapshot.revision
+            && mirror.revision() == snapshot.revision
             && let Err(fault) = mirror.same_as(snapshot)
         {
             world.violation(format!("{}: the snapshot is not the mirror: {fault}", self.id));
@@ -356,7 +379,7 @@ impl Client {
         self.newest_seen = self.newest_seen.max(revision);
         let Some((_, mirror)) = &mut self.mirror else { return };
         // A kept reply, told again: its revision is behind the mirror.
-        if changes.is_empty() || revision <= mirror.revision {
+        if changes.is_empty() || revision <= mirror.revision() {
             return;
         }
         if let Err(fault) = mirror.apply(revision, changes, checksum) {

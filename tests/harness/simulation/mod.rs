@@ -19,5 +19,5 @@ pub fn run(plan: Plan) -> Report {
         .start_paused(true)
         .build()
         .expect("a runtime can be built");
-    runtime.block_on(world::World::new(plan).play())
+    runtime.block_on(async { world::World::new(plan).play().await })
 }

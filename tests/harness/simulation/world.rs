@@ -250,14 +250,14 @@ impl World {
         self.nodes[at] = self.boot(&node.id);
     }
 
-    /// The store loses its last writes. Only where somebody on each node that wrote them is still connected, because
-    /// it is by the next write that a node learns of the loss.
+    /// The store loses its last writes. Only where on each node that wrote them somebody is still connected and knows of
+    /// the newest of them, because it is by such a player's next write that a node learns of the loss.
     async fn lose_writes(&mut self, clients: &mut [Client]) {
         let count = self.random.random_range(1..6);
         let lost = self.shelf.last_writers(count);
         let node_of = |owner: &str| owner.split(':').take(2).collect::<Vec<_>>().join(":");
         let witnesses: Vec<PlayerId> =
-            clients.iter().filter(|client| client.is_connected()).map(|client| client.id.clone()).collect();
+            clients.iter().filter(|client| client.knows_the_newest(self)).map(|client| client.id.clone()).collect();
         let told = lost.iter().all(|(owner, _)| {
             owner.as_ref().is_some_and(|owner| {
                 let node = node_of(owner.as_str());
@@ -281,7 +281,7 @@ impl World {
         self.shelf.set_faults(Box::new(|_| Fault::None));
         let names: Vec<PlayerId> = lost.iter().map(|(_, player)| player.clone()).collect();
         for client in clients.iter_mut().filter(|client| names.contains(&client.id)) {
-            client.grant(self);
+            client.touch(self);
         }
         sleep(Duration::from_millis(700)).await;
         for client in clients.iter_mut() {
