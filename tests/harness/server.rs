@@ -66,6 +66,8 @@ impl Server {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         (settings.server.listen, settings.server.operator_listen) = (any, any);
         settings.server.data_dir = dir.to_path_buf();
+        // So few that no machine's limit on open files is in the way, and in the log.
+        settings.limits.connections_max = 1_000;
         configure(&mut settings);
         let ready_file = dir.join("ready.json");
         let _ = std::fs::remove_file(&ready_file);

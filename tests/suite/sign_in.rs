@@ -9,7 +9,7 @@ use std::path::PathBuf;
 const NOW_MS: u64 = 4_000_000_000_000;
 const NOW: u64 = NOW_MS / 1_000;
 
-fn key_file(name: &str) -> PathBuf {
+pub(crate) fn key_file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/keys").join(name)
 }
 
@@ -62,7 +62,7 @@ fn signing_key(algorithm: jsonwebtoken::Algorithm) -> EncodingKey {
     }
 }
 
-fn sign_as(algorithm: jsonwebtoken::Algorithm, claims: &Value) -> String {
+pub(crate) fn sign_as(algorithm: jsonwebtoken::Algorithm, claims: &Value) -> String {
     jsonwebtoken::encode(&Header::new(algorithm), claims, &signing_key(algorithm)).unwrap()
 }
 
@@ -70,7 +70,7 @@ fn sign(claims: &Value) -> String {
     sign_as(jsonwebtoken::Algorithm::EdDSA, claims)
 }
 
-fn base64url(text: &str) -> String {
+pub(crate) fn base64url(text: &str) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut out = String::new();
     for chunk in text.as_bytes().chunks(3) {
