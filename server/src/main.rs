@@ -1,2 +1,67 @@
-//! x
-fn main() {}
+//! The `holdall` program: reads the command line and hands over.
+
+use holdall_server::{
+    app::{self, Plan, StartError, Stopped},
+    cli::{self, Command, ServeArgs},
+    telemetry::log::LogLevel,
+};
+use std::{io::Write as _, process::ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Many small, short-lived frames on many threads: what it is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const EXIT_STORE_REFUSED: u8 = 3;
+const EXIT_SPOOLED: u8 = 4;
+const EXIT_STORE_FAILED: u8 = 5;
+
+fn main() -> ExitCode {
+    match cli::parse() {
+        Command::Config(args) => cli::config(&args),
+        Command::Serve(args) => serve(args),
+    }
+}
+
+fn serve(args: ServeArgs) -> ExitCode {
+    let (loaded, rules) = match cli::load(&args.sources()) {
+        Ok(checked) => checked,
+        Err(faults) => return cli::report(&faults),
+    };
+    let settings = loaded.settings;
+    let log =
+        LogLevel::start(settings.log.level.as_str(), settings.log.format == holdall_server::config::LogFormat::Json);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_name("serve");
+    if settings.server.worker_threads > 0 {
+        builder.worker_threads(settings.server.worker_threads);
+    }
+    let runtime = match builder.build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(cli::EXIT_USAGE, &format!("no threads to serve with: {error}")),
+    };
+    let plan = Plan { settings, rules, ready_file: args.ready_file, log };
+    match runtime.block_on(app::serve(plan, told_to_stop())) {
+        Ok(Stopped::Clean) => ExitCode::SUCCESS,
+        Ok(Stopped::Spooled) => ExitCode::from(EXIT_SPOOLED),
+        Ok(Stopped::StoreFailed) => ExitCode::from(EXIT_STORE_FAILED),
+        Err(error @ StartError::Config(_)) => fail(cli::EXIT_USAGE, &error.to_string()),
+        Err(error @ StartError::Store(_)) => fail(EXIT_STORE_REFUSED, &error.to_string()),
+    }
+}
+
+/// SIGTERM or Ctrl-C.
+async fn told_to_stop() {
+    let mut term = signal(SignalKind::terminate()).expect("a handler for SIGTERM can be installed");
+    let mut int = signal(SignalKind::interrupt()).expect("a handler for SIGINT can be installed");
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+fn fail(code: u8, why: &str) -> ExitCode {
+    // Nobody is left to tell when stderr itself is gone.
+    let _ = writeln!(std::io::stderr(), "holdall: {why}");
+    ExitCode::from(code)
+}

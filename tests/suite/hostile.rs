@@ -111,6 +111,9 @@ impl Arena {
     }
 }
 
+/// A payload that depends on the number of the next request.
+type Payload = Box<dyn Fn(u64) -> Vec<u8> + Sync>;
+
 /// What is sent.
 enum Input<'a> {
     /// A payload that depends on the number of the next request, in a frame as it should be.

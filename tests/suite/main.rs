@@ -1,9 +1,13 @@
 //! The suite: its list of modules is the table of contents.
 
+mod catalog;
+mod config;
+mod engine;
 mod gateway;
 mod hostile;
 mod operator;
 mod sign_in;
 mod simulation;
+mod stored;
 mod tidy;
 mod wire;

@@ -14,11 +14,11 @@ use holdall_protocol::{
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use uuid::Uuid;
 
-fn instance() -> impl Strategy<Value = InstanceId> {
+pub(crate) fn instance() -> impl Strategy<Value = InstanceId> {
     any::<u128>().prop_map(|bits| InstanceId::new(Uuid::from_u128(bits)))
 }
 
-fn item() -> impl Strategy<Value = ItemId> {
+pub(crate) fn item() -> impl Strategy<Value = ItemId> {
     "[a-z0-9_]{1,64}".prop_map(|text| ItemId::new(&text).unwrap())
 }
 
@@ -76,7 +76,7 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
     ]
 }
 
-fn place() -> impl Strategy<Value = Place> {
+pub(crate) fn place() -> impl Strategy<Value = Place> {
     prop_oneof![
         (0..10_000_u16).prop_map(Place::Bag),
         slot().prop_map(Place::Equipment),
@@ -84,7 +84,7 @@ fn place() -> impl Strategy<Value = Place> {
     ]
 }
 
-fn attributes() -> impl Strategy<Value = Attributes> {
+pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {
     let value = prop_oneof![
         any::<bool>().prop_map(Value::Bool),
         (-9_007_199_254_740_991_i64..=9_007_199_254_740_991).prop_map(|n| Value::Integer(Integer::new(n).unwrap())),

@@ -74,7 +74,7 @@ fn entries(root: &DeTable<'_>, settings: &Settings, wrong: &mut Vec<Wrong>) -> V
         wrong.push(Wrong::new(items, "items are a list: write [[item]], with two brackets"));
         return Vec::new();
     };
-    items.iter().filter_map(|item| Some(entry(&mut Fields::open(item, wrong)?, item.span(), settings)?)).collect()
+    items.iter().filter_map(|item| entry(&mut Fields::open(item, wrong)?, item.span(), settings)).collect()
 }
 
 /// One item. What is wrong is kept in `fields`; `None` where too little is left to go on with.

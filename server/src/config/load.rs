@@ -76,12 +76,14 @@ pub struct Loaded {
     /// The config file they were read from.
     pub file: Option<PathBuf>,
     origins: BTreeMap<&'static str, Origin>,
+    /// Knobs whose value could not be used; they stand at their default.
+    bad: BTreeSet<&'static str>,
 }
 
 impl Default for Loaded {
     /// Every knob at its default.
     fn default() -> Self {
-        Self { settings: Settings::default(), file: None, origins: BTreeMap::new() }
+        Self { settings: Settings::default(), file: None, origins: BTreeMap::new(), bad: BTreeSet::new() }
     }
 }
 
@@ -99,6 +101,12 @@ impl Loaded {
     #[must_use]
     pub fn origin(&self, path: &str) -> &Origin {
         self.origins.get(path).unwrap_or(&Origin::Default)
+    }
+
+    /// Whether every value whose path starts with `prefix` could be used as it was typed.
+    #[must_use]
+    pub fn is_sound(&self, prefix: &str) -> bool {
+        !self.bad.iter().any(|path| path.starts_with(prefix))
     }
 
     /// A fault of the value of `path`, placed where the value came from.
@@ -123,40 +131,43 @@ impl Settings {
     ///
     /// # Errors
     /// Everything that is wrong, each with its file and line, environment variable or flag.
-    pub fn load(sources: Sources) -> Result<Loaded, Faults> {
-        let Some(path) = &sources.file else { return load(&sources, None) };
-        match std::fs::read_to_string(path) {
-            Ok(text) => load(&sources, Some((&path.display().to_string(), &text))),
-            Err(error) => {
-                let what = format!("the config file cannot be read: {error}");
-                let mut faults = Faults::default();
-                faults.push(Fault { place: path.display().to_string(), line: None, what });
-                Err(faults)
+    pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
+        let (loaded, faults) = Self::survey(sources);
+        faults.unless_any(loaded)
+    }
+
+    /// Reads and checks all of it, and goes on past faults with the default, so that what the settings name can be
+    /// looked at as well. Nothing may run on a survey that has faults.
+    #[must_use]
+    pub fn survey(sources: &Sources) -> (Loaded, Faults) {
+        let mut faults = Faults::default();
+        let mut text = String::new();
+        let mut name = String::new();
+        if let Some(path) = &sources.file {
+            name = path.display().to_string();
+            match std::fs::read_to_string(path) {
+                Ok(read) => text = read,
+                Err(error) => {
+                    let what = format!("the config file cannot be read: {error}");
+                    faults.push(Fault { place: name.clone(), line: None, what });
+                }
             }
         }
+        // Without a file the empty text stands for it.
+        let document = Document::read(&name, &text, &mut faults);
+        let mut reader = Reader { base: sources.file.as_deref().and_then(Path::parent), faults, ..Reader::default() };
+        reader.take_file(&document, &name);
+        reader.take_environment(&sources.environment);
+        for flag in &sources.flags {
+            reader.values.insert(flag.path, (Origin::Flag(flag.flag), Typed::Text(&flag.text)));
+        }
+        let settings = Self::read(&mut reader);
+        let Reader { mut faults, values, bad, .. } = reader;
+        let origins = values.into_iter().map(|(path, (origin, _))| (path, origin)).collect();
+        let loaded = Loaded { settings, file: sources.file.clone(), origins, bad };
+        relations::check(&loaded, &mut faults);
+        (loaded, faults)
     }
-}
-
-fn load(sources: &Sources, file: Option<(&str, &str)>) -> Result<Loaded, Faults> {
-    let mut reader = Reader::default();
-    let mut document = None;
-    if let Some((name, text)) = file {
-        reader.base = sources.file.as_deref().and_then(Path::parent);
-        document = Some(Document::read(name, text, &mut reader.faults));
-    }
-    if let (Some(document), Some((name, _))) = (&document, file) {
-        reader.take_file(document, name);
-    }
-    reader.take_environment(&sources.environment);
-    for flag in &sources.flags {
-        reader.values.insert(flag.path, (Origin::Flag(flag.flag), Typed::Text(&flag.text)));
-    }
-    let settings = Settings::read(&mut reader);
-    let Reader { faults: mut all, values, bad, .. } = reader;
-    let origins = values.into_iter().map(|(path, (origin, _))| (path, origin)).collect();
-    let loaded = Loaded { settings, file: sources.file.clone(), origins };
-    relations::check(&loaded, &bad, &mut all);
-    all.unless_any(loaded)
 }
 
 /// A value as it was typed.
@@ -251,7 +262,7 @@ impl<'t> Reader<'t> {
             Some(Err(wrong)) => {
                 self.bad.insert(path);
                 for (line, what) in wrong {
-                    let fault = at(&origin, format!("{path} {what}"));
+                    let fault = at(&origin, format!("{path}: {what}"));
                     self.faults.push(Fault { line: line.or(fault.line), ..fault });
                 }
                 of_default(default)

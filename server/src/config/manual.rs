@@ -2,7 +2,7 @@
 
 use super::{
     load::{Loaded, in_words},
-    table::{KNOBS, Knob},
+    table::{KNOBS, Knob, Settings},
 };
 use std::fmt::Write as _;
 
@@ -19,7 +19,8 @@ const HEAD: &str = "\
 #[must_use]
 pub fn manual() -> String {
     let mut text = HEAD.to_owned();
-    for (n, knob) in KNOBS.iter().enumerate() {
+    let defaults = Settings::default().values();
+    for (n, (knob, default)) in KNOBS.iter().zip(defaults).enumerate() {
         open_section(&mut text, n, knob);
         for line in knob.doc {
             push(&mut text, format_args!("#{line}"));
@@ -29,7 +30,7 @@ pub fn manual() -> String {
         }
         match knob.shipped {
             Some(value) => push(&mut text, format_args!("{} = {value}", knob.name)),
-            None => push(&mut text, format_args!("# {} = {}", knob.name, knob.default.replace('_', ""))),
+            None => push(&mut text, format_args!("# {} = {default}", knob.name)),
         }
     }
     text

@@ -2,16 +2,18 @@
 
 use super::{
     fault::Faults,
-    kinds::SignIn,
+    kinds::{Algorithm, SignIn},
     load::{Loaded, Origin},
     table::{Auth, Server},
 };
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 
-/// Adds to `faults` what does not go together. Knobs in `bad` have a fault already and stand at their default: what
-/// follows from them is not said again.
-pub(super) fn check(loaded: &Loaded, bad: &BTreeSet<&'static str>, faults: &mut Faults) {
-    let mut judge = Judge { loaded, bad, faults };
+/// The shortest secret that signs tokens: as long as the hash, below which HS256 is weaker than it looks.
+const SECRET_BYTES_MIN: u64 = 32;
+
+/// Adds to `faults` what does not go together. Of a knob that has a fault already, what follows from it is not said.
+pub(super) fn check(loaded: &Loaded, faults: &mut Faults) {
+    let mut judge = Judge { loaded, faults };
     judge.sign_in();
     judge.tls();
     judge.equipment();
@@ -21,14 +23,13 @@ pub(super) fn check(loaded: &Loaded, bad: &BTreeSet<&'static str>, faults: &mut 
 
 struct Judge<'a> {
     loaded: &'a Loaded,
-    bad: &'a BTreeSet<&'static str>,
     faults: &'a mut Faults,
 }
 
 impl Judge<'_> {
     /// A fault of the knobs in `of`, placed at the first that somebody set.
     fn fault(&mut self, of: &[&str], what: impl fmt::Display) {
-        if of.iter().any(|path| self.bad.contains(path)) {
+        if !of.iter().all(|path| self.loaded.is_sound(path)) {
             return;
         }
         let set = of.iter().find(|path| *self.loaded.origin(path) != Origin::Default);
@@ -45,7 +46,7 @@ impl Judge<'_> {
     }
 
     fn sign_in(&mut self) {
-        let Auth { mode, key_file, audience, player_claim, .. } = &self.loaded.settings.auth;
+        let Auth { mode, algorithm, key_file, audience, player_claim, .. } = &self.loaded.settings.auth;
         match mode {
             SignIn::Development => {
                 let listen = self.loaded.settings.server.listen;
@@ -61,15 +62,27 @@ impl Judge<'_> {
             }
             SignIn::Jwt => {
                 if key_file.is_none() {
-                    self.fault(&["auth.key_file", "auth.mode"], "auth.mode = \"jwt\" needs the key that checks tokens");
+                    self.fault(
+                        &["auth.key_file", "auth.mode"],
+                        "\"jwt\" needs auth.key_file: the key that checks tokens",
+                    );
                 }
                 if audience.is_empty() {
                     self.fault(
                         &["auth.audience", "auth.mode"],
-                        "auth.mode = \"jwt\" needs the audience that tokens are made for",
+                        "\"jwt\" needs auth.audience: whom tokens are made for",
                     );
                 }
                 self.file("auth.key_file", key_file.as_ref());
+                let secret = key_file.as_ref().filter(|_| *algorithm == Algorithm::Hs256);
+                if secret.and_then(|path| path.metadata().ok()).is_some_and(|file| file.len() < SECRET_BYTES_MIN) {
+                    self.fault(
+                        &["auth.key_file"],
+                        format_args!(
+                            "a secret shorter than {SECRET_BYTES_MIN} bytes can be guessed: make a longer one"
+                        ),
+                    );
+                }
             }
         }
         if player_claim.is_empty() {
@@ -82,7 +95,7 @@ impl Judge<'_> {
         if tls_cert_file.is_some() != tls_key_file.is_some() {
             self.fault(
                 &["server.tls_cert_file", "server.tls_key_file"],
-                "a certificate and its key go together: set both",
+                "a certificate and its key go together: set tls_cert_file and tls_key_file, or neither",
             );
         }
         self.file("server.tls_cert_file", tls_cert_file.as_ref());

@@ -3,7 +3,7 @@
 use super::document::{Wrong, described};
 use holdall_protocol::{
     NUMBER_MAX,
-    ids::{ItemId, SlotId},
+    ids::{BadId, ItemId, SlotId},
 };
 use std::{
     borrow::Cow,
@@ -152,11 +152,17 @@ impl Word for IpAddr {
     }
 }
 
+/// What is wrong with an id, without the kind of id in front: the key has said that.
+fn without_name(bad: &BadId) -> String {
+    let text = bad.to_string();
+    text.find("must be").and_then(|at| text.get(at..)).unwrap_or(&text).to_owned()
+}
+
 impl Word for ItemId {
     const TAKES: &'static str = "an item id";
 
     fn read(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|bad| bad.to_string())
+        Self::new(text).map_err(|bad| without_name(&bad))
     }
 
     fn written(&self) -> Cow<'_, str> {
@@ -168,7 +174,7 @@ impl Word for SlotId {
     const TAKES: &'static str = "an equipment slot";
 
     fn read(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|bad| bad.to_string())
+        Self::new(text).map_err(|bad| without_name(&bad))
     }
 
     fn written(&self) -> Cow<'_, str> {

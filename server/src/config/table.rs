@@ -25,14 +25,10 @@ pub struct Knob {
     pub path: &'static str,
     /// What it does, line by line.
     pub doc: &'static [&'static str],
-    /// Its default, as TOML.
-    pub default: &'static str,
     /// The range of a number, as `1..=10`.
     pub range: Option<&'static str>,
     /// What the shipped config file sets instead of the default, as TOML.
     pub shipped: Option<&'static str>,
-    /// What it takes, after "must be".
-    pub takes: &'static str,
 }
 
 /// Turns the table into structs, into [`KNOBS`], and into the way to read it all.
@@ -55,10 +51,8 @@ macro_rules! knobs {
             name: stringify!($name),
             path: concat!(stringify!($section), ".", stringify!($name)),
             doc: &[$($doc),*],
-            default: stringify!($default),
             range: knobs!(@text $($range)?),
             shipped: knobs!(@literal $($shipped)?),
-            takes: <$kind as Setting>::TAKES,
         },)*)*];
 
         impl Settings {

@@ -247,6 +247,7 @@ impl World {
         for client in clients.iter_mut() {
             client.server_died(&node);
         }
+        self.shelf.revive(&node.id);
         self.nodes[at] = self.boot(&node.id);
     }
 

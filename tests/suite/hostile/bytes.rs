@@ -1,6 +1,6 @@
 //! Payloads that no encoder would write.
 
-use super::{Arena, Ends, Input};
+use super::{Arena, Ends, Input, Payload};
 use Ends::{Closed, Refused};
 use holdall_protocol::{close::Close::ProtocolError, code::Code, frame::Subprotocol};
 
@@ -20,7 +20,7 @@ fn json_drop(seq: u64, quantity: &str) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_json() {
     let arena = Arena::open(|_| {}).await;
-    let rows: Vec<(&str, Box<dyn Fn(u64) -> Vec<u8> + Sync>, Ends)> = vec![
+    let rows: Vec<(&str, Payload, Ends)> = vec![
         ("NaN", Box::new(|seq| json_drop(seq, "NaN")), Closed(ProtocolError)),
         ("Infinity", Box::new(|seq| json_drop(seq, "-Infinity")), Closed(ProtocolError)),
         ("a float past floats", Box::new(|seq| json_drop(seq, "1e999")), Closed(ProtocolError)),
@@ -83,7 +83,7 @@ async fn wrong_messagepack() {
     let arena = Arena::open(|_| {}).await;
     let nan = [b"\xcb".as_slice(), &f64::NAN.to_be_bytes()].concat();
     let infinity = [b"\xca".as_slice(), &f32::INFINITY.to_be_bytes()].concat();
-    let rows: Vec<(&str, Box<dyn Fn(u64) -> Vec<u8> + Sync>, Ends)> = vec![
+    let rows: Vec<(&str, Payload, Ends)> = vec![
         ("NaN", Box::new(move |seq| msgpack_drop(seq, &nan)), Refused(Code::InvalidQuantity)),
         ("infinity", Box::new(move |seq| msgpack_drop(seq, &infinity)), Refused(Code::InvalidQuantity)),
         ("nil", Box::new(|seq| msgpack_drop(seq, b"\xc0")), Closed(ProtocolError)),
