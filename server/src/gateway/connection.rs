@@ -127,7 +127,6 @@ where
         ready(answer.map(|answer| *answer).map_err(|Dropped| std::io::Error::other("too many refusals at once")))
     });
     let connection = http1::Builder::new()
-        .keep_alive(false)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(io), service);

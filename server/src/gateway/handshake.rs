@@ -135,7 +135,9 @@ fn accept(key: &HeaderValue, subprotocol: Subprotocol) -> Answer {
 fn say(status: StatusCode, text: &str) -> Answer {
     let mut answer = Box::new(Response::new(Full::from(format!("{text}\n"))));
     *answer.status_mut() = status;
-    with(answer, CONTENT_TYPE, "text/plain; charset=utf-8")
+    // Said here and not by the HTTP library, which would also add it to the 101: clients then see no upgrade.
+    let answer = with(answer, CONTENT_TYPE, "text/plain; charset=utf-8");
+    with(answer, CONNECTION, "close")
 }
 
 fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
