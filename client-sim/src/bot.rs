@@ -9,7 +9,7 @@ use crate::{
     model::Mirror,
     scenario::{Load, Phase, World},
     socket::{ConnectError, Event, Socket},
-    workload::{View, unknown_items},
+    workload::{Busy, View, unknown_items},
 };
 use holdall_protocol::{
     action::{Action, Gift, Item, Resync},
@@ -166,7 +166,7 @@ impl Bot {
     /// One connection, from hello to its end.
     async fn converse(&mut self, mut socket: Socket) -> Over {
         self.welcomed = false;
-        self.asked_to_resync = false;
+        self.cut_at = None;
         self.heard_at = Instant::now();
         let over = match self.hello(&mut socket).await {
             Continue(()) => loop {
@@ -327,7 +327,8 @@ impl Bot {
         let friend = self.world.friend(self.number, &mut self.rng);
         let mirror = self.checker.mirror()?;
         let catalogue = &self.world.catalogue;
-        let view = View { mirror, catalogue, max_slots: self.max_slots, friend: friend.as_ref() };
+        let busy = Busy::with(self.checker.asked());
+        let view = View { mirror, catalogue, busy: &busy, max_slots: self.max_slots, friend: friend.as_ref() };
         self.world.workload.choose(view, &mut self.rng)
     }
 

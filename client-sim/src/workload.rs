@@ -12,7 +12,7 @@ use holdall_protocol::{
         Action, Count, DevGrant, Drop, Equip, Gift, GiftItem, Item, Move, Quantity, Resync, Sell, Sort, Stats, Target,
         Unequip, Use,
     },
-    ids::{ItemId, Place, PlayerId, SlotId},
+    ids::{InstanceId, ItemId, Place, PlayerId, SlotId},
     message::{ItemDefinition, Stack},
 };
 use rand::{
@@ -22,7 +22,7 @@ use rand::{
     seq::IndexedRandom,
 };
 use serde::Deserialize;
-use std::path::Path;
+use std::{num::NonZeroU64, path::Path};
 
 /// How often each action is chosen, relative to the others. A mix file is this as TOML; what it does not name is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -191,6 +191,80 @@ const KINDS: [Kind; 13] = [
     Kind::Resync,
 ];
 
+/// What requests under way will take or move: naming it again would only be refused.
+#[derive(Debug, Default)]
+pub(crate) struct Busy {
+    slots: Vec<u16>,
+    instances: Vec<(InstanceId, u64)>,
+    items: Vec<(ItemId, u64)>,
+}
+
+impl Busy {
+    /// What these actions name.
+    pub(crate) fn with<'a>(asked: impl Iterator<Item = &'a Action>) -> Self {
+        let mut busy = Self::default();
+        for action in asked {
+            match action {
+                Action::Move(wish) => busy.slots.extend([wish.from, wish.to]),
+                Action::Use(wish) => busy.take(&wish.target, 1),
+                Action::Drop(wish) => busy.take(&wish.target, wish.quantity.get().map_or(0, NonZeroU64::get)),
+                Action::Sell(wish) => busy.instances.push((wish.instance, u64::MAX)),
+                Action::Equip(wish) => busy.instances.push((wish.instance, u64::MAX)),
+                Action::Gift(wish) => {
+                    busy.instances.extend(wish.items.iter().map(|line| (line.instance, u64::MAX)));
+                }
+                Action::Sort(_) | Action::Unequip(_) | Action::DevGrant(_) => {}
+                Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
+            }
+        }
+        busy
+    }
+
+    fn take(&mut self, target: &Target, units: u64) {
+        match target {
+            Target::Instance(instance) => self.instances.push((*instance, units)),
+            Target::Item(item) => self.items.push((item.clone(), units)),
+        }
+    }
+
+    /// How many units of a stack nobody has asked for yet.
+    fn left(&self, slot: u16, stack: &Stack) -> u32 {
+        if self.slots.contains(&slot) {
+            return 0;
+        }
+        let by_instance = self.instances.iter().filter(|(instance, _)| *instance == stack.instance);
+        let by_item = self.items.iter().filter(|(item, _)| *item == stack.item);
+        let taken = by_instance.map(|(_, units)| units).chain(by_item.map(|(_, units)| units));
+        let taken = taken.fold(0_u64, |sum, units| sum.saturating_add(*units));
+        stack.quantity.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
+    }
+
+    fn is_free(&self, slot: u16, stack: Option<&Stack>) -> bool {
+        !self.slots.contains(&slot) && stack.is_none_or(|stack| self.left(slot, stack) == stack.quantity)
+    }
+}
+
+/// A stack that a bot may name, and how many units of it are left to name.
+struct Candidate<'a> {
+    slot: u16,
+    stack: &'a Stack,
+    left: u32,
+}
+
+impl Candidate<'_> {
+    fn few(&self, most: u32, rng: &mut SmallRng) -> Quantity {
+        Quantity::new(u64::from(rng.random_range(1..=self.left.min(most).max(1))))
+    }
+
+    fn target(&self, rng: &mut SmallRng) -> Target {
+        if rng.random_bool(0.75) {
+            Target::Instance(self.stack.instance)
+        } else {
+            Target::Item(self.stack.item.clone())
+        }
+    }
+}
+
 /// What a bot sees when it chooses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
@@ -198,6 +272,8 @@ pub(crate) struct View<'a> {
     pub(crate) mirror: &'a Mirror,
     /// What is known of items.
     pub(crate) catalogue: &'a Catalogue,
+    /// What is under way.
+    pub(crate) busy: &'a Busy,
     /// Slots of its bag; 0 where nobody bounds them.
     pub(crate) max_slots: u16,
     /// Another bot that is known to be in the game, picked at random.
@@ -238,8 +314,8 @@ impl View<'_> {
         match kind {
             Kind::Drop => self.drop(rng),
             Kind::Use => {
-                let (_, stack) = self.stack(rng, |_, definition| definition.kind == "consumable")?;
-                Some(Action::Use(Use { target: target(stack, rng) }))
+                let found = self.find(rng, |_, definition| definition.kind == "consumable")?;
+                Some(Action::Use(Use { target: found.target(rng) }))
             }
             Kind::Equip => self.equip(rng),
             Kind::Unequip => {
@@ -249,8 +325,8 @@ impl View<'_> {
             Kind::Move => self.move_stack(rng),
             Kind::Sort => Some(Action::Sort(Sort {})),
             Kind::Sell => {
-                let (_, stack) = self.stack(rng, |_, definition| definition.sellable)?;
-                Some(Action::Sell(Sell { instance: stack.instance, quantity: few(stack, 3, rng) }))
+                let found = self.find(rng, |_, definition| definition.sellable)?;
+                Some(Action::Sell(Sell { instance: found.stack.instance, quantity: found.few(3, rng) }))
             }
             Kind::Gift => self.gift(rng),
             Kind::Grant => None,
@@ -262,30 +338,34 @@ impl View<'_> {
     }
 
     fn drop(&self, rng: &mut SmallRng) -> Option<Action> {
-        let (_, stack) = self.stack(rng, |_, definition| definition.kind != "quest")?;
+        let found = self.find(rng, |_, definition| definition.kind != "quest")?;
         if self.is_crowded() {
-            let quantity = Quantity::new(u64::from(stack.quantity));
-            return Some(Action::Drop(Drop { target: Target::Instance(stack.instance), quantity }));
+            let quantity = Quantity::new(u64::from(found.left));
+            return Some(Action::Drop(Drop { target: Target::Instance(found.stack.instance), quantity }));
         }
-        let quantity = few(stack, 3, rng);
-        Some(Action::Drop(Drop { target: target(stack, rng), quantity }))
+        let quantity = found.few(3, rng);
+        Some(Action::Drop(Drop { target: found.target(rng), quantity }))
     }
 
     fn equip(&self, rng: &mut SmallRng) -> Option<Action> {
         let mut slots = Vec::new();
-        let (_, stack) = self.stack(rng, |_, definition| {
+        let found = self.find(rng, |_, definition| {
             slots.clone_from(&definition.slots);
             !slots.is_empty()
         })?;
         let slot = if rng.random_bool(0.5) { slots.choose(rng).cloned() } else { None };
-        Some(Action::Equip(Equip { instance: stack.instance, slot }))
+        Some(Action::Equip(Equip { instance: found.stack.instance, slot }))
     }
 
     fn move_stack(&self, rng: &mut SmallRng) -> Option<Action> {
-        let (from, stack) = self.any_stack(rng)?;
+        let (from, stack) = self.walk(rng).find(|(slot, stack)| self.busy.is_free(*slot, Some(stack)))?;
         let used = u16::try_from(self.mirror.bag_from(0).count()).unwrap_or(u16::MAX);
         let reach = used.saturating_add(8);
         let to = rng.random_range(0..if self.max_slots == 0 { reach } else { reach.min(self.max_slots) });
+        let there = self.mirror.bag_from(to).next().filter(|(slot, _)| *slot == to).map(|(_, stack)| stack);
+        if !self.busy.is_free(to, there) {
+            return None;
+        }
         let split = stack.quantity > 1 && !self.is_crowded() && rng.random_bool(0.2);
         let quantity = split.then(|| Quantity::new(rng.random_range(1..u64::from(stack.quantity))));
         Some(Action::Move(Move { from, to, quantity }))
@@ -295,9 +375,10 @@ impl View<'_> {
         let to = self.friend?.clone();
         let mut items: Vec<GiftItem> = Vec::new();
         for _ in 0..if rng.random_bool(0.2) { 2 } else { 1 } {
-            let (_, stack) = self.stack(rng, |_, definition| definition.tradeable)?;
-            if items.iter().all(|line| line.instance != stack.instance) {
-                items.push(GiftItem { instance: stack.instance, quantity: few(stack, 2, rng) });
+            let found = self.find(rng, |_, definition| definition.tradeable)?;
+            let instance = found.stack.instance;
+            if items.iter().all(|line| line.instance != instance) {
+                items.push(GiftItem { instance, quantity: found.few(2, rng) });
             }
         }
         Some(Action::Gift(Gift { to, items }))
@@ -330,14 +411,17 @@ impl View<'_> {
     }
 
     /// The first stack from a random slot on that can be dealt with and whose definition pleases.
-    fn stack(
+    fn find(
         &self,
         rng: &mut SmallRng,
         mut pleases: impl FnMut(&Stack, &ItemDefinition) -> bool,
-    ) -> Option<(u16, &Stack)> {
-        self.walk(rng).take(LOOKED_AT).find(|(slot, stack)| {
-            !self.mirror.is_frozen(&Place::Bag(*slot))
-                && self.catalogue.get(&stack.item).is_some_and(|definition| pleases(stack, &definition))
+    ) -> Option<Candidate<'_>> {
+        let candidates = self.walk(rng).take(LOOKED_AT).map(|(slot, stack)| {
+            let left = self.busy.left(slot, stack);
+            Candidate { slot, stack, left }
+        });
+        candidates.filter(|found| found.left > 0 && !self.mirror.is_frozen(&Place::Bag(found.slot))).find(|found| {
+            self.catalogue.get(&found.stack.item).is_some_and(|definition| pleases(found.stack, &definition))
         })
     }
 
@@ -379,12 +463,4 @@ const fn worn(place: &Place) -> Option<&SlotId> {
         Place::Equipment(slot) => Some(slot),
         Place::Bag(_) | Place::Balance(_) => None,
     }
-}
-
-fn target(stack: &Stack, rng: &mut SmallRng) -> Target {
-    if rng.random_bool(0.75) { Target::Instance(stack.instance) } else { Target::Item(stack.item.clone()) }
-}
-
-fn few(stack: &Stack, most: u32, rng: &mut SmallRng) -> Quantity {
-    Quantity::new(u64::from(rng.random_range(1..=stack.quantity.min(most).max(1))))
 }
