@@ -4,7 +4,9 @@
 //! the catalogue, which the bots of one run ask for together. Never sends anything and never looks at a clock.
 
 use crate::{
+    busy::Busy,
     catalogue::Catalogue,
+    mix::Weights,
     model::{Content, Mirror},
 };
 use holdall_protocol::{
@@ -12,7 +14,7 @@ use holdall_protocol::{
         Action, Count, DevGrant, Drop, Equip, Gift, GiftItem, Item, Move, Quantity, Resync, Sell, Sort, Stats, Target,
         Unequip, Use,
     },
-    ids::{InstanceId, ItemId, Place, PlayerId, SlotId},
+    ids::{ItemId, Place, PlayerId, SlotId},
     message::{ItemDefinition, Stack},
 };
 use rand::{
@@ -21,142 +23,6 @@ use rand::{
     rngs::SmallRng,
     seq::IndexedRandom,
 };
-use serde::Deserialize;
-use std::{num::NonZeroU64, path::Path};
-
-/// How often each action is chosen, relative to the others. A mix file is this as TOML; what it does not name is 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Weights {
-    /// Drop a few units, or a whole stack where the bag runs full.
-    pub drop: u32,
-    /// Use a consumable.
-    #[serde(rename = "use")]
-    pub use_one: u32,
-    /// Equip from the bag.
-    pub equip: u32,
-    /// Unequip.
-    pub unequip: u32,
-    /// Move, merge, swap or split.
-    #[serde(rename = "move")]
-    pub move_stack: u32,
-    /// Sort the bag.
-    pub sort: u32,
-    /// Sell a few units.
-    pub sell: u32,
-    /// Give a few units to another bot.
-    pub gift: u32,
-    /// Top up by `dev_grant` although nothing is missing.
-    pub grant: u32,
-    /// Ask for the figures.
-    pub stats: u32,
-    /// Ask how many of something there are.
-    pub count: u32,
-    /// Ask for an item.
-    pub item: u32,
-    /// Ask for the whole inventory.
-    pub resync: u32,
-}
-
-/// A mix that cannot be played.
-#[derive(Debug, thiserror::Error)]
-pub enum MixError {
-    /// Neither a name nor a readable file.
-    #[error("no mix is called {name:?} (there are default, simple and idle), and no such file can be read: {source}")]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// Why the file could not be read.
-        source: std::io::Error,
-    },
-    /// Not a table of weights.
-    #[error("{name}: {source}")]
-    Malformed {
-        /// The file.
-        name: String,
-        /// What is wrong with it.
-        source: Box<toml::de::Error>,
-    },
-}
-
-impl Weights {
-    /// A bit of everything.
-    pub const DEFAULT: Self = Self {
-        drop: 20,
-        use_one: 15,
-        equip: 8,
-        unequip: 7,
-        move_stack: 22,
-        sort: 2,
-        sell: 6,
-        gift: 10,
-        grant: 2,
-        stats: 2,
-        count: 3,
-        item: 1,
-        resync: 1,
-    };
-
-    /// The three actions that a game does most, for figures of cost.
-    pub const SIMPLE: Self = Self { drop: 40, use_one: 30, move_stack: 30, ..Self::IDLE };
-
-    /// Nothing at all: connected players who stand still.
-    pub const IDLE: Self = Self {
-        drop: 0,
-        use_one: 0,
-        equip: 0,
-        unequip: 0,
-        move_stack: 0,
-        sort: 0,
-        sell: 0,
-        gift: 0,
-        grant: 0,
-        stats: 0,
-        count: 0,
-        item: 0,
-        resync: 0,
-    };
-
-    /// The mix of this name, or of this file.
-    ///
-    /// # Errors
-    /// [`MixError`] where it is neither.
-    pub fn named(name: &str) -> Result<Self, MixError> {
-        match name {
-            "default" => return Ok(Self::DEFAULT),
-            "simple" => return Ok(Self::SIMPLE),
-            "idle" => return Ok(Self::IDLE),
-            _ => {}
-        }
-        let text = std::fs::read_to_string(Path::new(name))
-            .map_err(|source| MixError::Unknown { name: name.to_owned(), source })?;
-        toml::from_str(&text).map_err(|source| MixError::Malformed { name: name.to_owned(), source: Box::new(source) })
-    }
-
-    /// Whether nothing is ever chosen.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        *self == Self::IDLE
-    }
-
-    const fn of(&self, kind: Kind) -> u32 {
-        match kind {
-            Kind::Drop => self.drop,
-            Kind::Use => self.use_one,
-            Kind::Equip => self.equip,
-            Kind::Unequip => self.unequip,
-            Kind::Move => self.move_stack,
-            Kind::Sort => self.sort,
-            Kind::Sell => self.sell,
-            Kind::Gift => self.gift,
-            Kind::Grant => self.grant,
-            Kind::Stats => self.stats,
-            Kind::Count => self.count,
-            Kind::Item => self.item,
-            Kind::Resync => self.resync,
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -190,59 +56,6 @@ const KINDS: [Kind; 13] = [
     Kind::Item,
     Kind::Resync,
 ];
-
-/// What requests under way will take or move: naming it again would only be refused.
-#[derive(Debug, Default)]
-pub(crate) struct Busy {
-    slots: Vec<u16>,
-    instances: Vec<(InstanceId, u64)>,
-    items: Vec<(ItemId, u64)>,
-}
-
-impl Busy {
-    /// What these actions name.
-    pub(crate) fn with<'a>(asked: impl Iterator<Item = &'a Action>) -> Self {
-        let mut busy = Self::default();
-        for action in asked {
-            match action {
-                Action::Move(wish) => busy.slots.extend([wish.from, wish.to]),
-                Action::Use(wish) => busy.take(&wish.target, 1),
-                Action::Drop(wish) => busy.take(&wish.target, wish.quantity.get().map_or(0, NonZeroU64::get)),
-                Action::Sell(wish) => busy.instances.push((wish.instance, u64::MAX)),
-                Action::Equip(wish) => busy.instances.push((wish.instance, u64::MAX)),
-                Action::Gift(wish) => {
-                    busy.instances.extend(wish.items.iter().map(|line| (line.instance, u64::MAX)));
-                }
-                Action::Sort(_) | Action::Unequip(_) | Action::DevGrant(_) => {}
-                Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
-            }
-        }
-        busy
-    }
-
-    fn take(&mut self, target: &Target, units: u64) {
-        match target {
-            Target::Instance(instance) => self.instances.push((*instance, units)),
-            Target::Item(item) => self.items.push((item.clone(), units)),
-        }
-    }
-
-    /// How many units of a stack nobody has asked for yet.
-    fn left(&self, slot: u16, stack: &Stack) -> u32 {
-        if self.slots.contains(&slot) {
-            return 0;
-        }
-        let by_instance = self.instances.iter().filter(|(instance, _)| *instance == stack.instance);
-        let by_item = self.items.iter().filter(|(item, _)| *item == stack.item);
-        let taken = by_instance.map(|(_, units)| units).chain(by_item.map(|(_, units)| units));
-        let taken = taken.fold(0_u64, |sum, units| sum.saturating_add(*units));
-        stack.quantity.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
-    }
-
-    fn is_free(&self, slot: u16, stack: Option<&Stack>) -> bool {
-        !self.slots.contains(&slot) && stack.is_none_or(|stack| self.left(slot, stack) == stack.quantity)
-    }
-}
 
 /// A stack that a bot may name, and how many units of it are left to name.
 struct Candidate<'a> {
@@ -278,6 +91,8 @@ pub(crate) struct View<'a> {
     pub(crate) max_slots: u16,
     /// Another bot that is known to be in the game, picked at random.
     pub(crate) friend: Option<&'a PlayerId>,
+    /// Whether it may ask for its whole inventory: that is priced higher than other requests.
+    pub(crate) may_resync: bool,
 }
 
 /// The weighted choice.
@@ -289,7 +104,7 @@ pub(crate) struct Workload {
 impl Workload {
     /// A choice by these weights.
     pub(crate) fn new(weights: &Weights) -> Self {
-        Self { choice: WeightedIndex::new(KINDS.map(|kind| weights.of(kind))).ok() }
+        Self { choice: WeightedIndex::new(KINDS.map(|kind| weight(weights, kind))).ok() }
     }
 
     /// The next action, `None` for a mix that does nothing.
@@ -333,7 +148,7 @@ impl View<'_> {
             Kind::Stats => Some(Action::Stats(Stats {})),
             Kind::Count => Some(Action::Count(Count { item: self.some_item(rng)? })),
             Kind::Item => Some(Action::Item(Item { item: self.some_item(rng)? })),
-            Kind::Resync => Some(Action::Resync(Resync {})),
+            Kind::Resync => self.may_resync.then_some(Action::Resync(Resync {})),
         }
     }
 
@@ -366,7 +181,7 @@ impl View<'_> {
         if !self.busy.is_free(to, there) {
             return None;
         }
-        let split = stack.quantity > 1 && !self.is_crowded() && rng.random_bool(0.2);
+        let split = stack.quantity > 1 && there.is_none() && !self.is_crowded() && rng.random_bool(0.2);
         let quantity = split.then(|| Quantity::new(rng.random_range(1..u64::from(stack.quantity))));
         Some(Action::Move(Move { from, to, quantity }))
     }
@@ -462,5 +277,23 @@ const fn worn(place: &Place) -> Option<&SlotId> {
     match place {
         Place::Equipment(slot) => Some(slot),
         Place::Bag(_) | Place::Balance(_) => None,
+    }
+}
+
+const fn weight(weights: &Weights, kind: Kind) -> u32 {
+    match kind {
+        Kind::Drop => weights.drop,
+        Kind::Use => weights.use_one,
+        Kind::Equip => weights.equip,
+        Kind::Unequip => weights.unequip,
+        Kind::Move => weights.move_stack,
+        Kind::Sort => weights.sort,
+        Kind::Sell => weights.sell,
+        Kind::Gift => weights.gift,
+        Kind::Grant => weights.grant,
+        Kind::Stats => weights.stats,
+        Kind::Count => weights.count,
+        Kind::Item => weights.item,
+        Kind::Resync => weights.resync,
     }
 }
