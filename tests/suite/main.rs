@@ -3,5 +3,11 @@
 mod catalog;
 mod config;
 mod engine;
+mod gateway;
+mod hostile;
+mod operator;
+mod sign_in;
 mod simulation;
+mod stored;
 mod tidy;
+mod wire;
