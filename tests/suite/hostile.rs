@@ -82,10 +82,12 @@ impl Arena {
     /// Does `input` end as it must, and is everything as it was?
     async fn expect(&self, name: &str, subprotocol: Subprotocol, input: &Input<'_>, ends: Ends) {
         let (mut raw, seq) = self.hostile(subprotocol).await;
-        match input {
+        let sent = match input {
             Input::Payload(payload) => raw.payload(&payload(seq)).await,
             Input::Bytes(bytes) => raw.bytes(bytes).await,
         };
+        // Clients give up at a write that fails, and never read why.
+        assert!(sent, "{name} in {subprotocol:?} was cut while it was being sent");
         match ends {
             Ends::Closed(close) => match raw.end().await {
                 Heard::Close(found, _) => assert_eq!(found, close, "{name} in {subprotocol:?}"),
