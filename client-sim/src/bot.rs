@@ -3,6 +3,7 @@
 //! Spawned by `scenario`, one task a bot. Decides nothing about right and wrong.
 
 use crate::{
+    busy::Busy,
     checker::{Checker, Fate, Heard, Reply},
     conservation::Tally,
     fault::Fault,
@@ -75,6 +76,10 @@ pub(crate) struct Bot {
     due: Instant,
     /// Refused for coming too fast: wait until then.
     paused_until: Instant,
+    /// The same for gifts, which have a stricter limit.
+    no_gifts_until: Instant,
+    /// The same for questions after the whole inventory.
+    no_resync_until: Instant,
     /// When anything last came, or was first waited for.
     heard_at: Instant,
     /// When this connection is cut on purpose.
@@ -105,6 +110,8 @@ impl Bot {
             max_slots: 0,
             due: now,
             paused_until: now,
+            no_gifts_until: now,
+            no_resync_until: now,
             heard_at: now,
             cut_at: None,
             asked_to_resync: false,
@@ -166,7 +173,7 @@ impl Bot {
     /// One connection, from hello to its end.
     async fn converse(&mut self, mut socket: Socket) -> Over {
         self.welcomed = false;
-        self.asked_to_resync = false;
+        self.cut_at = None;
         self.heard_at = Instant::now();
         let over = match self.hello(&mut socket).await {
             Continue(()) => loop {
@@ -254,7 +261,7 @@ impl Bot {
 
     /// Sends what may be sent in this phase. Returns when there will be more.
     async fn play(&mut self, socket: &mut Socket, phase: Phase, now: Instant) -> ControlFlow<Over, Option<Instant>> {
-        if self.checker.wants_resync() && !self.asked_to_resync {
+        if self.checker.wants_resync() && !self.asked_to_resync && self.no_resync_until <= now {
             self.resync(socket).await?;
         }
         let next = match phase {
@@ -267,7 +274,7 @@ impl Bot {
                 None
             }
             Phase::Prove if self.proven => return Break(Over::Done),
-            Phase::Prove if !self.asked_to_resync && self.paused_until > now => Some(self.paused_until),
+            Phase::Prove if !self.asked_to_resync && self.no_resync_until > now => Some(self.no_resync_until),
             Phase::Prove if !self.asked_to_resync => {
                 self.resync(socket).await?;
                 None
@@ -276,7 +283,8 @@ impl Bot {
             Phase::Abort => return Break(Over::Done),
         };
         flush(socket).await?;
-        Continue(next)
+        let repair = self.checker.wants_resync().then_some(self.no_resync_until).filter(|until| *until > now);
+        Continue([next, repair].into_iter().flatten().min())
     }
 
     async fn ask_curious(&mut self, socket: &mut Socket, now: Instant) -> ControlFlow<Over, Option<Instant>> {
@@ -324,10 +332,19 @@ impl Bot {
         if let Some(item) = self.curious.pop_front() {
             return Some(Action::Item(Item { item }));
         }
-        let friend = self.world.friend(self.number, &mut self.rng);
+        let now = Instant::now();
+        let friend = self.world.friend(self.number, &mut self.rng).filter(|_| self.no_gifts_until <= now);
         let mirror = self.checker.mirror()?;
         let catalogue = &self.world.catalogue;
-        let view = View { mirror, catalogue, max_slots: self.max_slots, friend: friend.as_ref() };
+        let busy = Busy::with(self.checker.asked());
+        let view = View {
+            mirror,
+            catalogue,
+            busy: &busy,
+            max_slots: self.max_slots,
+            friend: friend.as_ref(),
+            may_resync: !self.asked_to_resync && self.no_resync_until <= now,
+        };
         self.world.workload.choose(view, &mut self.rng)
     }
 
@@ -422,7 +439,12 @@ impl Bot {
         };
         self.world.metrics.reply(self.number, self.world.since(reply.stamp), refused);
         if let Fate::Refused { code: Code::RateLimited, retry_after_ms } = reply.fate {
-            self.paused_until = Instant::now() + Duration::from_millis(retry_after_ms.unwrap_or(100));
+            let until = Instant::now() + Duration::from_millis(retry_after_ms.unwrap_or(100));
+            match &reply.action {
+                Action::Gift(_) => self.no_gifts_until = until,
+                Action::Resync(_) => self.no_resync_until = until,
+                _ => self.paused_until = until,
+            }
         }
         match (&reply.action, reply.fate, message) {
             (Action::Item(asked), _, ServerMessage::Answer(Answer { answer: Answered::Item(found), .. })) => {

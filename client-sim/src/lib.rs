@@ -4,6 +4,7 @@
 //! plays with thousands of bots over real sockets. Knows the protocol only, never the server's code.
 
 mod bot;
+mod busy;
 mod catalogue;
 pub mod checker;
 pub mod conservation;
@@ -12,12 +13,13 @@ pub mod echo;
 pub mod expect;
 pub mod fault;
 mod metrics;
+pub mod mix;
 pub mod model;
 pub mod process;
 pub mod report;
 pub mod scenario;
 mod socket;
-pub mod workload;
+mod workload;
 
 pub use report::Report;
 pub use scenario::{Options, run};

@@ -5,9 +5,9 @@
 use clap::{Args, Parser, Subcommand};
 use holdall_client_sim::{
     duration, echo,
+    mix::Weights,
     report::{Progress, Report},
     scenario::{Load, Options, Url, run_watched},
-    workload::Weights,
 };
 use holdall_protocol::frame::Subprotocol;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -167,13 +167,13 @@ impl Mirror {
         let mut instances = HashSet::new();
         for filled in &snapshot.places {
             let content = Content::of(filled)?;
+            if mirror.places.contains_key(&filled.place) {
+                return Err(Fault::BadPlace { place: filled.place.clone(), what: "two contents in one snapshot" });
+            }
             if let Content::Stack(stack) = &content
                 && !instances.insert(stack.instance)
             {
                 return Err(Fault::InstanceTwice(stack.instance));
-            }
-            if mirror.places.contains_key(&filled.place) {
-                return Err(Fault::BadPlace { place: filled.place.clone(), what: "two contents in one snapshot" });
             }
             mirror.put(&filled.place, Some(content));
         }

@@ -7,9 +7,10 @@ use crate::{
     catalogue::Catalogue,
     conservation::{Holders, Tally},
     metrics::Metrics,
+    mix::Weights,
     process::{Probe, Sample},
     report::{Latency, Progress, Report, Server},
-    workload::{Weights, Workload},
+    workload::Workload,
 };
 use holdall_protocol::{frame::Subprotocol, ids::PlayerId};
 use rand::{Rng as _, rngs::SmallRng};

@@ -4,7 +4,9 @@
 //! the catalogue, which the bots of one run ask for together. Never sends anything and never looks at a clock.
 
 use crate::{
+    busy::Busy,
     catalogue::Catalogue,
+    mix::Weights,
     model::{Content, Mirror},
 };
 use holdall_protocol::{
@@ -21,142 +23,6 @@ use rand::{
     rngs::SmallRng,
     seq::IndexedRandom,
 };
-use serde::Deserialize;
-use std::path::Path;
-
-/// How often each action is chosen, relative to the others. A mix file is this as TOML; what it does not name is 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Weights {
-    /// Drop a few units, or a whole stack where the bag runs full.
-    pub drop: u32,
-    /// Use a consumable.
-    #[serde(rename = "use")]
-    pub use_one: u32,
-    /// Equip from the bag.
-    pub equip: u32,
-    /// Unequip.
-    pub unequip: u32,
-    /// Move, merge, swap or split.
-    #[serde(rename = "move")]
-    pub move_stack: u32,
-    /// Sort the bag.
-    pub sort: u32,
-    /// Sell a few units.
-    pub sell: u32,
-    /// Give a few units to another bot.
-    pub gift: u32,
-    /// Top up by `dev_grant` although nothing is missing.
-    pub grant: u32,
-    /// Ask for the figures.
-    pub stats: u32,
-    /// Ask how many of something there are.
-    pub count: u32,
-    /// Ask for an item.
-    pub item: u32,
-    /// Ask for the whole inventory.
-    pub resync: u32,
-}
-
-/// A mix that cannot be played.
-#[derive(Debug, thiserror::Error)]
-pub enum MixError {
-    /// Neither a name nor a readable file.
-    #[error("no mix is called {name:?} (there are default, simple and idle), and no such file can be read: {source}")]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// Why the file could not be read.
-        source: std::io::Error,
-    },
-    /// Not a table of weights.
-    #[error("{name}: {source}")]
-    Malformed {
-        /// The file.
-        name: String,
-        /// What is wrong with it.
-        source: Box<toml::de::Error>,
-    },
-}
-
-impl Weights {
-    /// A bit of everything.
-    pub const DEFAULT: Self = Self {
-        drop: 20,
-        use_one: 15,
-        equip: 8,
-        unequip: 7,
-        move_stack: 22,
-        sort: 2,
-        sell: 6,
-        gift: 10,
-        grant: 2,
-        stats: 2,
-        count: 3,
-        item: 1,
-        resync: 1,
-    };
-
-    /// The three actions that a game does most, for figures of cost.
-    pub const SIMPLE: Self = Self { drop: 40, use_one: 30, move_stack: 30, ..Self::IDLE };
-
-    /// Nothing at all: connected players who stand still.
-    pub const IDLE: Self = Self {
-        drop: 0,
-        use_one: 0,
-        equip: 0,
-        unequip: 0,
-        move_stack: 0,
-        sort: 0,
-        sell: 0,
-        gift: 0,
-        grant: 0,
-        stats: 0,
-        count: 0,
-        item: 0,
-        resync: 0,
-    };
-
-    /// The mix of this name, or of this file.
-    ///
-    /// # Errors
-    /// [`MixError`] where it is neither.
-    pub fn named(name: &str) -> Result<Self, MixError> {
-        match name {
-            "default" => return Ok(Self::DEFAULT),
-            "simple" => return Ok(Self::SIMPLE),
-            "idle" => return Ok(Self::IDLE),
-            _ => {}
-        }
-        let text = std::fs::read_to_string(Path::new(name))
-            .map_err(|source| MixError::Unknown { name: name.to_owned(), source })?;
-        toml::from_str(&text).map_err(|source| MixError::Malformed { name: name.to_owned(), source: Box::new(source) })
-    }
-
-    /// Whether nothing is ever chosen.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        *self == Self::IDLE
-    }
-
-    const fn of(&self, kind: Kind) -> u32 {
-        match kind {
-            Kind::Drop => self.drop,
-            Kind::Use => self.use_one,
-            Kind::Equip => self.equip,
-            Kind::Unequip => self.unequip,
-            Kind::Move => self.move_stack,
-            Kind::Sort => self.sort,
-            Kind::Sell => self.sell,
-            Kind::Gift => self.gift,
-            Kind::Grant => self.grant,
-            Kind::Stats => self.stats,
-            Kind::Count => self.count,
-            Kind::Item => self.item,
-            Kind::Resync => self.resync,
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -191,6 +57,27 @@ const KINDS: [Kind; 13] = [
     Kind::Resync,
 ];
 
+/// A stack that a bot may name, and how many units of it are left to name.
+struct Candidate<'a> {
+    slot: u16,
+    stack: &'a Stack,
+    left: u32,
+}
+
+impl Candidate<'_> {
+    fn few(&self, most: u32, rng: &mut SmallRng) -> Quantity {
+        Quantity::new(u64::from(rng.random_range(1..=self.left.min(most).max(1))))
+    }
+
+    fn target(&self, rng: &mut SmallRng) -> Target {
+        if rng.random_bool(0.75) {
+            Target::Instance(self.stack.instance)
+        } else {
+            Target::Item(self.stack.item.clone())
+        }
+    }
+}
+
 /// What a bot sees when it chooses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
@@ -198,10 +85,14 @@ pub(crate) struct View<'a> {
     pub(crate) mirror: &'a Mirror,
     /// What is known of items.
     pub(crate) catalogue: &'a Catalogue,
+    /// What is under way.
+    pub(crate) busy: &'a Busy,
     /// Slots of its bag; 0 where nobody bounds them.
     pub(crate) max_slots: u16,
     /// Another bot that is known to be in the game, picked at random.
     pub(crate) friend: Option<&'a PlayerId>,
+    /// Whether it may ask for its whole inventory: that is priced higher than other requests.
+    pub(crate) may_resync: bool,
 }
 
 /// The weighted choice.
@@ -213,7 +104,7 @@ pub(crate) struct Workload {
 impl Workload {
     /// A choice by these weights.
     pub(crate) fn new(weights: &Weights) -> Self {
-        Self { choice: WeightedIndex::new(KINDS.map(|kind| weights.of(kind))).ok() }
+        Self { choice: WeightedIndex::new(KINDS.map(|kind| weight(weights, kind))).ok() }
     }
 
     /// The next action, `None` for a mix that does nothing.
@@ -238,8 +129,8 @@ impl View<'_> {
         match kind {
             Kind::Drop => self.drop(rng),
             Kind::Use => {
-                let (_, stack) = self.stack(rng, |_, definition| definition.kind == "consumable")?;
-                Some(Action::Use(Use { target: target(stack, rng) }))
+                let found = self.find(rng, |_, definition| definition.kind == "consumable")?;
+                Some(Action::Use(Use { target: found.target(rng) }))
             }
             Kind::Equip => self.equip(rng),
             Kind::Unequip => {
@@ -249,44 +140,48 @@ impl View<'_> {
             Kind::Move => self.move_stack(rng),
             Kind::Sort => Some(Action::Sort(Sort {})),
             Kind::Sell => {
-                let (_, stack) = self.stack(rng, |_, definition| definition.sellable)?;
-                Some(Action::Sell(Sell { instance: stack.instance, quantity: few(stack, 3, rng) }))
+                let found = self.find(rng, |_, definition| definition.sellable)?;
+                Some(Action::Sell(Sell { instance: found.stack.instance, quantity: found.few(3, rng) }))
             }
             Kind::Gift => self.gift(rng),
             Kind::Grant => None,
             Kind::Stats => Some(Action::Stats(Stats {})),
             Kind::Count => Some(Action::Count(Count { item: self.some_item(rng)? })),
             Kind::Item => Some(Action::Item(Item { item: self.some_item(rng)? })),
-            Kind::Resync => Some(Action::Resync(Resync {})),
+            Kind::Resync => self.may_resync.then_some(Action::Resync(Resync {})),
         }
     }
 
     fn drop(&self, rng: &mut SmallRng) -> Option<Action> {
-        let (_, stack) = self.stack(rng, |_, definition| definition.kind != "quest")?;
+        let found = self.find(rng, |_, definition| definition.kind != "quest")?;
         if self.is_crowded() {
-            let quantity = Quantity::new(u64::from(stack.quantity));
-            return Some(Action::Drop(Drop { target: Target::Instance(stack.instance), quantity }));
+            let quantity = Quantity::new(u64::from(found.left));
+            return Some(Action::Drop(Drop { target: Target::Instance(found.stack.instance), quantity }));
         }
-        let quantity = few(stack, 3, rng);
-        Some(Action::Drop(Drop { target: target(stack, rng), quantity }))
+        let quantity = found.few(3, rng);
+        Some(Action::Drop(Drop { target: found.target(rng), quantity }))
     }
 
     fn equip(&self, rng: &mut SmallRng) -> Option<Action> {
         let mut slots = Vec::new();
-        let (_, stack) = self.stack(rng, |_, definition| {
+        let found = self.find(rng, |_, definition| {
             slots.clone_from(&definition.slots);
             !slots.is_empty()
         })?;
         let slot = if rng.random_bool(0.5) { slots.choose(rng).cloned() } else { None };
-        Some(Action::Equip(Equip { instance: stack.instance, slot }))
+        Some(Action::Equip(Equip { instance: found.stack.instance, slot }))
     }
 
     fn move_stack(&self, rng: &mut SmallRng) -> Option<Action> {
-        let (from, stack) = self.any_stack(rng)?;
+        let (from, stack) = self.walk(rng).find(|(slot, stack)| self.busy.is_free(*slot, Some(stack)))?;
         let used = u16::try_from(self.mirror.bag_from(0).count()).unwrap_or(u16::MAX);
         let reach = used.saturating_add(8);
         let to = rng.random_range(0..if self.max_slots == 0 { reach } else { reach.min(self.max_slots) });
-        let split = stack.quantity > 1 && !self.is_crowded() && rng.random_bool(0.2);
+        let there = self.mirror.bag_from(to).next().filter(|(slot, _)| *slot == to).map(|(_, stack)| stack);
+        if !self.busy.is_free(to, there) {
+            return None;
+        }
+        let split = stack.quantity > 1 && there.is_none() && !self.is_crowded() && rng.random_bool(0.2);
         let quantity = split.then(|| Quantity::new(rng.random_range(1..u64::from(stack.quantity))));
         Some(Action::Move(Move { from, to, quantity }))
     }
@@ -295,9 +190,10 @@ impl View<'_> {
         let to = self.friend?.clone();
         let mut items: Vec<GiftItem> = Vec::new();
         for _ in 0..if rng.random_bool(0.2) { 2 } else { 1 } {
-            let (_, stack) = self.stack(rng, |_, definition| definition.tradeable)?;
-            if items.iter().all(|line| line.instance != stack.instance) {
-                items.push(GiftItem { instance: stack.instance, quantity: few(stack, 2, rng) });
+            let found = self.find(rng, |_, definition| definition.tradeable)?;
+            let instance = found.stack.instance;
+            if items.iter().all(|line| line.instance != instance) {
+                items.push(GiftItem { instance, quantity: found.few(2, rng) });
             }
         }
         Some(Action::Gift(Gift { to, items }))
@@ -330,14 +226,17 @@ impl View<'_> {
     }
 
     /// The first stack from a random slot on that can be dealt with and whose definition pleases.
-    fn stack(
+    fn find(
         &self,
         rng: &mut SmallRng,
         mut pleases: impl FnMut(&Stack, &ItemDefinition) -> bool,
-    ) -> Option<(u16, &Stack)> {
-        self.walk(rng).take(LOOKED_AT).find(|(slot, stack)| {
-            !self.mirror.is_frozen(&Place::Bag(*slot))
-                && self.catalogue.get(&stack.item).is_some_and(|definition| pleases(stack, &definition))
+    ) -> Option<Candidate<'_>> {
+        let candidates = self.walk(rng).take(LOOKED_AT).map(|(slot, stack)| {
+            let left = self.busy.left(slot, stack);
+            Candidate { slot, stack, left }
+        });
+        candidates.filter(|found| found.left > 0 && !self.mirror.is_frozen(&Place::Bag(found.slot))).find(|found| {
+            self.catalogue.get(&found.stack.item).is_some_and(|definition| pleases(found.stack, &definition))
         })
     }
 
@@ -381,10 +280,20 @@ const fn worn(place: &Place) -> Option<&SlotId> {
     }
 }
 
-fn target(stack: &Stack, rng: &mut SmallRng) -> Target {
-    if rng.random_bool(0.75) { Target::Instance(stack.instance) } else { Target::Item(stack.item.clone()) }
-}
-
-fn few(stack: &Stack, most: u32, rng: &mut SmallRng) -> Quantity {
-    Quantity::new(u64::from(rng.random_range(1..=stack.quantity.min(most).max(1))))
+const fn weight(weights: &Weights, kind: Kind) -> u32 {
+    match kind {
+        Kind::Drop => weights.drop,
+        Kind::Use => weights.use_one,
+        Kind::Equip => weights.equip,
+        Kind::Unequip => weights.unequip,
+        Kind::Move => weights.move_stack,
+        Kind::Sort => weights.sort,
+        Kind::Sell => weights.sell,
+        Kind::Gift => weights.gift,
+        Kind::Grant => weights.grant,
+        Kind::Stats => weights.stats,
+        Kind::Count => weights.count,
+        Kind::Item => weights.item,
+        Kind::Resync => weights.resync,
+    }
 }

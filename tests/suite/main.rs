@@ -8,6 +8,7 @@ mod hostile;
 mod operator;
 mod sign_in;
 mod simulation;
+mod simulator;
 mod stored;
 mod tidy;
 mod wire;

@@ -182,6 +182,11 @@ impl Checker {
         self.pending.len()
     }
 
+    /// What was asked and has no reply yet, in order.
+    pub fn asked(&self) -> impl Iterator<Item = &Action> {
+        self.pending.iter().map(|pending| &pending.action)
+    }
+
     /// The request that has waited longest for its reply.
     #[must_use]
     pub fn oldest(&self) -> Option<Seq> {

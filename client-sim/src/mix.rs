@@ -1,0 +1,122 @@
+//! The mix: how often each action is chosen, by name or from a file.
+//!
+//! Called by `main` for its arguments and by `workload`. Knows nothing of what makes an action possible.
+
+use serde::Deserialize;
+use std::path::Path;
+
+/// How often each action is chosen, relative to the others. A mix file is this as TOML; what it does not name is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Weights {
+    /// Drop a few units, or a whole stack where the bag runs full.
+    pub drop: u32,
+    /// Use a consumable.
+    #[serde(rename = "use")]
+    pub use_one: u32,
+    /// Equip from the bag.
+    pub equip: u32,
+    /// Unequip.
+    pub unequip: u32,
+    /// Move, merge, swap or split.
+    #[serde(rename = "move")]
+    pub move_stack: u32,
+    /// Sort the bag.
+    pub sort: u32,
+    /// Sell a few units.
+    pub sell: u32,
+    /// Give a few units to another bot.
+    pub gift: u32,
+    /// Top up by `dev_grant` although nothing is missing.
+    pub grant: u32,
+    /// Ask for the figures.
+    pub stats: u32,
+    /// Ask how many of something there are.
+    pub count: u32,
+    /// Ask for an item.
+    pub item: u32,
+    /// Ask for the whole inventory.
+    pub resync: u32,
+}
+
+/// A mix that cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum MixError {
+    /// Neither a name nor a readable file.
+    #[error("no mix is called {name:?} (there are default, simple and idle), and no such file can be read: {source}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// Why the file could not be read.
+        source: std::io::Error,
+    },
+    /// Not a table of weights.
+    #[error("{name}: {source}")]
+    Malformed {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Weights {
+    /// A bit of everything.
+    pub const DEFAULT: Self = Self {
+        drop: 20,
+        use_one: 15,
+        equip: 8,
+        unequip: 7,
+        move_stack: 22,
+        sort: 2,
+        sell: 6,
+        gift: 10,
+        grant: 2,
+        stats: 2,
+        count: 3,
+        item: 1,
+        resync: 1,
+    };
+
+    /// The three actions that a game does most, for figures of cost.
+    pub const SIMPLE: Self = Self { drop: 40, use_one: 30, move_stack: 30, ..Self::IDLE };
+
+    /// Nothing at all: connected players who stand still.
+    pub const IDLE: Self = Self {
+        drop: 0,
+        use_one: 0,
+        equip: 0,
+        unequip: 0,
+        move_stack: 0,
+        sort: 0,
+        sell: 0,
+        gift: 0,
+        grant: 0,
+        stats: 0,
+        count: 0,
+        item: 0,
+        resync: 0,
+    };
+
+    /// The mix of this name, or of this file.
+    ///
+    /// # Errors
+    /// [`MixError`] where it is neither.
+    pub fn named(name: &str) -> Result<Self, MixError> {
+        match name {
+            "default" => return Ok(Self::DEFAULT),
+            "simple" => return Ok(Self::SIMPLE),
+            "idle" => return Ok(Self::IDLE),
+            _ => {}
+        }
+        let text = std::fs::read_to_string(Path::new(name))
+            .map_err(|source| MixError::Unknown { name: name.to_owned(), source })?;
+        toml::from_str(&text).map_err(|source| MixError::Malformed { name: name.to_owned(), source: Box::new(source) })
+    }
+
+    /// Whether nothing is ever chosen.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        *self == Self::IDLE
+    }
+}

@@ -1,0 +1,8 @@
+//! The client simulator: its checker finds every planted fault and accuses no honest server, and its bots play.
+
+mod books;
+mod kills;
+mod mirror;
+mod plays;
+mod scene;
+mod verdicts;

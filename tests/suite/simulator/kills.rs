@@ -1,0 +1,61 @@
+//! kill -9 at any moment under load: what was acknowledged is there, nothing is there twice, and every player goes on.
+
+use holdall_client_sim::{Options, Report, conservation::State, run, scenario::Load};
+use holdall_harness::{child::Child, server::TempDir};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+use tokio::time::sleep;
+
+const ARGUMENTS: [&str; 4] = ["--actions-per-second", "100000", "--ack", "durable"];
+
+/// Bots play for this long while the server is killed and started again.
+async fn under_fire(seed: u64, play: Duration, load: Load) -> Report {
+    println!("seed {seed}");
+    let dir = TempDir::new();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut server = Child::start(dir.path(), any, &ARGUMENTS).await;
+    let address = server.game;
+    let url = format!("ws://{address}/ws").parse().expect("an address makes a URL");
+    let bots = tokio::spawn(run(Options { seed, load, ..Options::new(url, 24, play) }));
+    let (begin, mut slowest) = (Instant::now(), Duration::ZERO);
+    while begin.elapsed() + Duration::from_secs(1) < play {
+        sleep(Duration::from_millis(rng.random_range(200..1200))).await;
+        server.kill();
+        server = Child::start(dir.path(), address, &ARGUMENTS).await;
+        slowest = slowest.max(server.ready_after);
+    }
+    let report = bots.await.expect("the bots do not panic");
+    assert!(slowest < Duration::from_secs(20), "ready again after {slowest:?}");
+    assert!(server.stop().await.success(), "a clean stop at the end");
+    report
+}
+
+fn in_order(report: &Report) {
+    assert_eq!(report.violations, Vec::<String>::new(), "{report}");
+    assert_eq!(report.proven, report.bots, "{report}");
+    assert_eq!(report.requests, report.replies, "{report}");
+    assert!(report.conservation.values().all(|account| account.state != State::Broken), "{report}");
+    assert!(report.reconnects > 0, "somebody was there when it was killed: {report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_loses_nothing_it_acknowledged() {
+    in_order(&under_fire(1, Duration::from_secs(5), Load::Depth(8)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "as long as it is given: tests/run --long"]
+async fn a_server_killed_again_and_again_loses_nothing_it_acknowledged() {
+    let minutes = std::env::var("HOLDALL_TEST_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(1.0);
+    let until = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
+    let mut seed: u64 = StdRng::from_os_rng().random();
+    while Instant::now() < until {
+        let load = if seed % 2 == 0 { Load::Depth(8) } else { Load::ThinkTime(Duration::from_millis(5)) };
+        in_order(&under_fire(seed, Duration::from_secs(30), load).await);
+        seed = seed.wrapping_add(1);
+    }
+}
