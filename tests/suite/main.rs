@@ -2,5 +2,7 @@
 
 mod catalog;
 mod config;
+mod golden;
+mod reference;
 mod simulation;
 mod tidy;
