@@ -2,6 +2,7 @@
 
 mod catalog;
 mod config;
+mod engine;
 mod golden;
 mod reference;
 mod simulation;
