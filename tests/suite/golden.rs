@@ -419,10 +419,10 @@ mod records {
                 Some(player) => Actor::Player(PlayerId::new(player).expect("a player id")),
                 None => Actor::Server,
             };
-            let partner = row.partner.as_ref().map(|partner| Partner {
-                player: partner.player.clone(),
-                revision: Revision::new(partner.revision),
-            });
+            let partner = row
+                .partner
+                .as_ref()
+                .map(|partner| Partner { player: partner.player.clone(), revision: Revision::new(partner.revision) });
             let page = Entry {
                 player: &row.player,
                 revision: Revision::new(row.revision),

@@ -19,7 +19,11 @@ fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
 /// Compares with the table and, where they differ, prints the table that should be there.
 fn assert_table(heading: &str, head: &str, expected: &[Vec<String>]) {
     let lines: Vec<String> = expected.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
-    assert!(table(&reference(), heading) == expected, "under {heading:?} should stand:\n\n{head}\n{}\n", lines.join("\n"));
+    assert!(
+        table(&reference(), heading) == expected,
+        "under {heading:?} should stand:\n\n{head}\n{}\n",
+        lines.join("\n")
+    );
 }
 
 #[test]
