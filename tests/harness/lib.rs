@@ -1,5 +1,7 @@
 //! What the suite stands on: a deterministic simulation, real servers, and the catalogue that tests play with.
 
+pub mod raw;
+pub mod server;
 pub mod simulation;
 
 use holdall_server::{catalog::Rules, config::Loaded};

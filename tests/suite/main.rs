@@ -3,7 +3,13 @@
 mod catalog;
 mod config;
 mod engine;
+mod gateway;
 mod golden;
+mod hostile;
+mod operator;
 mod reference;
+mod sign_in;
 mod simulation;
+mod stored;
 mod tidy;
+mod wire;

@@ -105,3 +105,26 @@ fn its_constants_are_those_of_the_code() {
         assert!(text.contains(&format!("`{}`", subprotocol.as_str())), "{}", subprotocol.as_str());
     }
 }
+
+#[test]
+fn the_readme_names_only_knobs_that_exist() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let text = std::fs::read_to_string(file).expect("the readme");
+    let manual = holdall_server::config::manual();
+    let is_knob = |name: &str| manual.contains(&format!("\n{name} = ")) || manual.contains(&format!("\n# {name} = "));
+    for row in table(&text, "## Limits") {
+        for name in row.first().expect("knobs").split('`').skip(1).step_by(2) {
+            assert!(is_knob(name), "no knob {name}");
+        }
+    }
+    let sections = ["server", "auth", "catalog", "inventory", "equipment", "store", "limits", "log"];
+    for word in text.split('`').skip(1).step_by(2) {
+        let path = word.split_whitespace().next().unwrap_or_default();
+        if let Some((section, name)) = path.split_once('.')
+            && sections.contains(&section)
+            && !["toml", "redb"].contains(&name)
+        {
+            assert!(is_knob(name), "no knob {path}");
+        }
+    }
+}
