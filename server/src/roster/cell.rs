@@ -85,6 +85,8 @@ pub struct Seat {
     pub feed: Feed,
     /// The newest requests that took effect, oldest first.
     pub(super) applied: VecDeque<(Asked, Revision)>,
+    /// From this number on they are all there.
+    pub(super) remembers_from: Seq,
     /// What the load set right, to be recorded when somebody joins.
     pub(super) repairs: Option<Changes>,
 }
@@ -253,12 +255,8 @@ impl Seat {
 
     /// The oldest request number from which on every one that took effect is remembered.
     #[must_use]
-    pub fn remembers_from(&self) -> Seq {
-        if self.applied.len() < REMEMBERED_REQUESTS {
-            Seq::ZERO
-        } else {
-            self.applied.front().map_or(Seq::ZERO, |(asked, _)| asked.seq)
-        }
+    pub const fn remembers_from(&self) -> Seq {
+        self.remembers_from
     }
 
     /// Sets right what the load found harmlessly wrong, once. The caller records it.
@@ -271,6 +269,7 @@ impl Seat {
     pub(super) fn remember(&mut self, asked: Asked) {
         if self.applied.len() >= REMEMBERED_REQUESTS {
             self.applied.pop_front();
+            self.remembers_from = self.applied.front().map_or(asked.seq, |(oldest, _)| oldest.seq);
         }
         self.applied.push_back((asked, self.revision));
     }

@@ -12,14 +12,14 @@ use crate::{
         change::{Change, Changes, Content},
         player::Player,
     },
-    ledger::codec,
+    ledger::{codec, entry::Asked},
     replication::{feed::Feed, snapshot},
     schema,
     store::{AcquireError, Loaded},
 };
 use holdall_protocol::{
     frame::Subprotocol,
-    ids::{Incarnation, PlayerId, Revision},
+    ids::{Incarnation, PlayerId, Revision, Seq},
 };
 use std::{collections::VecDeque, sync::Arc};
 
@@ -119,7 +119,7 @@ impl Roster {
         if !frozen.is_empty() {
             tracing::warn!(%player, ?frozen, "stacks that no longer fit the catalogue were kept, frozen");
         }
-        let applied = requests(&loaded).map_err(unreadable)?;
+        let (applied, remembers_from) = requests(&loaded).map_err(unreadable)?;
         let repairs = repairs(&things, now);
         let checksum = snapshot::checksum(&things);
         let incarnation = Incarnation::new(self.dice.clone().uuid(now));
@@ -134,21 +134,29 @@ impl Roster {
             shared: loaded.revision,
             feed: Feed::new(Subprotocol::Msgpack, self.options.resume_bytes_max),
             applied,
+            remembers_from,
             repairs,
         }))
     }
 }
 
-/// The newest requests that took effect, from the newest ledger entries.
-fn requests(loaded: &Loaded) -> Result<VecDeque<(crate::ledger::entry::Asked, Revision)>, String> {
+/// The newest requests that took effect, from the newest ledger entries, and the number from which on they are all there.
+fn requests(loaded: &Loaded) -> Result<(VecDeque<(Asked, Revision)>, Seq), String> {
     let mut applied = VecDeque::new();
+    let mut oldest = None;
     for bytes in &loaded.recent {
-        applied
-            .extend(codec::read(bytes)?.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
+        for page in codec::read(bytes)? {
+            oldest.get_or_insert(page.revision);
+            applied.extend(page.asked.map(|asked| (asked, page.revision)));
+        }
     }
+    // Pages without a request, such as gifts received, also push older ones out of what was loaded.
+    let from_birth = oldest.map_or(loaded.revision == Revision::ZERO, |oldest| oldest <= Revision::ZERO.next());
+    let all = from_birth && applied.len() <= REMEMBERED_REQUESTS;
     applied.drain(..applied.len().saturating_sub(REMEMBERED_REQUESTS));
     applied.shrink_to_fit();
-    Ok(applied)
+    let front = applied.front().map_or(loaded.seq.next(), |(asked, _)| asked.seq);
+    Ok((applied, if all { Seq::ZERO } else { front }))
 }
 
 /// Values that are wrong but harmless to set right: a time of acquisition in the future.
@@ -165,4 +173,54 @@ fn repairs(player: &Player, now: u64) -> Option<Changes> {
         })
         .collect();
     (!list.is_empty()).then(|| Changes { list, ..Changes::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ledger::entry::{Actor, Entry, Reason},
+        store::Owner,
+    };
+
+    /// A player whose newest pages are these: a revision, and the number of the request that made it.
+    fn remembered(pages: impl IntoIterator<Item = (u64, Option<u64>)>) -> (usize, u64) {
+        let player = PlayerId::new("alice").expect("an id");
+        let page = |(revision, seq): (u64, Option<u64>)| {
+            let entry = Entry {
+                player: &player,
+                revision: Revision::new(revision),
+                at: 0,
+                actor: Actor::Server,
+                reason: Reason::Repair,
+                asked: seq.map(|seq| Asked { seq: Seq::new(seq), hash: 0 }),
+                partner: None,
+                changes: &[],
+            };
+            let mut bytes = Vec::new();
+            codec::write(&entry, &mut bytes);
+            bytes.into()
+        };
+        let loaded = Loaded {
+            owner: Owner::stored("o"),
+            revision: Revision::new(1_000),
+            seq: Seq::new(500),
+            schema: 1,
+            content: 0,
+            places: Vec::new(),
+            recent: pages.into_iter().map(page).collect(),
+        };
+        let (applied, from) = requests(&loaded).expect("our own bytes");
+        (applied.len(), from.get())
+    }
+
+    #[test]
+    fn a_request_is_called_without_effect_only_where_every_page_was_seen() {
+        let born = (1, None);
+        assert_eq!(remembered([]), (0, 501), "no page at all");
+        assert_eq!(remembered([born, (2, Some(1)), (3, None)]), (1, 0), "from birth on");
+        assert_eq!(remembered([(7, Some(5)), (8, None), (9, Some(6))]), (2, 5), "since request 5");
+        assert_eq!(remembered((937..=1_000).map(|revision| (revision, None))), (0, 501), "only gifts: of none");
+        assert_eq!(remembered((1..=100).map(|n| (n, Some(n)))), (REMEMBERED_REQUESTS, 37), "more than are kept");
+    }
 }
