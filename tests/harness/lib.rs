@@ -1,6 +1,9 @@
 //! What the suite stands on: a deterministic simulation, real servers, and the catalogue that tests play with.
 
+pub mod child;
+pub mod client;
 pub mod simulation;
+pub mod temp_dir;
 
 use holdall_server::{
     catalog::Rules,
