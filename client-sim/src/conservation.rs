@@ -3,8 +3,14 @@
 //! Pure. A `checker` keeps one [`Tally`] a player; `scenario` adds them up and asks whether anything came from nowhere
 //! or went nowhere. Gifts between the players counted cancel out, so they are no account.
 
-use crate::{fault::Fault, model::{Content, Mirror, Totals}};
-use holdall_protocol::{action::Action, ids::{InstanceId, ItemId, PlayerId}};
+use crate::{
+    fault::Fault,
+    model::{Content, Mirror, Totals},
+};
+use holdall_protocol::{
+    action::Action,
+    ids::{InstanceId, ItemId, PlayerId},
+};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

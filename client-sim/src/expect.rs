@@ -137,8 +137,8 @@ impl Case<'_> {
 
     fn hands(&self, after: &Mirror) -> Result<(), Fault> {
         match self.action {
-            Action::Equip(wish) => match wish.slot.clone() {
-                Some(slot) if after.get(&Place::Equipment(slot)).is_none() => self.wrong("the slot is empty"),
+            Action::Equip(wish) => match &wish.slot {
+                Some(slot) if after.get(&Place::Equipment(slot.clone())).is_none() => self.wrong("the slot is empty"),
                 Some(_) | None => Ok(()),
             },
             Action::Unequip(wish) if after.get(&Place::Equipment(wish.slot.clone())).is_some() => {

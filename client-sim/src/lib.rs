@@ -1,4 +1,23 @@
-//! Bots.
+//! Holdall's client simulator as a library: the one checker of a server's promises, and the bots that play against it.
+//!
+//! `checker` (with `model`, `expect` and `conservation`) is pure and judges messages wherever they come from; `scenario`
+//! plays with thousands of bots over real sockets. Knows the protocol only, never the server's code.
 
+mod bot;
+mod catalogue;
+pub mod checker;
+pub mod conservation;
+pub mod duration;
+pub mod echo;
+pub mod expect;
 pub mod fault;
+mod metrics;
 pub mod model;
+pub mod process;
+pub mod report;
+pub mod scenario;
+mod socket;
+pub mod workload;
+
+pub use report::Report;
+pub use scenario::{Options, run};

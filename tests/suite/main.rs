@@ -2,5 +2,6 @@
 
 mod catalog;
 mod config;
+mod engine;
 mod simulation;
 mod tidy;

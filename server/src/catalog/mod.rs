@@ -34,6 +34,19 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// The catalogue of these definitions. Of two that claim an id, the later has it: whoever reads definitions checks
+    /// that no two do.
+    #[must_use]
+    pub fn new(version: u64, hash: String, mut definitions: Vec<Definition>) -> Self {
+        definitions.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut index = HashMap::new();
+        for (at, definition) in definitions.iter().enumerate() {
+            index.insert(definition.id.clone(), at);
+            index.extend(definition.renamed_from.iter().map(|former| (former.clone(), at)));
+        }
+        Self { version, hash, definitions, index }
+    }
+
     /// Which catalogue of this process it is: 1 at start, one more at every reload.
     #[must_use]
     pub const fn version(&self) -> u64 {

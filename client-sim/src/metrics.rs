@@ -1,0 +1,140 @@
+//! What the bots count while they play: requests, replies, refusals, latencies, and the faults they find.
+//!
+//! Called by `bot` (which counts) and `scenario` (which reads). Bots share a few histograms, so that ten thousand of
+//! them cost no more memory than one.
+
+use crate::fault::Fault;
+use hdrhistogram::Histogram;
+use holdall_protocol::{code::Code, ids::PlayerId};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// Violations that are kept in words; the others are only counted.
+const VIOLATIONS_KEPT: usize = 1000;
+
+/// The longest latency that is told apart from longer ones, in microseconds.
+const LATENCY_MAX_US: u64 = 120_000_000;
+
+const SHARDS: usize = 8;
+
+#[derive(Debug)]
+struct Shard {
+    latencies: Histogram<u64>,
+    refusals: BTreeMap<Code, u64>,
+}
+
+/// The counters of one run.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    /// Requests sent, repeats after a cut not counted again.
+    pub(crate) requests: AtomicU64,
+    /// Terminal replies.
+    pub(crate) replies: AtomicU64,
+    /// Replies that came before a cut was noticed and had to be asked for again.
+    pub(crate) asked_again: AtomicU64,
+    /// Replies that refused.
+    pub(crate) refused: AtomicU64,
+    /// Requests that were due but could not be sent.
+    pub(crate) unsent: AtomicU64,
+    /// Bots that are connected.
+    pub(crate) connected: AtomicU64,
+    /// Connections made again after a cut.
+    pub(crate) reconnects: AtomicU64,
+    /// Reconnects that got only what they had missed.
+    pub(crate) resumes: AtomicU64,
+    /// Answers with the whole inventory, each compared with the mirror.
+    pub(crate) resyncs: AtomicU64,
+    shards: Vec<Mutex<Shard>>,
+    violations: Mutex<Vec<String>>,
+    violations_count: AtomicU64,
+}
+
+impl Metrics {
+    /// All zero.
+    pub(crate) fn new() -> Self {
+        let shard = || Mutex::new(Shard { latencies: histogram(), refusals: BTreeMap::new() });
+        Self {
+            requests: AtomicU64::new(0),
+            replies: AtomicU64::new(0),
+            asked_again: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            unsent: AtomicU64::new(0),
+            connected: AtomicU64::new(0),
+            reconnects: AtomicU64::new(0),
+            resumes: AtomicU64::new(0),
+            resyncs: AtomicU64::new(0),
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            violations: Mutex::new(Vec::new()),
+            violations_count: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a reply to one of bot `number`'s requests.
+    pub(crate) fn reply(&self, number: usize, latency: Duration, refused: Option<Code>) {
+        self.replies.fetch_add(1, Relaxed);
+        let Some(shard) = self.shards.get(number % SHARDS) else { return };
+        let mut shard = lock(shard);
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).clamp(1, LATENCY_MAX_US);
+        shard.latencies.saturating_record(micros);
+        if let Some(code) = refused {
+            self.refused.fetch_add(1, Relaxed);
+            *shard.refusals.entry(code).or_default() += 1;
+        }
+    }
+
+    /// Notes a broken promise.
+    pub(crate) fn violation(&self, player: Option<&PlayerId>, fault: &Fault) {
+        self.violations_count.fetch_add(1, Relaxed);
+        let mut violations = lock(&self.violations);
+        if violations.len() < VIOLATIONS_KEPT {
+            violations.push(match player {
+                Some(player) => format!("{player}: {fault}"),
+                None => fault.to_string(),
+            });
+        }
+    }
+
+    /// How many promises were broken.
+    pub(crate) fn violations_count(&self) -> u64 {
+        self.violations_count.load(Relaxed)
+    }
+
+    /// The broken promises in words, the first thousand.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        lock(&self.violations).clone()
+    }
+
+    /// All latencies so far, in microseconds.
+    pub(crate) fn latencies(&self) -> Histogram<u64> {
+        let mut all = histogram();
+        for shard in &self.shards {
+            all.add(&lock(shard).latencies).expect("all histograms have the same bounds");
+        }
+        all
+    }
+
+    /// Refusals by their code.
+    pub(crate) fn refusals(&self) -> BTreeMap<Code, u64> {
+        let mut all = BTreeMap::new();
+        for shard in &self.shards {
+            for (code, count) in &lock(shard).refusals {
+                *all.entry(*code).or_default() += count;
+            }
+        }
+        all
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).expect("the bounds are in order and three digits are possible")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

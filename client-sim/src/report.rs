@@ -1,0 +1,207 @@
+//! What a run found: as JSON for programs, as a table for people, and as a line a second while it lasts.
+//!
+//! Filled by `scenario`, shown by `main`. Judges nothing.
+
+use crate::{
+    conservation::{Account, State},
+    scenario::Phase,
+};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+/// Everything a run found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// How many bots played.
+    pub bots: usize,
+    /// The seed of their choices.
+    pub seed: u64,
+    /// Seconds until all were in.
+    pub join_s: f64,
+    /// Seconds they played.
+    pub duration_s: f64,
+    /// Requests sent; one that was repeated after a cut counts once.
+    pub requests: u64,
+    /// Requests that got their terminal reply.
+    pub replies: u64,
+    /// Requests that fell due at a fixed rate while there was no connection.
+    pub unsent: u64,
+    /// Refused requests by code.
+    pub refusals: BTreeMap<String, u64>,
+    /// Replies a second while they played.
+    pub throughput_per_s: f64,
+    /// From send, or from when it was due, to the reply, in microseconds.
+    pub latency_us: Latency,
+    /// Connections made again after a cut.
+    pub reconnects: u64,
+    /// Those of them that got only what they had missed.
+    pub resumes: u64,
+    /// Requests sent again after a cut.
+    pub asked_again: u64,
+    /// Effects learned from a later answer instead of a change.
+    pub resolved_later: u64,
+    /// Answers with the whole inventory.
+    pub resyncs: u64,
+    /// Bots whose mirror was compared with a last snapshot.
+    pub proven: usize,
+    /// How many promises were broken.
+    pub violations_count: u64,
+    /// The first thousand of them, in words.
+    pub violations: Vec<String>,
+    /// What became of every item and currency.
+    pub conservation: BTreeMap<String, Account>,
+    /// What the server cost, where its process could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+}
+
+/// Latencies in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    /// The median.
+    pub p50: u64,
+    /// Nine of ten are below.
+    pub p90: u64,
+    /// 99 of 100.
+    pub p99: u64,
+    /// 999 of 1000.
+    pub p999: u64,
+    /// The longest.
+    pub max: u64,
+}
+
+impl Latency {
+    /// The figures of a histogram of microseconds.
+    #[must_use]
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: histogram.max() }
+    }
+}
+
+/// What the server's process cost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Server {
+    /// CPU time, user and system, while the bots played, over the replies of that time; absent without replies.
+    pub cpu_us_per_request: Option<f64>,
+    /// Resident memory when they stopped playing.
+    pub rss_bytes: u64,
+    /// What was added to it since before the first bot came, over the bots.
+    pub rss_bytes_per_session: u64,
+}
+
+/// How it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What the bots are at.
+    pub phase: Phase,
+    /// Since the run began.
+    pub elapsed: Duration,
+    /// Bots that are connected.
+    pub connected: u64,
+    /// Replies so far.
+    pub replies: u64,
+    /// Replies in the last second.
+    pub replies_per_s: u64,
+    /// Refused requests so far.
+    pub refused: u64,
+    /// Connections made again so far.
+    pub reconnects: u64,
+    /// The median latency so far.
+    pub p50_us: u64,
+    /// The latency that 99 of 100 stay below, so far.
+    pub p99_us: u64,
+    /// Promises broken so far.
+    pub violations: u64,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            Phase::Join => "join",
+            Phase::Play => "play",
+            Phase::Drain => "drain",
+            Phase::Prove | Phase::Abort => "prove",
+        };
+        write!(
+            f,
+            "{:>6.1}s {phase:<5} {:>6} connected {:>8} replies/s  p50 {:>7} p99 {:>7}  {} refused  {} reconnects  {} violations",
+            self.elapsed.as_secs_f64(),
+            self.connected,
+            self.replies_per_s,
+            micros(self.p50_us),
+            micros(self.p99_us),
+            self.refused,
+            self.reconnects,
+            self.violations,
+        )
+    }
+}
+
+/// Violations that the table shows; the JSON has more.
+const VIOLATIONS_SHOWN: usize = 20;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Latency { p50, p90, p99, p999, max } = self.latency_us;
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, text: String| writeln!(f, "{name:<14} {text}");
+        line(f, "bots", format!("{}, in after {:.2} s, seed {}", self.bots, self.join_s, self.seed))?;
+        line(f, "requests", format!("{} sent, {} answered", self.requests, self.replies))?;
+        line(f, "throughput", format!("{:.0} replies/s over {:.1} s", self.throughput_per_s, self.duration_s))?;
+        let named = [("p50", p50), ("p90", p90), ("p99", p99), ("p99.9", p999), ("max", max)];
+        line(f, "latency", named.map(|(name, value)| format!("{name} {}", micros(value))).join("  "))?;
+        let refusals: Vec<String> = self.refusals.iter().map(|(code, count)| format!("{code} {count}")).collect();
+        line(f, "refusals", if refusals.is_empty() { "none".to_owned() } else { refusals.join("  ") })?;
+        if self.unsent > 0 {
+            line(f, "unsent", format!("{} fell due without a connection", self.unsent))?;
+        }
+        line(
+            f,
+            "reconnects",
+            format!(
+                "{} ({} resumed), {} requests asked again, {} of them had taken effect unseen",
+                self.reconnects, self.resumes, self.asked_again, self.resolved_later
+            ),
+        )?;
+        line(f, "mirrors", format!("{} of {} proven, {} resyncs", self.proven, self.bots, self.resyncs))?;
+        self.books(f)?;
+        if let Some(server) = &self.server {
+            let cpu = server.cpu_us_per_request.map_or("-".to_owned(), |cpu| format!("{cpu:.2} µs"));
+            let (rss, each) = (server.rss_bytes / 1024, server.rss_bytes_per_session);
+            line(f, "server", format!("{cpu} CPU a request, {rss} KiB resident, {each} bytes a session"))?;
+        }
+        line(f, "violations", self.violations_count.to_string())?;
+        for violation in self.violations.iter().take(VIOLATIONS_SHOWN) {
+            writeln!(f, "  {violation}")?;
+        }
+        if self.violations.len() > VIOLATIONS_SHOWN {
+            writeln!(f, "  and more")?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn books(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |state| self.conservation.values().filter(move |account| account.state == state).count();
+        write!(f, "{:<14} {} items and currencies add up", "conservation", of(State::Conserved))?;
+        if of(State::Uncertain) > 0 {
+            write!(f, ", {} cannot be told", of(State::Uncertain))?;
+        }
+        writeln!(f)?;
+        for (item, account) in self.conservation.iter().filter(|(_, account)| account.state != State::Conserved) {
+            let Account { expected, found, state, .. } = account;
+            writeln!(f, "  {item}: {expected} expected, {found} found ({state:?})")?;
+        }
+        Ok(())
+    }
+}
+
+fn micros(value: u64) -> String {
+    match value {
+        0..1_000 => format!("{value}µs"),
+        1_000..1_000_000 => format!("{}.{}ms", value / 1000, value % 1000 / 100),
+        _ => format!("{}.{}s", value / 1_000_000, value % 1_000_000 / 100_000),
+    }
+}

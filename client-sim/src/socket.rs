@@ -1,0 +1,163 @@
+//! One WebSocket to the server: messages in, messages out, and why it ended.
+//!
+//! Called by `bot`. Small buffers, because thousands of these live in one process. Never retries.
+
+use crate::scenario::Url;
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use holdall_protocol::{
+    close::Close,
+    frame::Subprotocol,
+    message::{ClientMessage, ServerMessage},
+};
+use std::time::Duration;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{
+        Error, Message,
+        client::IntoClientRequest as _,
+        http::HeaderValue,
+        protocol::{CloseFrame, WebSocketConfig},
+    },
+};
+
+/// The buffers of every socket of this program, on both ends of `echo`.
+pub(crate) fn buffers() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(4096)
+        .write_buffer_size(4096)
+        .max_write_buffer_size(1 << 20)
+        .max_message_size(Some(8 << 20))
+        .max_frame_size(Some(8 << 20))
+}
+
+/// The longest a connection may take to come up.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    /// Worth another try.
+    #[error("{0}")]
+    Later(String),
+    /// The server said no, and will again.
+    #[error("{0}")]
+    Never(String),
+}
+
+/// What a socket has to tell.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A message.
+    Message(Box<ServerMessage>),
+    /// A frame that is no message.
+    Malformed(String),
+    /// A named end.
+    Closed(Close),
+    /// An end without a name.
+    Cut,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: WebSocketStream<TcpStream>,
+    subprotocol: Subprotocol,
+}
+
+impl Socket {
+    /// Connects and agrees on the subprotocol.
+    pub(crate) async fn connect(url: &Url, subprotocol: Subprotocol) -> Result<Self, ConnectError> {
+        let later = |error: &dyn std::fmt::Display| ConnectError::Later(error.to_string());
+        timeout(CONNECT_DEADLINE, Self::handshake(url, subprotocol)).await.map_err(|elapsed| later(&elapsed))?
+    }
+
+    async fn handshake(url: &Url, subprotocol: Subprotocol) -> Result<Self, ConnectError> {
+        let later = |error: std::io::Error| ConnectError::Later(error.to_string());
+        let tcp = TcpStream::connect(url.address()).await.map_err(later)?;
+        tcp.set_nodelay(true).map_err(later)?;
+        let mut request = url.as_str().into_client_request().map_err(|error| ConnectError::Never(error.to_string()))?;
+        let name = HeaderValue::from_static(subprotocol.as_str());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", name);
+        match client_async_with_config(request, tcp, Some(buffers())).await {
+            Ok((stream, _)) => Ok(Self { stream, subprotocol }),
+            Err(Error::Http(response)) if response.status().is_client_error() => {
+                let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+                Err(ConnectError::Never(format!("HTTP {}: {}", response.status(), body.trim())))
+            }
+            Err(error) => Err(ConnectError::Later(error.to_string())),
+        }
+    }
+
+    /// Writes a message into the buffer; [`Self::flush`] sends it.
+    pub(crate) async fn feed(&mut self, message: &ClientMessage) -> Result<(), Error> {
+        let mut frame = Vec::with_capacity(160);
+        self.subprotocol.encode(message, &mut frame);
+        let frame = match self.subprotocol {
+            Subprotocol::Msgpack => Message::Binary(frame.into()),
+            Subprotocol::Json => {
+                let text = String::from_utf8(frame).expect("a JSON encoder writes UTF-8");
+                Message::Text(text.into())
+            }
+        };
+        self.stream.feed(frame).await
+    }
+
+    /// Sends what was written.
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+        self.stream.flush().await
+    }
+
+    /// Waits for something to happen. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            let frame = self.stream.next().await;
+            if let Some(event) = self.event(frame) {
+                return event;
+            }
+        }
+    }
+
+    /// What has happened already.
+    pub(crate) fn ready(&mut self) -> Option<Event> {
+        loop {
+            let frame = self.stream.next().now_or_never()?;
+            if let Some(event) = self.event(frame) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Says goodbye; whether it is heard does not matter.
+    pub(crate) async fn close(mut self) {
+        let _ = timeout(Duration::from_secs(1), self.stream.close(None)).await;
+    }
+
+    fn event(&self, frame: Option<Result<Message, Error>>) -> Option<Event> {
+        match frame {
+            Some(Ok(Message::Binary(bytes))) => Some(self.message(Subprotocol::Msgpack, &bytes)),
+            Some(Ok(Message::Text(text))) => Some(self.message(Subprotocol::Json, text.as_bytes())),
+            Some(Ok(Message::Close(frame))) => Some(closed(frame.as_ref())),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => None,
+            Some(Err(_)) | None => Some(Event::Cut),
+        }
+    }
+
+    fn message(&self, came_as: Subprotocol, bytes: &[u8]) -> Event {
+        if came_as != self.subprotocol {
+            return Event::Malformed(format!(
+                "a {} frame on a {} connection",
+                came_as.as_str(),
+                self.subprotocol.as_str()
+            ));
+        }
+        match self.subprotocol.decode_server(bytes) {
+            Ok(message) => Event::Message(Box::new(message)),
+            Err(error) => Event::Malformed(error.to_string()),
+        }
+    }
+}
+
+fn closed(frame: Option<&CloseFrame>) -> Event {
+    frame.and_then(|frame| Close::from_number(u16::from(frame.code))).map_or(Event::Cut, Event::Closed)
+}

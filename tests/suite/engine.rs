@@ -1,0 +1,15 @@
+//! The rules, row by row and against a naive model.
+
+mod against_model;
+mod equipment;
+mod frozen;
+mod gifts;
+mod granting;
+
+mod model;
+mod moving;
+mod notation;
+mod player;
+mod taking;
+mod wide;
+mod world;
