@@ -50,6 +50,14 @@ pub struct Client {
     pub snapshots: Vec<Snapshot>,
 }
 
+/// What a client that has hung up remembers.
+pub struct Away {
+    /// Where its mirror stands.
+    pub standing: Resume,
+    /// Its mirror.
+    pub mirror: Mirror,
+}
+
 impl Client {
     /// Connects and shakes hands, and says nothing yet.
     ///
@@ -102,17 +110,13 @@ impl Client {
         Self::join(game, Subprotocol::Msgpack, player).await
     }
 
-    /// Comes back with this client's mirror, and hears the welcome only. What was not heard to the end is asked again by
-    /// the caller.
+    /// Hangs up without a word, and keeps the mirror for a resume.
     ///
     /// # Panics
-    /// When it is not welcome.
-    pub async fn resume(self, game: SocketAddr, subprotocol: Subprotocol, player: &str) -> Self {
-        let mut client = Self::open(game, subprotocol).await;
-        client.hello(&format!("dev:{player}"), Some(self.standing())).await;
-        client.mirror = self.mirror;
-        client.expect_welcome().await;
-        client
+    /// When it has none.
+    #[must_use]
+    pub fn leave(self) -> Away {
+        Away { standing: self.standing(), mirror: self.mirror.expect("it has a mirror") }
     }
 
     /// Says hello.
@@ -443,6 +447,20 @@ impl Client {
         self.mirror().verify().expect("a mirror in order");
         let answer = self.question(Action::Resync(action::Resync {})).await;
         assert!(matches!(answer, Answered::Snapshot(_)), "{answer:?}");
+    }
+}
+
+impl Away {
+    /// Comes back to a development server and hears the welcome.
+    ///
+    /// # Panics
+    /// When it is not welcome.
+    pub async fn resume(self, game: SocketAddr, subprotocol: Subprotocol, player: &str) -> Client {
+        let mut client = Client::open(game, subprotocol).await;
+        client.mirror = Some(self.mirror);
+        client.hello(&format!("dev:{player}"), Some(self.standing)).await;
+        client.expect_welcome().await;
+        client
     }
 }
 

@@ -3,5 +3,9 @@
 mod catalog;
 mod config;
 mod engine;
+mod exactly_once;
+mod resume;
+mod session;
 mod simulation;
+mod slow_reader;
 mod tidy;
