@@ -147,6 +147,7 @@ pub(crate) struct World {
     members: Vec<Member>,
     joined: AtomicUsize,
     drained: AtomicUsize,
+    gone: AtomicUsize,
 }
 
 /// What others know of a bot.
@@ -175,6 +176,7 @@ impl World {
             members: (1..=options.bots).map(member).collect(),
             joined: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),
+            gone: AtomicUsize::new(0),
             options,
         }
     }
@@ -226,6 +228,7 @@ impl World {
         if !joined {
             self.joined.fetch_add(1, Relaxed);
         }
+        self.gone.fetch_add(1, Relaxed);
         self.drained(number);
     }
 
@@ -289,7 +292,7 @@ impl<W: FnMut(&Progress)> Run<W> {
         let begin = Instant::now();
         self.phase.send_replace(Phase::Play);
         tokio::select! {
-            () = self.until(begin + duration, |_| false) => {}
+            () = self.until(begin + duration, move |world| world.gone.load(Relaxed) >= bots) => {}
             () = &mut stop => {}
         }
         let played = begin.elapsed();

@@ -1,6 +1,6 @@
 //! A real server: the `holdall` program as a child process on a data directory of its own, killed and started again at will.
 
-use crate::temp_dir::TempDir;
+use crate::server::TempDir;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{BufRead as _, BufReader},

@@ -17,7 +17,7 @@ use holdall_protocol::{
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     net::{TcpSocket, TcpStream},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -262,8 +262,10 @@ impl Client {
     /// # Panics
     /// When it does not fit the mirror.
     pub async fn hear_within(&mut self, patience: Duration) -> Option<Heard> {
+        // Pings do not prolong it.
+        let deadline = Instant::now() + patience;
         loop {
-            let bytes = match timeout(patience, self.socket.next()).await.ok()? {
+            let bytes = match timeout_at(deadline, self.socket.next()).await.ok()? {
                 Some(Ok(Message::Binary(bytes))) if self.subprotocol == Subprotocol::Msgpack => bytes,
                 Some(Ok(Message::Text(text))) if self.subprotocol == Subprotocol::Json => text.into(),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,

@@ -2,8 +2,9 @@
 
 pub mod child;
 pub mod client;
+pub mod raw;
+pub mod server;
 pub mod simulation;
-pub mod temp_dir;
 
 use holdall_server::{catalog::Rules, config::Loaded};
 

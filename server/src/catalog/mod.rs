@@ -15,7 +15,12 @@ use holdall_protocol::{
     ids::{ItemId, SlotId},
     message::ItemDefinition,
 };
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    num::NonZeroU32,
+    sync::Arc,
+};
 
 /// The largest weight of one unit, in thousandths.
 pub const WEIGHT_MAX: u64 = 1_000_000_000;
@@ -30,7 +35,7 @@ pub struct Catalog {
     /// In byte order of their ids.
     definitions: Vec<Definition>,
     /// Every id and every former id, to its index in `definitions`.
-    index: HashMap<ItemId, usize>,
+    index: HashMap<ItemId, usize, BuildHasherDefault<TextHasher>>,
 }
 
 impl Catalog {
@@ -39,7 +44,7 @@ impl Catalog {
     #[must_use]
     pub fn new(version: u64, hash: String, mut definitions: Vec<Definition>) -> Self {
         definitions.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut index = HashMap::new();
+        let mut index = HashMap::default();
         for (at, definition) in definitions.iter().enumerate() {
             index.insert(definition.id.clone(), at);
             index.extend(definition.renamed_from.iter().map(|former| (former.clone(), at)));
@@ -80,6 +85,23 @@ impl Catalog {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.definitions.is_empty()
+    }
+}
+
+/// Hashes one short text. Every action looks definitions up, and an operator's ids need no defence against collisions.
+#[derive(Default)]
+struct TextHasher(u64);
+
+impl Hasher for TextHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 ^= xxhash_rust::xxh3::xxh3_64(bytes);
+    }
+
+    /// The end of the text, which the hash knows already.
+    fn write_u8(&mut self, _: u8) {}
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -11,12 +11,7 @@ use holdall_protocol::{
     ids::{ItemId, SlotId},
     message::ItemDefinition,
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    num::NonZeroU32,
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, num::NonZeroU32, ops::Range, sync::Arc};
 use toml::de::{DeTable, DeValue};
 
 const NAME_BYTES_MAX: usize = 128;
@@ -48,19 +43,19 @@ impl Catalog {
     }
 
     /// The catalogue of entries without fault.
-    fn of(mut entries: Vec<Entry>) -> Self {
-        entries.sort_by(|a, b| a.definition.id.cmp(&b.definition.id));
-        let mut index = HashMap::new();
-        let mut canonical = BTreeMap::new();
-        for (at, entry) in entries.iter_mut().enumerate() {
-            entry.definition.renamed_from.sort();
-            index.insert(entry.definition.id.clone(), at);
-            index.extend(entry.definition.renamed_from.iter().map(|former| (former.clone(), at)));
-            canonical.insert(&entry.definition.id, (&*entry.definition.wire, &entry.definition.renamed_from));
+    fn of(entries: Vec<Entry>) -> Self {
+        let mut definitions: Vec<Definition> = entries.into_iter().map(|entry| entry.definition).collect();
+        for definition in &mut definitions {
+            definition.renamed_from.sort();
         }
+        let told = |definition| {
+            let Definition { id, wire, renamed_from, .. }: &Definition = definition;
+            (id, (&**wire, renamed_from))
+        };
+        let canonical: BTreeMap<_, _> = definitions.iter().map(told).collect();
         let bytes = serde_json::to_vec(&canonical).expect("a definition is texts, numbers and finite floats");
         let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&bytes));
-        Self { version: 1, hash, definitions: entries.into_iter().map(|entry| entry.definition).collect(), index }
+        Self::new(1, hash, definitions)
     }
 }
 

@@ -109,6 +109,14 @@ impl Bag {
         }
     }
 
+    /// Gives back what was reserved for stacks that never came.
+    pub(super) fn shrink(&mut self) {
+        self.stacks.shrink_to_fit();
+        self.slots.shrink_to_fit();
+        self.position.shrink_to_fit();
+        self.occupied.shrink_to_fit();
+    }
+
     fn index(&self, slot: u16) -> Option<usize> {
         let at = *self.position.get(usize::from(slot))?;
         (at != NOWHERE).then_some(usize::from(at))

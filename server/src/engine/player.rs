@@ -89,6 +89,7 @@ impl Player {
             }
             player.enter(&place, content);
         }
+        player.bag.shrink();
         Ok(player)
     }
 

@@ -56,8 +56,10 @@ impl Admission {
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
         let mut counts = self.counts.lock();
         let standing = if counts.admitted < self.connections_max { Standing::Admitted } else { Standing::Full };
-        let place = Place { admission: Arc::clone(self), standing, address: None };
-        counts.take(standing).then_some(place)
+        let taken = counts.take(standing);
+        // A place gives itself back under the same lock, so that none may exist while it is held and nothing was taken.
+        drop(counts);
+        taken.then(|| Place { admission: Arc::clone(self), standing, address: None })
     }
 }
 

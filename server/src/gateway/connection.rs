@@ -13,7 +13,12 @@ use holdall_protocol::frame::Subprotocol;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use std::{future::ready, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    future::{poll_fn, ready},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -126,18 +131,16 @@ where
         let answer = answer(&request, peer, gate, &place, &agreed);
         ready(answer.map(|answer| *answer).map_err(|Dropped| std::io::Error::other("too many refusals at once")))
     });
-    let connection = http1::Builder::new()
-        .keep_alive(false)
+    let mut connection = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(io), service);
-    let (mut io, early) = match connection.without_shutdown().await {
-        Ok(parts) => (parts.io.into_inner(), parts.read_buf.to_vec()),
-        Err(error) => {
-            tracing::debug!(%peer, %error, "no HTTP request from a client");
-            return None;
-        }
-    };
+    if let Err(error) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await {
+        // Where there is something to say to it, the library has said it.
+        tracing::debug!(%peer, %error, "no HTTP request from a client");
+    }
+    let parts = connection.into_parts();
+    let (mut io, early) = (parts.io.into_inner(), parts.read_buf.to_vec());
     let place = place.into_inner();
     let Some((subprotocol, client)) = agreed.into_inner() else {
         linger(&mut io).await;

@@ -25,8 +25,8 @@ pub const GAME_PATH: &str = "/ws";
 /// The gateway's settings.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Web pages that may connect, as `https://game.example`. Clients that are no browser send no origin and pass.
-    /// When empty, pages from this machine pass too.
+    /// Web pages that may connect, as `https://game.example`. Pages of this machine may too, and so may clients that
+    /// are no browser: those send no origin.
     pub origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,

@@ -110,6 +110,9 @@ pub enum TokenRefused {
         /// What it must be.
         shape: &'static str,
     },
+    /// The claims are no JSON object, or a standard claim has a shape that cannot even be read.
+    #[error("the token's claims cannot be read: `exp` must be a number, `sub` a text, `aud` a text or a list of texts")]
+    Claims,
     /// Made for another service.
     #[error("the token's `aud` does not name this game (see `audience` in the server's config)")]
     Audience,
@@ -282,6 +285,7 @@ fn refused(kind: &ErrorKind, algorithm: Algorithm) -> TokenRefused {
     match kind {
         ErrorKind::InvalidAlgorithm => TokenRefused::Algorithm(algorithm.as_str()),
         ErrorKind::InvalidSignature => TokenRefused::Signature,
+        ErrorKind::Json(_) => TokenRefused::Claims,
         ErrorKind::InvalidAudience => TokenRefused::Audience,
         ErrorKind::MissingRequiredClaim(claim) if claim == "exp" => no_time("exp"),
         ErrorKind::MissingRequiredClaim(claim) => {
