@@ -1,116 +1,335 @@
-//! A whole server as a process of its own, which can be killed.
+//! A real server: the `holdall` program as a child process on a data directory of its own, killed and started again at will.
 
+use crate::server::TempDir;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    fs::{self, File, OpenOptions},
+    io::{BufRead as _, BufReader},
     net::SocketAddr,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
-    process::{Child as Process, Command, ExitStatus},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
-use tokio::time::sleep;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 
-/// How long a start or a stop may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Guards against hangs only.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server's process. Killed when dropped.
-pub struct Child {
-    process: Process,
+/// A data directory, and how servers on it are set.
+pub struct Site {
+    dir: TempDir,
+    listen: SocketAddr,
+    knobs: Vec<(String, String)>,
+    flags: Vec<String>,
+    allowed: Vec<&'static str>,
+}
+
+/// A server that runs on a site.
+pub struct Server {
     /// Where players connect.
     pub game: SocketAddr,
-    /// From the start of the process to its being ready.
-    pub ready_after: Duration,
-    log: PathBuf,
+    /// Where operators look.
+    pub operator: SocketAddr,
+    child: Running,
+    allowed: Vec<&'static str>,
 }
 
-impl Child {
-    /// Starts over `dir` and waits until the server is ready.
+/// How a child that was not to come up ended.
+pub struct Ended {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// What it said on standard error.
+    pub said: String,
+}
+
+impl Site {
+    /// An empty data directory. Servers on it have the shipped catalogue, no starting kit, limits on requests and gifts
+    /// that no test meets by accident, and otherwise the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        let items = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/items.toml");
+        let allowed = vec!["development sign-in is ON"];
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let site = Self { dir: TempDir::new(), listen, knobs: Vec::new(), flags: Vec::new(), allowed };
+        site.knob("catalog.items_file", items.to_str().expect("a path that is text"))
+            // So few that no machine's limit on open files is in the way, and in the log.
+            .knob("limits.connections_max", 1_000)
+            .knob("limits.actions_per_second", 100_000)
+            .knob("limits.actions_burst", 100_000)
+            .knob("limits.gifts_per_minute", 1_000_000)
+            .knob("limits.gifts_burst", 100_000)
+    }
+
+    /// Sets `section.name`; the last one wins.
+    #[must_use]
+    pub fn knob(mut self, path: &str, value: impl ToString) -> Self {
+        self.turn(path, value);
+        self
+    }
+
+    /// Sets `section.name` for the next start.
+    pub fn turn(&mut self, path: &str, value: impl ToString) {
+        self.knobs.retain(|(known, _)| known != path);
+        self.knobs.push((path.to_owned(), value.to_string()));
+    }
+
+    /// Serves players where an earlier server of the site did.
+    pub fn listen_on(&mut self, address: SocketAddr) {
+        self.listen = address;
+    }
+
+    /// Adds something to the command line.
+    #[must_use]
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Expects lines of the log with this text, though they are warnings or errors.
+    #[must_use]
+    pub fn allow(mut self, text: &'static str) -> Self {
+        self.allowed.push(text);
+        self
+    }
+
+    /// The directory of the test: the data directory is `data` in it.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The file in which a server says that it is ready.
+    #[must_use]
+    pub fn ready_file(&self) -> PathBuf {
+        self.dir().join("ready.json")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(binary("holdall"));
+        command
+            .arg("serve")
+            .args(["--listen", &self.listen.to_string(), "--operator-listen", "127.0.0.1:0"])
+            .arg("--data-dir")
+            .arg(self.dir().join("data"))
+            .arg("--ready-file")
+            .arg(self.ready_file())
+            .args(&self.flags)
+            .current_dir(self.dir())
+            .env_clear();
+        for (path, value) in &self.knobs {
+            let name = path.replace('.', "__").to_uppercase();
+            command.env(format!("HOLDALL_{name}"), value);
+        }
+        command
+    }
+
+    /// Starts a server and waits until it is ready.
     ///
     /// # Panics
-    /// When it does not become ready, or was never built.
-    pub async fn start(dir: &Path, listen: SocketAddr, arguments: &[&str]) -> Self {
-        let (ready_file, log) = (dir.join("ready.json"), dir.join("log"));
-        let _ = fs::remove_file(&ready_file);
-        let output = OpenOptions::new().create(true).append(true).open(&log).expect("a log");
-        let begin = Instant::now();
-        let mut process = Command::new(binary("holdall"))
-            .arg("serve")
-            .args(["--listen", &listen.to_string(), "--operator-listen", "127.0.0.1:0"])
-            .arg("--data-dir")
-            .arg(dir)
-            .arg("--ready-file")
-            .arg(&ready_file)
-            .args(arguments)
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace"))
-            .stdout(same(&output))
-            .stderr(same(&output))
-            .spawn()
-            .expect("the server's binary was built: cargo build --workspace --bins");
-        let ready: serde_json::Value = loop {
-            if let Some(ready) = fs::read_to_string(&ready_file).ok().and_then(|text| serde_json::from_str(&text).ok())
-            {
-                break ready;
+    /// When it ends before it is.
+    pub async fn start(&self) -> Server {
+        let _ = std::fs::remove_file(self.ready_file());
+        let mut child = Running::spawn(&mut self.command());
+        let begun = Instant::now();
+        let ready = loop {
+            if let Ok(text) = std::fs::read_to_string(self.ready_file()) {
+                break serde_json::from_str::<serde_json::Value>(&text).expect("the ready file is JSON");
             }
-            let ended = process.try_wait().expect("a process of our own");
-            assert!(ended.is_none(), "the server ended before it was ready: {}", read(&log));
-            assert!(begin.elapsed() < PATIENCE, "the server is not ready: {}", read(&log));
+            if let Some(status) = child.ended() {
+                panic!("the server ended before it was ready: {status}\n{}", child.said());
+            }
+            assert!(begun.elapsed() < PATIENCE, "the server does not get ready:\n{}", child.said());
             sleep(Duration::from_millis(5)).await;
         };
-        let game = ready["listen"].as_str().and_then(|text| text.parse().ok()).expect("an address");
-        Self { process, game, ready_after: begin.elapsed(), log }
+        assert_eq!(ready["pid"], child.child.id(), "the ready file names the process");
+        let address = |name: &str| ready[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        Server { game: address("listen"), operator: address("operator"), child, allowed: self.allowed.clone() }
     }
 
-    /// The process id.
+    /// Starts a server that cannot come up, with these arguments last, and waits for its end.
+    ///
+    /// # Panics
+    /// When it comes up all the same.
+    pub async fn start_in_vain(&self, arguments: &[&str]) -> Ended {
+        let mut child = Running::spawn(self.command().args(arguments));
+        let status = child.wait().await;
+        Ended { code: status.code(), said: child.said() }
+    }
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Server {
+    /// The process.
     #[must_use]
-    pub fn id(&self) -> u32 {
-        self.process.id()
+    pub fn pid(&self) -> u32 {
+        self.child.child.id()
     }
 
-    /// Ends it as a power cut would end the process: at once, whatever it is doing.
+    /// Kills it without a word, as a power cut would.
     ///
     /// # Panics
-    /// When there is no such process.
-    pub fn kill(mut self) {
-        self.process.kill().expect("a process of our own");
-        self.process.wait().expect("it ends");
+    /// When its log held a warning nobody expected.
+    pub async fn kill(mut self) {
+        self.child.signal(Signal::KILL);
+        let status = self.child.wait().await;
+        assert_eq!(status.signal(), Some(9), "it ran until it was killed: {status}");
+        self.expect_quiet();
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Asks it to stop and waits for its exit code.
     ///
     /// # Panics
-    /// When it does not stop.
-    pub async fn stop(mut self) -> ExitStatus {
-        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(pid, Signal::TERM).expect("a process of our own");
-        let begin = Instant::now();
+    /// When it does not end, or its log held a warning nobody expected.
+    pub async fn stop(self) -> Option<i32> {
+        self.ask_to_stop();
+        self.stopped().await
+    }
+
+    /// Asks it to stop, without waiting.
+    pub fn ask_to_stop(&self) {
+        self.child.signal(Signal::TERM);
+    }
+
+    /// Waits for the end that it was asked for.
+    ///
+    /// # Panics
+    /// When it does not end, or its log held a warning nobody expected.
+    pub async fn stopped(mut self) -> Option<i32> {
+        let status = self.child.wait().await;
+        self.expect_quiet();
+        status.code()
+    }
+
+    /// Everything it has written to its log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.child.said()
+    }
+
+    /// Its resident memory in bytes.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory is told");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
+        kib * 1024
+    }
+
+    /// Asks the operator port; the answer's status and body.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn operate(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let mut tcp = TcpStream::connect(self.operator).await.expect("the operator port listens");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        tcp.write_all(request.as_bytes()).await.expect("the operator port reads");
+        let mut answer = String::new();
+        timeout(PATIENCE, tcp.read_to_string(&mut answer)).await.expect("an answer in time").expect("an answer");
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, answer.split_once("\r\n\r\n").expect("a body").1.to_owned())
+    }
+
+    fn expect_quiet(&self) {
+        let log = self.log();
+        let loud = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ") || line.contains("panicked");
+        let unexpected: Vec<&str> = log
+            .lines()
+            .filter(loud)
+            .filter(|line| !self.allowed.iter().any(|allowed| line.contains(allowed)))
+            .collect();
+        assert!(unexpected.is_empty(), "the server complained:\n{}", unexpected.join("\n"));
+    }
+}
+
+/// A child whose standard error is read as it comes. Dropped, it is killed.
+struct Running {
+    child: Child,
+    said: Arc<parking_lot::Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    fn spawn(command: &mut Command) -> Self {
+        let program = command.get_program().to_owned();
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let said = Arc::new(parking_lot::Mutex::new(String::new()));
+        let stderr = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
+        let heard = said.clone();
+        let reader = std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut said = heard.lock();
+                said.push_str(&line);
+                said.push('\n');
+            }
+        });
+        Self { child, said, reader: Some(reader) }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("a child that has not been waited for can be signalled");
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().expect("a child can be waited for")?;
+        // With the process its end of the pipe is gone: the reader ends with the last line.
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the reader of the log does not panic");
+        }
+        Some(status)
+    }
+
+    async fn wait(&mut self) -> ExitStatus {
+        let begun = Instant::now();
         loop {
-            if let Some(status) = self.process.try_wait().expect("a process of our own") {
+            if let Some(status) = self.ended() {
                 return status;
             }
-            assert!(begin.elapsed() < PATIENCE, "the server does not stop: {}", read(&self.log));
-            sleep(Duration::from_millis(10)).await;
+            assert!(begun.elapsed() < PATIENCE, "the server does not end:\n{}", self.said());
+            sleep(Duration::from_millis(5)).await;
         }
     }
-}
 
-impl Drop for Child {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+    fn said(&self) -> String {
+        self.said.lock().clone()
     }
 }
 
-/// A binary of this workspace, of the same profile as the running test.
-fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let folder = test.parent().and_then(Path::parent).expect("tests lie in target/<profile>/deps");
-    folder.join(name)
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
-fn same(file: &File) -> File {
-    file.try_clone().expect("a log can be shared")
-}
-
-fn read(log: &Path) -> String {
-    fs::read_to_string(log).unwrap_or_default()
+/// A program of this workspace, beside the directory of the test's own executable.
+///
+/// # Panics
+/// When it has not been built.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its executable");
+    let folder = test.ancestors().nth(2).expect("it lies in `deps`");
+    let binary = folder.join(name);
+    assert!(binary.exists(), "{} is missing: `cargo build --workspace --bins` builds it", binary.display());
+    binary
 }

@@ -1,6 +1,7 @@
 //! What the suite stands on: a deterministic simulation, real servers, and the catalogue that tests play with.
 
 pub mod child;
+pub mod client;
 pub mod raw;
 pub mod server;
 pub mod simulation;

@@ -179,7 +179,13 @@ impl Outbox {
         replies
     }
 
-    /// Whether all that is left to send is the snapshot that stands for what collapsed; asking takes the duty over.
+    /// Whether all that is left to send is the snapshot that stands for what collapsed.
+    #[must_use]
+    pub fn owes_snapshot(&self) -> bool {
+        self.queue.is_empty() && self.collapsed
+    }
+
+    /// The same; asking takes the duty over: the snapshot must be queued before anything else.
     pub fn take_collapsed(&mut self) -> bool {
         self.queue.is_empty() && std::mem::take(&mut self.collapsed)
     }

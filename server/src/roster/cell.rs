@@ -85,6 +85,8 @@ pub struct Seat {
     pub feed: Feed,
     /// The newest requests that took effect, oldest first.
     pub(super) applied: VecDeque<(Asked, Revision)>,
+    /// The oldest request number from which on every one that took effect is among them.
+    pub(super) remembers_from: Seq,
     /// What the load set right, to be recorded when somebody joins.
     pub(super) repairs: Option<Changes>,
 }
@@ -212,8 +214,19 @@ impl Inner {
             return Taken { replies: 0, closing: Some(Close::Reload), waiting: false, collapsed: false };
         };
         let replies = link.outbox.take_ready(durable, out);
-        let collapsed = link.closing.is_none() && link.outbox.take_collapsed();
+        let collapsed = link.closing.is_none() && link.outbox.owes_snapshot();
         Taken { replies, closing: link.closing, waiting: !link.outbox.is_empty(), collapsed }
+    }
+
+    /// Queues the snapshot that stands for what a session's outbox left out, if that is all that is left to send. Nothing
+    /// can come between: a delta behind the one and before the other would be a gap.
+    pub fn settle_collapsed(&mut self, session: SessionId, gate: Revision, snapshot: impl FnOnce() -> Frame) {
+        let link = self.links.iter_mut().find(|link| link.session == session && link.closing.is_none());
+        if let Some(link) = link
+            && link.outbox.take_collapsed()
+        {
+            link.outbox.push(gate, Kind::Other, snapshot());
+        }
     }
 
     /// Whether so much waits for the connection that may act that nothing large should be added.
@@ -253,12 +266,8 @@ impl Seat {
 
     /// The oldest request number from which on every one that took effect is remembered.
     #[must_use]
-    pub fn remembers_from(&self) -> Seq {
-        if self.applied.len() < REMEMBERED_REQUESTS {
-            Seq::ZERO
-        } else {
-            self.applied.front().map_or(Seq::ZERO, |(asked, _)| asked.seq)
-        }
+    pub const fn remembers_from(&self) -> Seq {
+        self.remembers_from
     }
 
     /// Sets right what the load found harmlessly wrong, once. The caller records it.
@@ -271,6 +280,7 @@ impl Seat {
     pub(super) fn remember(&mut self, asked: Asked) {
         if self.applied.len() >= REMEMBERED_REQUESTS {
             self.applied.pop_front();
+            self.remembers_from = self.applied.front().map_or(asked.seq, |(oldest, _)| oldest.seq);
         }
         self.applied.push_back((asked, self.revision));
     }

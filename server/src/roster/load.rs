@@ -12,14 +12,14 @@ use crate::{
         change::{Change, Changes, Content},
         player::Player,
     },
-    ledger::codec,
+    ledger::{codec, entry::Asked},
     replication::{feed::Feed, snapshot},
     schema,
     store::{AcquireError, Loaded},
 };
 use holdall_protocol::{
     frame::Subprotocol,
-    ids::{Incarnation, PlayerId, Revision},
+    ids::{Incarnation, PlayerId, Revision, Seq},
 };
 use std::{collections::VecDeque, sync::Arc};
 
@@ -119,7 +119,7 @@ impl Roster {
         if !frozen.is_empty() {
             tracing::warn!(%player, ?frozen, "stacks that no longer fit the catalogue were kept, frozen");
         }
-        let applied = requests(&loaded).map_err(unreadable)?;
+        let (applied, remembers_from) = requests(&loaded).map_err(unreadable)?;
         let repairs = repairs(&things, now);
         let checksum = snapshot::checksum(&things);
         let incarnation = Incarnation::new(self.dice.clone().uuid(now));
@@ -134,21 +134,33 @@ impl Roster {
             shared: loaded.revision,
             feed: Feed::new(Subprotocol::Msgpack, self.options.resume_bytes_max),
             applied,
+            remembers_from,
             repairs,
         }))
     }
 }
 
-/// The newest requests that took effect, from the newest ledger entries.
-fn requests(loaded: &Loaded) -> Result<VecDeque<(crate::ledger::entry::Asked, Revision)>, String> {
+/// The newest requests that took effect, from the newest ledger entries, and the number from which on these are all.
+fn requests(loaded: &Loaded) -> Result<(VecDeque<(Asked, Revision)>, Seq), String> {
     let mut applied = VecDeque::new();
+    let mut oldest = None;
     for bytes in &loaded.recent {
-        applied
-            .extend(codec::read(bytes)?.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
+        let pages = codec::read(bytes)?;
+        oldest = oldest.or_else(|| pages.first().map(|page| page.revision));
+        applied.extend(pages.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
     }
-    applied.drain(..applied.len().saturating_sub(REMEMBERED_REQUESTS));
+    let surplus = applied.len().saturating_sub(REMEMBERED_REQUESTS);
+    applied.drain(..surplus);
     applied.shrink_to_fit();
-    Ok(applied)
+    // Entries that nobody asked for (gifts received) take the place of older ones that somebody did: only where the
+    // entries reach back to birth is it known that there was nothing before them.
+    let whole_life = surplus == 0 && oldest.is_none_or(|oldest| oldest == Revision::ZERO.next());
+    let remembers_from = match applied.front() {
+        _ if whole_life => Seq::ZERO,
+        Some((asked, _)) => asked.seq,
+        None => loaded.seq.next(),
+    };
+    Ok((applied, remembers_from))
 }
 
 /// Values that are wrong but harmless to set right: a time of acquisition in the future.

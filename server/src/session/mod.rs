@@ -14,15 +14,13 @@ pub use hello::Join;
 pub use request::Heard;
 
 use crate::{
-    replication::{
-        outbox::{Frame, Kind},
-        snapshot,
-    },
+    replication::{outbox::Frame, snapshot},
     roster::{Roster, cell::Cell},
 };
 use holdall_protocol::{
     close::Close,
     frame::Subprotocol,
+    ids::SessionId,
     message::{Durability, ServerMessage},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -93,14 +91,14 @@ impl Sessions {
         Self { roster, verifier, options, durability, stopping }
     }
 
-    /// Queues the snapshot that stands for deltas that were too many to keep.
-    pub fn queue_snapshot(&self, cell: &Cell) {
+    /// Queues the snapshot that stands for deltas that were too many to keep for this session.
+    pub fn queue_snapshot(&self, cell: &Cell, session: SessionId) {
         let rules = self.roster.rules();
         let mut inner = cell.lock();
         let Some(seat) = inner.seat() else { return };
-        let snapshot = snapshot::of(&seat.player, seat.revision, seat.checksum, &rules);
         let gate = self.roster.gate(seat);
-        inner.tell(gate, Kind::Other, Frame::Message(Box::new(ServerMessage::Snapshot(snapshot))));
+        let snapshot = snapshot::of(&seat.player, seat.revision, seat.checksum, &rules);
+        inner.settle_collapsed(session, gate, || Frame::Message(Box::new(ServerMessage::Snapshot(snapshot))));
     }
 
     /// The players of these sessions.

@@ -99,7 +99,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         loop {
             let taken = self.flush().await?;
             if taken.collapsed {
-                self.sessions.queue_snapshot(&self.cell);
+                self.sessions.queue_snapshot(&self.cell, self.session);
                 continue;
             }
             if let Some(why) = taken.closing {

@@ -255,7 +255,7 @@ impl Client {
         }
         if taken.collapsed {
             let sessions = link.sessions.clone();
-            sessions.queue_snapshot(&link.cell);
+            sessions.queue_snapshot(&link.cell, link.session);
         }
         true
     }

@@ -99,9 +99,7 @@ impl Model {
 
     fn act(&mut self, action: &Action, world: &mut World<'_>) -> Answer {
         match action {
-            Action::Grant { item, quantity, attributes, partial } => {
-                return self.grant(item, quantity.get(), attributes.as_ref(), *partial, world);
-            }
+            Action::Grant { .. } => return self.grant(action, world),
             Action::Remove { target: Target::Instance(id), quantity } => match self.slot_of(*id) {
                 Ok(slot) => self.take(slot, quantity.get()).map(drop)?,
                 Err(code) => {
@@ -264,14 +262,9 @@ impl Model {
         Ok(())
     }
 
-    fn grant(
-        &mut self,
-        item: &ItemId,
-        quantity: u64,
-        attributes: Option<&Attributes>,
-        partial: bool,
-        world: &mut World<'_>,
-    ) -> Answer {
+    fn grant(&mut self, action: &Action, world: &mut World<'_>) -> Answer {
+        let Action::Grant { item, quantity, attributes, partial } = action else { panic!("a grant") };
+        let (quantity, attributes, partial) = (quantity.get(), attributes.as_ref(), *partial);
         let known = world.rules.catalog.get(item).ok_or(Code::InvalidItem)?.clone();
         if known.kind == Kind::Currency {
             if attributes.is_some_and(|given| !given.is_empty()) {
@@ -409,7 +402,7 @@ impl Model {
         if known.two_handed {
             allowed.retain(|slot| **slot == main);
         }
-        let free = |slot: &&&SlotId| !self.worn.contains_key(**slot) && !(both && ***slot == off);
+        let free = |slot: &&&SlotId| !(self.worn.contains_key(**slot) || both && ***slot == off);
         let target = match wanted {
             Some(wanted) => allowed.iter().find(|slot| **slot == wanted),
             None => allowed.iter().find(free).or(allowed.first()),
@@ -533,8 +526,7 @@ fn give(
         given.push((stack, !giver.bag.contains_key(&slot)));
     }
     let weight = receiver.weight(world.rules);
-    let mut heavier = Model::default();
-    heavier.bag = (0..).zip(given.iter().map(|(stack, _)| stack.clone())).collect();
+    let heavier = Model { bag: (0..).zip(given.iter().map(|(stack, _)| stack.clone())).collect(), ..Model::default() };
     let more = heavier.weight(world.rules);
     let max = u128::from(world.rules.max_weight);
     if max > 0 && more > 0 && weight + more > max {
