@@ -437,7 +437,7 @@ impl Bot {
             Fate::Duplicate { .. } => Some(Code::Duplicate),
             Fate::Applied | Fate::Answered => None,
         };
-        self.world.metrics.reply(self.number, self.world.since(reply.stamp), refused);
+        self.world.metrics.reply(self.number, self.world.latency(reply.stamp), refused);
         if let Fate::Refused { code: Code::RateLimited, retry_after_ms } = reply.fate {
             let until = Instant::now() + Duration::from_millis(retry_after_ms.unwrap_or(100));
             match &reply.action {

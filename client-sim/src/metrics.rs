@@ -75,13 +75,15 @@ impl Metrics {
         }
     }
 
-    /// Counts a reply to one of bot `number`'s requests.
-    pub(crate) fn reply(&self, number: usize, latency: Duration, refused: Option<Code>) {
+    /// Counts a reply to one of bot `number`'s requests, with its latency if it was asked while they played.
+    pub(crate) fn reply(&self, number: usize, latency: Option<Duration>, refused: Option<Code>) {
         self.replies.fetch_add(1, Relaxed);
         let Some(shard) = self.shards.get(number % SHARDS) else { return };
         let mut shard = lock(shard);
-        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).clamp(1, LATENCY_MAX_US);
-        shard.latencies.saturating_record(micros);
+        if let Some(latency) = latency {
+            let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).clamp(1, LATENCY_MAX_US);
+            shard.latencies.saturating_record(micros);
+        }
         if let Some(code) = refused {
             self.refused.fetch_add(1, Relaxed);
             *shard.refusals.entry(code).or_default() += 1;

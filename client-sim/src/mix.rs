@@ -120,3 +120,21 @@ impl Weights {
         *self == Self::IDLE
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_names_weights_and_what_it_leaves_out_is_nothing() {
+        let mix: Weights = toml::from_str("drop = 3\nuse = 2\nmove = 1").unwrap();
+        assert_eq!(mix, Weights { drop: 3, use_one: 2, move_stack: 1, ..Weights::IDLE });
+        assert!(toml::from_str::<Weights>("steal = 1").is_err(), "a misspelt action is no silent 0");
+    }
+
+    #[test]
+    fn what_is_neither_a_name_nor_a_file_says_so() {
+        assert_eq!(Weights::named("default").unwrap(), Weights::DEFAULT);
+        assert!(Weights::named("defualt").unwrap_err().to_string().contains("default, simple and idle"));
+    }
+}

@@ -31,7 +31,7 @@ pub struct Report {
     pub refusals: BTreeMap<String, u64>,
     /// Replies a second while they played.
     pub throughput_per_s: f64,
-    /// From send, or from when it was due, to the reply, in microseconds.
+    /// From send, or from when it was due, to the reply, in microseconds, of what was asked while they played.
     pub latency_us: Latency,
     /// Connections made again after a cut.
     pub reconnects: u64,

@@ -145,6 +145,10 @@ pub(crate) struct World {
     pub(crate) catalogue: Catalogue,
     pub(crate) metrics: Metrics,
     epoch: Instant,
+    /// When they began to play, as a stamp; before that nothing is measured.
+    play_from: AtomicU64,
+    /// When they stopped.
+    play_until: AtomicU64,
     members: Vec<Member>,
     joined: AtomicUsize,
     drained: AtomicUsize,
@@ -174,6 +178,8 @@ impl World {
             catalogue: Catalogue::new(),
             metrics: Metrics::new(),
             epoch: Instant::now(),
+            play_from: AtomicU64::new(u64::MAX),
+            play_until: AtomicU64::new(u64::MAX),
             members: (1..=options.bots).map(member).collect(),
             joined: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),
@@ -244,9 +250,10 @@ impl World {
         u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// How long ago a stamp was made.
-    pub(crate) fn since(&self, stamp: u64) -> Duration {
-        self.epoch.elapsed().saturating_sub(Duration::from_nanos(stamp))
+    /// How long ago a stamp was made, where that was while they played.
+    pub(crate) fn latency(&self, stamp: u64) -> Option<Duration> {
+        let played = self.play_from.load(Relaxed)..self.play_until.load(Relaxed);
+        played.contains(&stamp).then(|| self.epoch.elapsed().saturating_sub(Duration::from_nanos(stamp)))
     }
 }
 
@@ -283,25 +290,29 @@ impl<W: FnMut(&Progress)> Run<W> {
         let (bots, duration) = (self.world.options.bots, self.world.options.duration);
         let before = sample();
         let begin = Instant::now();
-        tokio::select! {
-            () = self.let_in() => {}
-            () = &mut stop => {}
-        }
+        let stopped = tokio::select! {
+            () = self.let_in() => false,
+            () = &mut stop => true,
+        };
         let join = begin.elapsed();
 
         let (start, replies_at_start) = (sample(), self.world.metrics.replies.load(Relaxed));
         let begin = Instant::now();
+        self.world.play_from.store(self.world.stamp(begin), Relaxed);
         self.phase.send_replace(Phase::Play);
-        tokio::select! {
-            () = self.until(begin + duration, move |world| world.gone.load(Relaxed) >= bots) => {}
-            () = &mut stop => {}
+        if !stopped {
+            tokio::select! {
+                () = self.until(begin + duration, move |world| world.gone.load(Relaxed) >= bots) => {}
+                () = &mut stop => {}
+            }
         }
         let played = begin.elapsed();
         let replies = self.world.metrics.replies.load(Relaxed).saturating_sub(replies_at_start);
         let end = sample();
-
+        self.world.play_until.store(self.world.stamp(Instant::now()), Relaxed);
         self.phase.send_replace(Phase::Drain);
-        self.until(Instant::now() + ENDING_MAX, move |world| world.drained.load(Relaxed) >= bots).await;
+        let came = self.bots.len();
+        self.until(Instant::now() + ENDING_MAX, move |world| world.drained.load(Relaxed) >= came).await;
         self.phase.send_replace(Phase::Prove);
         let ended = self.end().await;
         let server = Server::between(before, start, end, replies, bots);
@@ -380,6 +391,7 @@ impl<W: FnMut(&Progress)> Run<W> {
 
     fn close(self, ended: Vec<Played>, figures: Figures) -> Report {
         let metrics = &self.world.metrics;
+        let bots = ended.len();
         let (mut books, mut holders, mut proven) = (Tally::default(), Holders::default(), 0_usize);
         for bot in ended {
             books.add(bot.tally);
@@ -397,12 +409,12 @@ impl<W: FnMut(&Progress)> Run<W> {
         let resolved_later = books.resolved_later;
         let (conservation, broken) = books.close();
         // Books with a player missing prove nothing; that the player is missing is a violation already.
-        if proven == self.world.options.bots {
+        if proven == bots {
             broken.iter().for_each(|fault| metrics.violation(None, fault));
         }
         let seconds = figures.played.as_secs_f64().max(f64::EPSILON);
         Report {
-            bots: self.world.options.bots,
+            bots,
             seed: self.world.options.seed,
             join_s: figures.join.as_secs_f64(),
             duration_s: seconds,
