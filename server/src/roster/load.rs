@@ -8,6 +8,7 @@ use super::{
     cell::{Cell, REMEMBERED_REQUESTS, Seat, Stage},
 };
 use crate::{
+    catalog::Rules,
     engine::{
         change::{Change, Changes, Content},
         player::Player,
@@ -107,15 +108,18 @@ impl Roster {
     fn read(&self, player: &PlayerId, loaded: Loaded) -> Result<Box<Seat>, LoadError> {
         let unreadable = |reason: String| LoadError::Unreadable(reason);
         let now = self.clock.now_ms();
+        let rules = self.rules();
         let mut places = Vec::with_capacity(loaded.places.len());
         for (place, value) in &loaded.places {
-            places.push(schema::read(loaded.schema, place, value).map_err(|error| unreadable(error.to_string()))?);
+            let (place, content) =
+                schema::read(loaded.schema, place, value).map_err(|error| unreadable(error.to_string()))?;
+            places.push((place, shared(content, &rules)));
         }
         if loaded.revision == Revision::ZERO && !places.is_empty() {
             return Err(unreadable("it has things but no revision".to_owned()));
         }
         let things = Player::from_places(places).map_err(|error| unreadable(error.to_string()))?;
-        let frozen = things.frozen(&self.rules());
+        let frozen = things.frozen(&rules);
         if !frozen.is_empty() {
             tracing::warn!(%player, ?frozen, "stacks that no longer fit the catalogue were kept, frozen");
         }
@@ -161,6 +165,21 @@ fn requests(loaded: &Loaded) -> Result<(VecDeque<(Asked, Revision)>, Seq), Strin
         None => loaded.seq.next(),
     };
     Ok((applied, remembers_from))
+}
+
+/// The same content, its texts and attributes shared with the catalogue where they are equal: a thousand loaded swords
+/// then hold one name.
+fn shared(content: Content, rules: &Rules) -> Content {
+    let Content::Stack(mut stack) = content else { return content };
+    if let Some(definition) = rules.catalog.get(&stack.item) {
+        if stack.item == definition.id {
+            stack.item = definition.id.clone();
+        }
+        if stack.attributes == definition.attributes {
+            stack.attributes = definition.attributes.clone();
+        }
+    }
+    Content::Stack(stack)
 }
 
 /// Values that are wrong but harmless to set right: a time of acquisition in the future.

@@ -16,7 +16,14 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, Message, Utf8Bytes, error::CapacityError},
+    tungstenite::{
+        self, Message, Utf8Bytes,
+        error::CapacityError,
+        protocol::frame::{
+            self,
+            coding::{Data, OpCode},
+        },
+    },
 };
 
 /// One session at its socket.
@@ -191,7 +198,14 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         let slow = || Some((Close::Slow, "what was sent was not read for too long".to_owned()));
         let writing = async {
             for frame in self.ready.drain(..) {
-                self.socket.feed(encode(frame, self.subprotocol)).await?;
+                let bytes = encoded(frame, self.subprotocol);
+                if bytes.len() <= FRAGMENT_BYTES_MAX {
+                    self.socket.feed(whole(bytes, self.subprotocol)).await?;
+                } else {
+                    for fragment in fragments(bytes, self.subprotocol) {
+                        self.socket.feed(Message::Frame(fragment)).await?;
+                    }
+                }
             }
             self.socket.flush().await
         };
@@ -235,19 +249,42 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     }
 }
 
-fn encode(frame: Frame, subprotocol: Subprotocol) -> Message {
-    let bytes = match frame {
+/// A longer message goes out in several WebSocket frames: the library copies each frame into a buffer that it never
+/// shrinks again, and one large snapshot would weigh on its connection for ever.
+const FRAGMENT_BYTES_MAX: usize = 2_048;
+
+fn encoded(frame: Frame, subprotocol: Subprotocol) -> Bytes {
+    match frame {
         Frame::Encoded(bytes) => bytes,
         Frame::Message(message) => {
             let mut bytes = Vec::with_capacity(512);
             subprotocol.encode(&*message, &mut bytes);
             bytes.into()
         }
-    };
+    }
+}
+
+fn whole(bytes: Bytes, subprotocol: Subprotocol) -> Message {
     match subprotocol {
         Subprotocol::Msgpack => Message::Binary(bytes),
         Subprotocol::Json => Message::Text(Utf8Bytes::try_from(bytes).expect("JSON is UTF-8")),
     }
+}
+
+fn fragments(mut bytes: Bytes, subprotocol: Subprotocol) -> impl Iterator<Item = frame::Frame> {
+    let mut kind = OpCode::Data(match subprotocol {
+        Subprotocol::Msgpack => Data::Binary,
+        Subprotocol::Json => Data::Text,
+    });
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let part = bytes.split_to(FRAGMENT_BYTES_MAX.min(bytes.len()));
+        let fragment = frame::Frame::message(part, kind, bytes.is_empty());
+        kind = OpCode::Data(Data::Continue);
+        Some(fragment)
+    })
 }
 
 /// Reads one message, strictly of the agreed kind.
