@@ -3,7 +3,10 @@
 use holdall_client_sim::{Options, Report, conservation::State, run, scenario::Load};
 use holdall_harness::child::Site;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 use tokio::time::sleep;
 
 /// Bots play for this long while the server is killed and started again.
@@ -54,4 +57,27 @@ async fn a_server_killed_again_and_again_loses_nothing_it_acknowledged() {
         in_order(&under_fire(seed, Duration::from_secs(30), load).await);
         seed = seed.wrapping_add(1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_store_put_back_under_their_feet_is_found() {
+    let mut site = Site::new();
+    let server = site.start().await;
+    site.listen_on(server.game);
+    let url = format!("ws://{}/ws", server.game).parse().expect("an address makes a URL");
+    let load = Load::ThinkTime(Duration::from_millis(20));
+    let bots = tokio::spawn(run(Options { load, ..Options::new(url, 8, Duration::from_secs(4)) }));
+    sleep(Duration::from_millis(1200)).await;
+    server.kill().await;
+    let (store, older) = (site.dir().join("data/store.redb"), site.dir().join("older"));
+    fs::copy(&store, &older).expect("the store is one file");
+    let server = site.start().await;
+    sleep(Duration::from_millis(1200)).await;
+    server.kill().await;
+    fs::copy(&older, &store).expect("it can be put back");
+    let server = site.start().await;
+    let report = bots.await.expect("the bots do not panic");
+    let lost = report.violations.iter().filter(|violation| violation.contains("lost acked effect")).count();
+    assert!(lost >= report.bots / 2, "most bots had something acknowledged in between: {report}");
+    server.stop().await;
 }
