@@ -164,7 +164,7 @@ fn announce((game, operators): (SocketAddr, SocketAddr), settings: &Settings, du
     tracing::info!("operators look at http://{operators}/readyz");
     tracing::info!(
         store = %durability.store,
-        data_dir = %settings.server.data_dir.display(),
+        data_dir = %shown(&settings.server.data_dir),
         ack = %durability.ack,
         "durability in force: {}",
         durability.promise
@@ -172,6 +172,11 @@ fn announce((game, operators): (SocketAddr, SocketAddr), settings: &Settings, du
     if dev {
         tracing::warn!("development sign-in is ON: whoever reaches this port is whom they say (token dev:<player-id>)");
     }
+}
+
+/// A path as a person would look for it.
+fn shown(path: &Path) -> String {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 fn write_ready_file(file: &Path, (listen, operator): (SocketAddr, SocketAddr)) -> std::io::Result<()> {

@@ -178,7 +178,7 @@ knobs! {
         connections_max: usize = 20_000, in 1..=1_000_000;
         /// Connections from one address. Loopback is exempt.
         connections_per_address_max: usize = 200, in 1..=1_000_000;
-        /// Milliseconds from connecting to a complete hello.
+        /// Milliseconds for the HTTP (and TLS) handshake, and as many again for the hello.
         hello_deadline_ms: u64 = 5_000, in 50..=60_000;
         /// Milliseconds without a byte from the client, after which it is closed.
         idle_timeout_ms: u64 = 60_000, in 100..=3_600_000;

@@ -347,12 +347,16 @@ fn understand(action: &Action) -> Result<Do, Refusal> {
             change(Rule::Sell { instance: *instance, quantity: small(*quantity)? }, Reason::Sell)
         }
         Action::DevGrant(action::DevGrant { item, currency, quantity, partial }) => {
-            let quantity = large(*quantity)?;
-            let ((Some(item), None) | (None, Some(item))) = (item, currency) else {
-                return Err(Refusal::NotFound("either an item or a currency"));
+            let amount = large(*quantity)?;
+            let rule = match (item, currency) {
+                (Some(item), None) => {
+                    let partial = partial.unwrap_or(false);
+                    Rule::Grant { item: item.clone(), quantity: amount, attributes: None, partial }
+                }
+                (None, Some(currency)) => Rule::Credit { currency: currency.clone(), amount },
+                (Some(_), Some(_)) | (None, None) => return Err(Refusal::NotFound("either an item or a currency")),
             };
-            let partial = partial.unwrap_or(false);
-            change(Rule::Grant { item: item.clone(), quantity, attributes: None, partial }, Reason::DevGrant)
+            change(rule, Reason::DevGrant)
         }
         Action::Gift(_) => unreachable!("gifts lock two players and went their own way"),
         Action::Resync(action::Resync {}) => Ok(Do::Ask(Question::Resync)),
