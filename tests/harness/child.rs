@@ -55,7 +55,8 @@ impl Site {
         let items = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/items.toml");
         let allowed = vec!["development sign-in is ON"];
         let site = Self { dir: TempDir::new(), knobs: Vec::new(), flags: Vec::new(), allowed };
-        site.knob("catalog.items_file", items.to_str().expect("a path that is text"))
+        site.knob("server.listen", "127.0.0.1:0")
+            .knob("catalog.items_file", items.to_str().expect("a path that is text"))
             // So few that no machine's limit on open files is in the way, and in the log.
             .knob("limits.connections_max", 1_000)
             .knob("limits.actions_per_second", 100_000)
@@ -107,7 +108,7 @@ impl Site {
         let mut command = Command::new(binary("holdall"));
         command
             .arg("serve")
-            .args(["--listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0"])
+            .args(["--operator-listen", "127.0.0.1:0"])
             .arg("--data-dir")
             .arg(self.dir().join("data"))
             .arg("--ready-file")

@@ -1,17 +1,21 @@
 //! The suite: its list of modules is the table of contents.
 
+mod applied;
 mod catalog;
 mod config;
+mod double_login;
 mod engine;
 mod exactly_once;
 mod gateway;
 mod hostile;
+mod limits;
 mod operator;
 mod resume;
 mod session;
 mod sign_in;
 mod simulation;
 mod slow_reader;
+mod stop;
 mod stored;
 mod tidy;
 mod wire;
