@@ -24,7 +24,6 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A data directory, and how servers on it are set.
 pub struct Site {
     dir: TempDir,
-    listen: SocketAddr,
     knobs: Vec<(String, String)>,
     flags: Vec<String>,
     allowed: Vec<&'static str>,
@@ -55,9 +54,9 @@ impl Site {
     pub fn new() -> Self {
         let items = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/items.toml");
         let allowed = vec!["development sign-in is ON"];
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let site = Self { dir: TempDir::new(), listen, knobs: Vec::new(), flags: Vec::new(), allowed };
-        site.knob("catalog.items_file", items.to_str().expect("a path that is text"))
+        let site = Self { dir: TempDir::new(), knobs: Vec::new(), flags: Vec::new(), allowed };
+        site.knob("server.listen", "127.0.0.1:0")
+            .knob("catalog.items_file", items.to_str().expect("a path that is text"))
             // So few that no machine's limit on open files is in the way, and in the log.
             .knob("limits.connections_max", 1_000)
             .knob("limits.actions_per_second", 100_000)
@@ -77,11 +76,6 @@ impl Site {
     pub fn turn(&mut self, path: &str, value: impl ToString) {
         self.knobs.retain(|(known, _)| known != path);
         self.knobs.push((path.to_owned(), value.to_string()));
-    }
-
-    /// Serves players where an earlier server of the site did.
-    pub fn listen_on(&mut self, address: SocketAddr) {
-        self.listen = address;
     }
 
     /// Adds something to the command line.
@@ -114,7 +108,7 @@ impl Site {
         let mut command = Command::new(binary("holdall"));
         command
             .arg("serve")
-            .args(["--listen", &self.listen.to_string(), "--operator-listen", "127.0.0.1:0"])
+            .args(["--operator-listen", "127.0.0.1:0"])
             .arg("--data-dir")
             .arg(self.dir().join("data"))
             .arg("--ready-file")

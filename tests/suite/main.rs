@@ -1,12 +1,15 @@
 //! The suite: its list of modules is the table of contents.
 
+mod applied;
 mod catalog;
 mod config;
+mod double_login;
 mod engine;
 mod exactly_once;
 mod gateway;
 mod golden;
 mod hostile;
+mod limits;
 mod operator;
 mod reference;
 mod resume;
@@ -15,6 +18,7 @@ mod sign_in;
 mod simulation;
 mod simulator;
 mod slow_reader;
+mod stop;
 mod stored;
 mod tidy;
 mod wire;

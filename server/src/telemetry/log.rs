@@ -1,7 +1,13 @@
 //! The log: text for people or JSON for machines, on standard error, its level changeable while the server runs.
 
 use std::{io::IsTerminal as _, sync::Arc};
-use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
+use tracing::Metadata;
+use tracing_subscriber::{
+    filter::{LevelFilter, filter_fn},
+    layer::SubscriberExt as _,
+    reload,
+    util::SubscriberInitExt as _,
+};
 
 /// Reads and changes the level.
 #[derive(Clone)]
@@ -27,7 +33,7 @@ impl LogLevel {
     #[must_use]
     pub fn start(level: &str, json: bool) -> Self {
         let (filter, handle) = reload::Layer::new(parse(level).unwrap_or(LevelFilter::INFO));
-        let registry = tracing_subscriber::registry().with(filter);
+        let registry = tracing_subscriber::registry().with(filter).with(filter_fn(ours_or_serious));
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
         // Somebody's own subscriber (a test's) stays.
         let _ = if json {
@@ -51,6 +57,11 @@ impl LogLevel {
     pub fn set(&self, level: &str) -> Result<(), String> {
         self.0.set(parse(level)?)
     }
+}
+
+/// Libraries may speak of trouble only: below that they print what goes over the wire, and with it sign-in tokens.
+fn ours_or_serious(event: &Metadata<'_>) -> bool {
+    event.target().starts_with("holdall") || *event.level() <= tracing::Level::WARN
 }
 
 fn parse(level: &str) -> Result<LevelFilter, String> {

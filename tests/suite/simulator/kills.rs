@@ -15,7 +15,7 @@ async fn under_fire(seed: u64, play: Duration, load: Load) -> Report {
     let mut site = Site::new();
     let mut rng = StdRng::seed_from_u64(seed);
     let mut server = site.start().await;
-    site.listen_on(server.game);
+    site.turn("server.listen", server.game);
     let url = format!("ws://{}/ws", server.game).parse().expect("an address makes a URL");
     let bots = tokio::spawn(run(Options { seed, load, ..Options::new(url, 24, play) }));
     let (begin, mut slowest, mut kills) = (Instant::now(), Duration::ZERO, 0);
@@ -63,7 +63,7 @@ async fn a_server_killed_again_and_again_loses_nothing_it_acknowledged() {
 async fn an_older_store_put_back_under_their_feet_is_found() {
     let mut site = Site::new();
     let server = site.start().await;
-    site.listen_on(server.game);
+    site.turn("server.listen", server.game);
     let url = format!("ws://{}/ws", server.game).parse().expect("an address makes a URL");
     let load = Load::ThinkTime(Duration::from_millis(20));
     let bots = tokio::spawn(run(Options { load, ..Options::new(url, 8, Duration::from_secs(4)) }));
