@@ -1,5 +1,6 @@
 //! What the suite stands on: a deterministic simulation, real servers, and the catalogue that tests play with.
 
+pub mod disk;
 pub mod raw;
 pub mod server;
 pub mod simulation;

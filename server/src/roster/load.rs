@@ -107,6 +107,10 @@ impl Roster {
     fn read(&self, player: &PlayerId, loaded: Loaded) -> Result<Box<Seat>, LoadError> {
         let unreadable = |reason: String| LoadError::Unreadable(reason);
         let now = self.clock.now_ms();
+        // Also where nothing is stored that would tell: the next save would turn it into a record of this build's.
+        if loaded.revision > Revision::ZERO {
+            schema::known(loaded.schema).map_err(|error| unreadable(error.to_string()))?;
+        }
         let mut places = Vec::with_capacity(loaded.places.len());
         for (place, value) in &loaded.places {
             places.push(schema::read(loaded.schema, place, value).map_err(|error| unreadable(error.to_string()))?);
