@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod client;
+pub mod disk;
 pub mod raw;
 pub mod server;
 pub mod simulation;

@@ -3,8 +3,8 @@
 //! A file of batches in order, each checksummed, written whole and synced, replayed at the next start before anybody
 //! is served. Called by `app`. The bytes are those of the batches: replaying one twice applies it once.
 
-use crate::store::{Batch, Outcome, Store};
-use std::{fs, io, io::Write as _, path::Path, sync::Arc};
+use crate::store::{Batch, Outcome, PlayerWrite, Store};
+use std::{collections::HashSet, fs, io, io::Write as _, path::Path, sync::Arc};
 
 const MAGIC: &[u8; 8] = b"HOLDSPL1";
 
@@ -14,6 +14,8 @@ const MAGIC: &[u8; 8] = b"HOLDSPL1";
 /// The disk's words. Then there is no new spool.
 pub fn write(path: &Path, batches: &[Arc<Batch>]) -> io::Result<()> {
     let mut bytes = MAGIC.to_vec();
+    // Without the count a file cut between two batches would pass for a shorter one.
+    bytes.extend_from_slice(&u32::try_from(batches.len()).map_err(io::Error::other)?.to_le_bytes());
     for batch in batches {
         let body = rmp_serde::to_vec(&**batch).map_err(io::Error::other)?;
         let length = u32::try_from(body.len()).map_err(io::Error::other)?;
@@ -43,9 +45,10 @@ pub fn read(path: &Path) -> io::Result<Vec<Batch>> {
         Err(error) => return Err(error),
     };
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the spool file is damaged");
-    let mut rest = bytes.strip_prefix(MAGIC).ok_or_else(damaged)?;
+    let rest = bytes.strip_prefix(MAGIC).ok_or_else(damaged)?;
+    let (count, mut rest) = rest.split_first_chunk().ok_or_else(damaged)?;
     let mut batches = Vec::new();
-    while !rest.is_empty() {
+    for _ in 0..u32::from_le_bytes(*count) {
         let (head, tail) = rest.split_at_checked(8).ok_or_else(damaged)?;
         let (length, checksum) = head.split_at(4);
         let length = length.try_into().map(u32::from_le_bytes).map_err(|_| damaged())?;
@@ -58,7 +61,7 @@ pub fn read(path: &Path) -> io::Result<Vec<Batch>> {
         batches.push(rmp_serde::from_slice(body).map_err(|_| damaged())?);
         rest = tail;
     }
-    Ok(batches)
+    if rest.is_empty() { Ok(batches) } else { Err(damaged()) }
 }
 
 /// What became of a spool.
@@ -75,25 +78,36 @@ pub struct Replayed {
 /// # Errors
 /// The outcome that stopped it: the store is away or broken, and the spool must be kept.
 pub async fn replay(store: &dyn Store, batches: Vec<Batch>) -> Result<Replayed, Outcome> {
-    let mut replayed = Replayed::default();
+    let mut answered = Vec::with_capacity(batches.len());
     for batch in batches {
         match store.commit(Arc::new(batch.clone())).await {
-            Outcome::Applied | Outcome::Already => replayed.applied = replayed.applied.saturating_add(1),
-            // A replay that was cut short went past this batch before: its id has been overwritten by a later one.
-            Outcome::Conflict { .. } if is_behind_us(store, &batch).await? => {
-                replayed.applied = replayed.applied.saturating_add(1);
-            }
-            refused @ (Outcome::Fenced { .. } | Outcome::Conflict { .. } | Outcome::Regressed { .. }) => {
-                replayed.refused.push((batch, refused));
-            }
             away @ (Outcome::Unknown | Outcome::Unavailable { .. } | Outcome::Broken { .. }) => return Err(away),
+            outcome @ (Outcome::Applied
+            | Outcome::Already
+            | Outcome::Fenced { .. }
+            | Outcome::Conflict { .. }
+            | Outcome::Regressed { .. }) => answered.push((batch, outcome)),
         }
     }
-    Ok(replayed)
+    Ok(judge(answered))
 }
 
-async fn is_behind_us(store: &dyn Store, batch: &Batch) -> Result<bool, Outcome> {
-    let players = batch.players.iter().map(|write| write.player.clone()).collect();
-    let stored = store.revisions(players).await.map_err(|error| Outcome::Broken { error })?;
-    Ok(batch.players.iter().zip(stored).all(|(write, stored)| stored >= write.revision))
+/// A replay that was cut short went past some batches before, whose ids later ones have overwritten and whose owners
+/// later ones have given up: they are refused now, and yet they are in the store. The proof is a later batch that is in
+/// the store, stands on what this one wrote and was written under the same token, which nobody else ever had.
+fn judge(answered: Vec<(Batch, Outcome)>) -> Replayed {
+    let mut replayed = Replayed::default();
+    let mut stood_on = HashSet::new();
+    for (batch, outcome) in answered.into_iter().rev() {
+        let stands =
+            |write: &PlayerWrite| stood_on.contains(&(write.player.clone(), write.owner.clone(), write.revision));
+        if matches!(outcome, Outcome::Applied | Outcome::Already) || batch.players.iter().any(stands) {
+            replayed.applied = replayed.applied.saturating_add(1);
+            stood_on.extend(batch.players.into_iter().map(|write| (write.player, write.owner, write.base)));
+        } else {
+            replayed.refused.push((batch, outcome));
+        }
+    }
+    replayed.refused.reverse();
+    replayed
 }

@@ -90,14 +90,18 @@ impl Journal {
                     return Ok(Answered::Durable);
                 }
                 Outcome::Fenced { players } => {
+                    // A refusal is an answer, too: the store is back, though nothing more may be due for a while.
+                    self.set_health(Health::Good);
                     tracing::warn!(?players, "players were taken over by another owner; dropped unsaved");
                     return Ok(Answered::Lost(players));
                 }
                 Outcome::Conflict { players } => {
+                    self.set_health(Health::Good);
                     tracing::error!(?players, "stored revisions disagree with ours; dropped unsaved: this is a bug");
                     return Ok(Answered::Lost(players));
                 }
                 Outcome::Regressed { players } => {
+                    self.set_health(Health::Good);
                     tracing::error!(?players, "the store lost what it had acknowledged; sending it again");
                     return Ok(Answered::Regressed);
                 }

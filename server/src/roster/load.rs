@@ -109,6 +109,10 @@ impl Roster {
         let unreadable = |reason: String| LoadError::Unreadable(reason);
         let now = self.clock.now_ms();
         let rules = self.rules();
+        // Also where nothing is stored that would tell: the next save would turn it into a record of this build's.
+        if loaded.revision > Revision::ZERO {
+            schema::known(loaded.schema).map_err(|error| unreadable(error.to_string()))?;
+        }
         let mut places = Vec::with_capacity(loaded.places.len());
         for (place, value) in &loaded.places {
             let (place, content) =

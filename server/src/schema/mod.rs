@@ -50,6 +50,18 @@ pub fn to_bytes(content: &Content) -> Bytes {
     out.into()
 }
 
+/// Whether this build reads records in format `schema`.
+///
+/// # Errors
+/// [`SchemaError::FromTheFuture`] or [`SchemaError::NeverExisted`].
+pub const fn known(schema: u32) -> Result<(), SchemaError> {
+    match schema {
+        1..=CURRENT => Ok(()),
+        0 => Err(SchemaError::NeverExisted { found: schema }),
+        found => Err(SchemaError::FromTheFuture { found }),
+    }
+}
+
 /// Reads one place of a record in format `schema`.
 ///
 /// # Errors
@@ -57,9 +69,6 @@ pub fn to_bytes(content: &Content) -> Bytes {
 pub fn read(schema: u32, place: &str, value: &[u8]) -> Result<(Place, Content), SchemaError> {
     let unreadable = |reason: String| SchemaError::Unreadable { place: place.to_owned(), reason };
     let at = Place::parse(place).map_err(|error| unreadable(error.to_string()))?;
-    match schema {
-        1 => v1::read(value).map(|content| (at, content)).map_err(unreadable),
-        found if found > CURRENT => Err(SchemaError::FromTheFuture { found }),
-        found => Err(SchemaError::NeverExisted { found }),
-    }
+    known(schema)?;
+    v1::read(value).map(|content| (at, content)).map_err(unreadable)
 }

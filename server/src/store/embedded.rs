@@ -209,9 +209,9 @@ impl Done {
 
 fn transact(database: &Database, node: &Node, verbs: &[Verb]) -> Result<Vec<Done>, redb::Error> {
     let mut write = database.begin_write()?;
-    // An acquisition alone need not reach the disk: a crash that forgets it also ends the owner it named, and the
-    // next sync carries it along.
-    let durable = verbs.iter().any(|verb| matches!(verb, Verb::Commit(..)));
+    // An acquisition reaches the disk before its answer, too: if the disk fails later, the spool holds batches under this
+    // token, and the next start takes them only when the token is known.
+    let durable = verbs.iter().any(|verb| matches!(verb, Verb::Commit(..) | Verb::Acquire(..)));
     write.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
     write.set_quick_repair(durable);
     let mut done = Vec::with_capacity(verbs.len());

@@ -1,0 +1,365 @@
+//! What every store promises, checked on each of them by the same tests.
+
+use bytes::Bytes;
+use holdall_harness::server::TempDir;
+use holdall_protocol::{
+    NUMBER_MAX,
+    ids::{PlayerId, Revision, Seq},
+};
+use holdall_server::store::{
+    Batch, BatchId, Loaded, Node, Outcome, Owner, PlayerWrite, Store, embedded::Embedded, memory::Shelf,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// A store to try, and what must live as long as it does.
+type Made = (Arc<dyn Store>, Option<TempDir>);
+
+pub(crate) fn node() -> Node {
+    Node { id: "here".to_owned(), boot: 1 }
+}
+
+fn memory() -> Made {
+    (Arc::new(Shelf::default().open(node())), None)
+}
+
+fn embedded() -> Made {
+    let dir = TempDir::new();
+    let store = Embedded::open(&dir.path().join("store.redb"), 1 << 20, node()).expect("a new file opens");
+    (Arc::new(store), Some(dir))
+}
+
+pub(crate) fn id(text: &str) -> PlayerId {
+    PlayerId::new(text).expect("a player id")
+}
+
+/// A write from one revision to another that touches nothing.
+pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> PlayerWrite {
+    PlayerWrite {
+        player: id(player),
+        owner: owner.clone(),
+        base: Revision::new(base),
+        revision: Revision::new(revision),
+        seq: Seq::new(revision),
+        schema: 1,
+        content: 1,
+        saved_at: 1_800_000_000_000,
+        places: Vec::new(),
+        entries: Bytes::new(),
+        release: false,
+    }
+}
+
+/// The same, which sets or empties places.
+pub(crate) fn placing(write: PlayerWrite, places: &[(&str, Option<&str>)]) -> PlayerWrite {
+    let bytes = |value: &str| Bytes::copy_from_slice(value.as_bytes());
+    let places = places.iter().map(|(place, value)| ((*place).to_owned(), value.map(bytes))).collect();
+    PlayerWrite { places, ..write }
+}
+
+pub(crate) fn batch(players: Vec<PlayerWrite>) -> Arc<Batch> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let id = BatchId::new(uuid::Uuid::from_u128(NEXT.fetch_add(1, Ordering::Relaxed).into()));
+    Arc::new(Batch { id, players })
+}
+
+pub(crate) async fn acquire(store: &dyn Store, player: &str) -> Loaded {
+    store.acquire(id(player)).await.expect("nobody else has the player")
+}
+
+fn things(loaded: &Loaded) -> Vec<(String, String)> {
+    let text = |value: &Bytes| String::from_utf8(value.to_vec()).expect("text was written");
+    let mut things: Vec<_> = loaded.places.iter().map(|(place, value)| (place.clone(), text(value))).collect();
+    things.sort();
+    things
+}
+
+fn pairs(places: &[(&str, &str)]) -> Vec<(String, String)> {
+    places.iter().map(|(place, value)| ((*place).to_owned(), (*value).to_owned())).collect()
+}
+
+async fn an_unknown_player_is_owned_at_revision_0(store: &dyn Store) {
+    let loaded = acquire(store, "new").await;
+    assert_eq!((loaded.revision, loaded.seq, loaded.schema), (Revision::ZERO, Seq::ZERO, 0));
+    assert!(loaded.places.is_empty() && loaded.recent.is_empty());
+    assert_eq!(store.revisions(vec![id("new"), id("other")]).await, Ok(vec![Revision::ZERO; 2]));
+}
+
+async fn what_is_written_is_read_back(store: &dyn Store) {
+    let owner = acquire(store, "p").await.owner;
+    let mut first =
+        placing(write("p", &owner, 0, 1), &[("b:0", Some("one")), ("b:1", Some("two")), ("w:gold", Some("3"))]);
+    first.entries = Bytes::from_static(b"first");
+    assert_eq!(store.commit(batch(vec![first])).await, Outcome::Applied);
+    let mut second = placing(write("p", &owner, 1, 4), &[("b:0", None), ("b:1", Some("new")), ("b:9", None)]);
+    second.entries = Bytes::from_static(b"second");
+    (second.schema, second.content) = (7, 9);
+    assert_eq!(store.commit(batch(vec![second])).await, Outcome::Applied);
+    let loaded = acquire(store, "p").await;
+    assert_eq!(things(&loaded), pairs(&[("b:1", "new"), ("w:gold", "3")]));
+    assert_eq!((loaded.revision, loaded.seq), (Revision::new(4), Seq::new(4)));
+    assert_eq!((loaded.schema, loaded.content), (7, 9));
+    assert_eq!(loaded.recent, [Bytes::from_static(b"first"), Bytes::from_static(b"second")]);
+    assert_eq!(store.revisions(vec![id("q"), id("p")]).await, Ok(vec![Revision::ZERO, Revision::new(4)]));
+}
+
+async fn a_batch_in_which_one_player_is_fenced_writes_nothing(store: &dyn Store) {
+    let one = acquire(store, "one").await.owner;
+    let stale = acquire(store, "other").await.owner;
+    let taken_over = acquire(store, "other").await.owner;
+    assert_ne!(stale, taken_over);
+    for players in [[("one", &one), ("other", &stale)], [("other", &stale), ("one", &one)]] {
+        let writes = players.map(|(player, owner)| placing(write(player, owner, 0, 1), &[("b:0", Some("x"))]));
+        let fenced = Outcome::Fenced { players: vec![id("other")] };
+        assert_eq!(store.commit(batch(writes.into())).await, fenced);
+    }
+    for player in ["one", "other"] {
+        let loaded = acquire(store, player).await;
+        assert_eq!((loaded.revision, loaded.places.len()), (Revision::ZERO, 0), "{player}");
+    }
+}
+
+async fn the_same_batch_again_is_answered_already_and_changes_nothing(store: &dyn Store) {
+    let (a, b) = (acquire(store, "a").await.owner, acquire(store, "b").await.owner);
+    let first = batch(vec![
+        placing(write("a", &a, 0, 1), &[("b:0", Some("first"))]),
+        placing(write("b", &b, 0, 1), &[("b:0", Some("first"))]),
+    ]);
+    assert_eq!(store.commit(first.clone()).await, Outcome::Applied);
+    assert_eq!(store.commit(first.clone()).await, Outcome::Already);
+    let second = batch(vec![placing(write("b", &b, 1, 2), &[("b:0", Some("second"))])]);
+    assert_eq!(store.commit(second.clone()).await, Outcome::Applied);
+    assert_eq!(store.commit(first.clone()).await, Outcome::Already, "one of its players has not moved on");
+    assert_eq!(store.commit(second).await, Outcome::Already);
+    // A takeover afterwards does not undo that it happened.
+    acquire(store, "a").await;
+    assert_eq!(store.commit(first).await, Outcome::Already, "already outranks fenced");
+    assert_eq!(things(&acquire(store, "a").await), pairs(&[("b:0", "first")]));
+    assert_eq!(things(&acquire(store, "b").await), pairs(&[("b:0", "second")]));
+}
+
+async fn only_the_newest_owner_writes(store: &dyn Store) {
+    let first = acquire(store, "p").await.owner;
+    let second = acquire(store, "p").await.owner;
+    assert!(second.epoch() > first.epoch());
+    let fenced = Outcome::Fenced { players: vec![id("p")] };
+    assert_eq!(store.commit(batch(vec![write("p", &first, 0, 1)])).await, fenced);
+    assert_eq!(store.commit(batch(vec![write("p", &second, 0, 1)])).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![write("p", &first, 1, 2)])).await, fenced);
+    assert_eq!(
+        store.commit(batch(vec![write("never_loaded", &second, 0, 1)])).await,
+        Outcome::Fenced { players: vec![id("never_loaded")] }
+    );
+}
+
+async fn revisions_that_disagree_write_nothing(store: &dyn Store) {
+    let owner = acquire(store, "p").await.owner;
+    let calm = acquire(store, "calm").await.owner;
+    assert_eq!(store.commit(batch(vec![write("p", &owner, 0, 5)])).await, Outcome::Applied);
+    for (base, outcome) in [
+        (4, Outcome::Conflict { players: vec![id("p")] }),
+        (6, Outcome::Regressed { players: vec![id("p")] }),
+        (0, Outcome::Conflict { players: vec![id("p")] }),
+    ] {
+        let writes = vec![
+            placing(write("calm", &calm, 0, 1), &[("b:0", Some("x"))]),
+            placing(write("p", &owner, base, 9), &[("b:0", Some("x"))]),
+        ];
+        assert_eq!(store.commit(batch(writes)).await, outcome);
+    }
+    assert_eq!(store.revisions(vec![id("p"), id("calm")]).await, Ok(vec![Revision::new(5), Revision::ZERO]));
+    assert!(acquire(store, "p").await.places.is_empty());
+}
+
+async fn a_takeover_outranks_a_regression_and_a_regression_a_conflict(store: &dyn Store) {
+    let stale = acquire(store, "stale").await.owner;
+    acquire(store, "stale").await;
+    let (ahead, behind) = (acquire(store, "ahead").await.owner, acquire(store, "behind").await.owner);
+    assert_eq!(store.commit(batch(vec![write("ahead", &ahead, 0, 3)])).await, Outcome::Applied);
+    let (ahead, behind) = (write("ahead", &ahead, 1, 2), write("behind", &behind, 5, 6));
+    let all = vec![ahead.clone(), behind.clone(), write("stale", &stale, 0, 1)];
+    assert_eq!(store.commit(batch(all)).await, Outcome::Fenced { players: vec![id("stale")] });
+    assert_eq!(store.commit(batch(vec![ahead, behind])).await, Outcome::Regressed { players: vec![id("behind")] });
+}
+
+async fn a_release_ends_the_ownership_with_the_last_save(store: &dyn Store) {
+    let owner = acquire(store, "p").await.owner;
+    let last = PlayerWrite { release: true, ..placing(write("p", &owner, 0, 1), &[("b:0", Some("kept"))]) };
+    let last = batch(vec![last]);
+    assert_eq!(store.commit(last.clone()).await, Outcome::Applied);
+    assert_eq!(store.commit(last.clone()).await, Outcome::Already);
+    let fenced = Outcome::Fenced { players: vec![id("p")] };
+    assert_eq!(store.commit(batch(vec![write("p", &owner, 1, 2)])).await, fenced, "it was given up");
+    let next = acquire(store, "p").await;
+    assert!(next.owner.epoch() > owner.epoch());
+    assert_eq!((next.revision, things(&next)), (Revision::new(1), pairs(&[("b:0", "kept")])));
+    // A release that brings nothing new.
+    let idle = PlayerWrite { release: true, ..write("p", &next.owner, 1, 1) };
+    assert_eq!(store.commit(batch(vec![idle])).await, Outcome::Applied);
+    assert!(acquire(store, "p").await.owner.epoch() > next.owner.epoch());
+}
+
+async fn the_newest_64_entries_at_least_are_read_back_in_order(store: &dyn Store) {
+    let owner = acquire(store, "p").await.owner;
+    for revision in 1..=300_u64 {
+        let entry = Bytes::from(format!("entry {revision}"));
+        let write = PlayerWrite { entries: entry, ..write("p", &owner, revision - 1, revision) };
+        assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+    }
+    let recent = acquire(store, "p").await.recent;
+    assert!(recent.len() >= 64, "{}", recent.len());
+    let first = 300 - recent.len() + 1;
+    let expected: Vec<Bytes> = (first..=300).map(|revision| Bytes::from(format!("entry {revision}"))).collect();
+    assert_eq!(recent, expected);
+}
+
+async fn numbers_around_2_to_the_53_and_beyond_stay_exact(store: &dyn Store) {
+    for (at, number) in [NUMBER_MAX - 1, NUMBER_MAX, NUMBER_MAX + 1, NUMBER_MAX + 2].into_iter().enumerate() {
+        let player = format!("p{at}");
+        let owner = acquire(store, &player).await.owner;
+        let mut write = write(&player, &owner, 0, number);
+        (write.saved_at, write.schema, write.content) = (number, u32::MAX, u32::MAX);
+        assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+        let loaded = acquire(store, &player).await;
+        assert_eq!((loaded.revision.get(), loaded.seq.get()), (number, number));
+        assert_eq!((loaded.schema, loaded.content), (u32::MAX, u32::MAX));
+        // One more or less is another revision.
+        let off = PlayerWrite { base: Revision::new(number - 1), ..self::write(&player, &loaded.owner, 0, number + 1) };
+        assert_eq!(store.commit(batch(vec![off])).await, Outcome::Conflict { players: vec![id(&player)] });
+    }
+}
+
+async fn players_whose_ids_begin_alike_share_nothing(store: &dyn Store) {
+    let longest = "z".repeat(64);
+    let ids = ["a", "a-", "a_", "aa", "a0", "A", "-", "_", "--", "b", "0", "Z", "z", &longest[..63], &longest];
+    for (at, player) in ids.iter().enumerate() {
+        let owner = acquire(store, player).await.owner;
+        let place = format!("b:{at}");
+        let mut write = placing(write(player, &owner, 0, 1), &[(&place, Some(player)), ("b:999", Some(player))]);
+        write.entries = Bytes::copy_from_slice(player.as_bytes());
+        assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+    }
+    for (at, player) in ids.iter().enumerate() {
+        let loaded = acquire(store, player).await;
+        assert_eq!(things(&loaded), pairs(&[(&format!("b:{at}"), player), ("b:999", player)]), "{player}");
+        assert_eq!(loaded.recent, [Bytes::copy_from_slice(player.as_bytes())], "{player}");
+    }
+}
+
+async fn values_are_any_bytes(store: &dyn Store) {
+    let owner = acquire(store, "p").await.owner;
+    let values = [Bytes::new(), Bytes::from_static(&[0, 255, 1, 0]), Bytes::from(vec![7; 100_000])];
+    let places = values.iter().enumerate().map(|(at, value)| (format!("b:{at}"), Some(value.clone()))).collect();
+    let write = PlayerWrite { places, ..write("p", &owner, 0, 1) };
+    assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+    let mut read = acquire(store, "p").await.places;
+    read.sort();
+    assert_eq!(read.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), values);
+}
+
+async fn verbs_at_the_same_time_agree_on_one_owner(store: &dyn Store) {
+    let answers = futures_util::future::join_all((0..50).map(|_| store.acquire(id("p")))).await;
+    let owners: Vec<Owner> = answers.into_iter().map(|answer| answer.expect("it is there").owner).collect();
+    let writes = owners.iter().map(|owner| store.commit(batch(vec![write("p", owner, 0, 1)])));
+    let outcomes = futures_util::future::join_all(writes).await;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Applied).count(), 1, "{outcomes:?}");
+}
+
+/// Every promise as a test of each store.
+macro_rules! conformance {
+    ($($promise:ident)*; $($store:ident)*) => {
+        conformance!(@ [$($promise)*] $($store)*);
+    };
+    (@ $promises:tt $($store:ident)*) => { $(conformance!(# $store $promises);)* };
+    (# $store:ident [$($promise:ident)*]) => {
+        mod $store {
+            $(#[tokio::test]
+            async fn $promise() {
+                let (store, _dir) = super::$store();
+                super::$promise(&*store).await;
+            })*
+        }
+    };
+}
+
+conformance! {
+    an_unknown_player_is_owned_at_revision_0
+    what_is_written_is_read_back
+    a_batch_in_which_one_player_is_fenced_writes_nothing
+    the_same_batch_again_is_answered_already_and_changes_nothing
+    only_the_newest_owner_writes
+    revisions_that_disagree_write_nothing
+    a_takeover_outranks_a_regression_and_a_regression_a_conflict
+    a_release_ends_the_ownership_with_the_last_save
+    the_newest_64_entries_at_least_are_read_back_in_order
+    numbers_around_2_to_the_53_and_beyond_stay_exact
+    players_whose_ids_begin_alike_share_nothing
+    values_are_any_bytes
+    verbs_at_the_same_time_agree_on_one_owner;
+    memory
+    embedded
+}
+
+mod the_file {
+    use super::*;
+    use std::{path::Path, time::Duration};
+
+    /// The thread of an earlier handle may still be closing the file.
+    async fn open(path: &Path, boot: u64) -> Embedded {
+        for _ in 0..200 {
+            if let Ok(store) = Embedded::open(path, 1 << 20, Node { boot, ..node() }) {
+                return store;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the file does not open again");
+    }
+
+    #[tokio::test]
+    async fn is_found_as_it_was_left_when_it_is_opened_again() {
+        let dir = TempDir::new();
+        let path = dir.path().join("store.redb");
+        let store = open(&path, 1).await;
+        let owner = acquire(&store, "p").await.owner;
+        let kept = PlayerWrite {
+            entries: Bytes::from_static(b"entry"),
+            ..placing(write("p", &owner, 0, 3), &[("b:0", Some("kept"))])
+        };
+        let kept = batch(vec![kept]);
+        assert_eq!(store.commit(kept.clone()).await, Outcome::Applied);
+        drop(store);
+        let store = open(&path, 2).await;
+        assert_eq!(store.commit(kept).await, Outcome::Already);
+        assert_eq!(store.revisions(vec![id("p")]).await, Ok(vec![Revision::new(3)]));
+        assert_eq!(
+            store.commit(batch(vec![write("p", &owner, 3, 4)])).await,
+            Outcome::Applied,
+            "the token stands until the player is loaded again"
+        );
+        let loaded = acquire(&store, "p").await;
+        assert_eq!((loaded.revision, things(&loaded)), (Revision::new(4), pairs(&[("b:0", "kept")])));
+        assert_eq!(loaded.recent, [Bytes::from_static(b"entry")]);
+        assert!(loaded.owner.epoch() > owner.epoch() && loaded.owner != owner);
+    }
+
+    #[tokio::test]
+    async fn is_refused_to_a_second_handle() {
+        let dir = TempDir::new();
+        let path = dir.path().join("store.redb");
+        let store = open(&path, 1).await;
+        assert!(Embedded::open(&path, 1 << 20, node()).is_err(), "one process at a time");
+        assert_eq!(acquire(&store, "p").await.revision, Revision::ZERO, "the first is not disturbed");
+    }
+
+    #[tokio::test]
+    async fn that_is_no_store_is_refused_and_left_alone() {
+        let dir = TempDir::new();
+        let path = dir.path().join("store.redb");
+        let text = b"this is somebody's diary, and not a store at all".repeat(200);
+        std::fs::write(&path, &text).expect("a file can be written");
+        assert!(Embedded::open(&path, 1 << 20, node()).is_err());
+        assert_eq!(std::fs::read(&path).expect("it is still there"), text);
+    }
+}
