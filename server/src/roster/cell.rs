@@ -166,6 +166,8 @@ impl Inner {
             link.close(Close::Replaced);
         }
         self.visits = self.visits.wrapping_add(1);
+        // Mostly there is one, and a vector that grows by itself would make room for four.
+        self.links.reserve_exact(1);
         self.links.push(Link { session, outbox, wake, closing: None });
     }
 

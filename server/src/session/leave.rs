@@ -52,7 +52,7 @@ async fn drain<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO) {
         return;
     }
     let mut discarded = 0;
-    let mut scratch = vec![0; 16_384];
+    let mut scratch = vec![0; 2_048];
     while discarded < DISCARD_BYTES_MAX {
         match io.read(&mut scratch).await {
             Ok(0) | Err(_) => return,

@@ -202,8 +202,9 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
                 if bytes.len() <= FRAGMENT_BYTES_MAX {
                     self.socket.feed(whole(bytes, self.subprotocol)).await?;
                 } else {
+                    self.socket.flush().await?;
                     for fragment in fragments(bytes, self.subprotocol) {
-                        self.socket.feed(Message::Frame(fragment)).await?;
+                        self.socket.send(Message::Frame(fragment)).await?;
                     }
                 }
             }
@@ -249,9 +250,9 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     }
 }
 
-/// A longer message goes out in several WebSocket frames: the library copies each frame into a buffer that it never
-/// shrinks again, and one large snapshot would weigh on its connection for ever.
-const FRAGMENT_BYTES_MAX: usize = 2_048;
+/// A longer message goes out in several WebSocket frames, one by one: the library copies frames into a buffer that it
+/// never shrinks again, and one large snapshot would weigh on its connection for ever.
+const FRAGMENT_BYTES_MAX: usize = 1_024;
 
 fn encoded(frame: Frame, subprotocol: Subprotocol) -> Bytes {
     match frame {
