@@ -1,5 +1,6 @@
 //! The suite: its list of modules is the table of contents.
 
+mod broken_store;
 mod catalog;
 mod config;
 mod conformance;
@@ -7,7 +8,9 @@ mod engine;
 mod faulty_disk;
 mod gateway;
 mod hostile;
+mod loads;
 mod operator;
+mod pending;
 mod sign_in;
 mod simulation;
 mod spool;
