@@ -1,6 +1,7 @@
 //! The suite: its list of modules is the table of contents.
 
 mod applied;
+mod broken_store;
 mod catalog;
 mod config;
 mod conformance;
@@ -12,7 +13,9 @@ mod gateway;
 mod golden;
 mod hostile;
 mod limits;
+mod loads;
 mod operator;
+mod pending;
 mod reference;
 mod resume;
 mod session;

@@ -81,9 +81,12 @@ impl Running {
         self.roster.unload_all();
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
         let flushed = !broken && self.journal.flush(left).await;
-        self.writer.abort();
-        // A writer that is aborted in the middle of a commit does not know its outcome; the spool will.
-        let _ = self.writer.await;
+        // A writer that ended by itself was waited for already.
+        if !self.writer.is_finished() {
+            // A writer that is aborted in the middle of a commit does not know its outcome; the spool will.
+            self.writer.abort();
+            let _ = self.writer.await;
+        }
         let stopped = if flushed { Stopped::Clean } else { self.journal.spool_rest(spool, broken) };
         let _ = timeout_at(deadline, self.operator_task).await;
         stopped

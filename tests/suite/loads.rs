@@ -1,0 +1,161 @@
+//! What is read from a store before anybody plays with it: what cannot be understood is refused and left alone, what no
+//! longer fits is kept, what is harmlessly wrong is set right.
+
+use crate::conformance::{acquire, batch, id, node, write};
+use bytes::Bytes;
+use holdall_harness::rules;
+use holdall_protocol::{
+    attribute::Attributes,
+    ids::{InstanceId, ItemId, Place, PlayerId},
+};
+use holdall_server::{
+    clock::{Clock, Dice},
+    engine::change::{Content, Stack},
+    journal::{Ack, Journal, Options as JournalOptions},
+    roster::{LoadError, Options, Roster, allowance::Quotas},
+    schema,
+    store::{
+        Outcome, PlayerWrite, Store,
+        memory::{Row, Shelf},
+    },
+};
+use proptest::{collection::vec, prelude::*};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+
+const NOW: u64 = 1_800_000_000_000;
+
+fn stack(instance: u128, item: &str, quantity: u32, acquired_at: u64) -> Bytes {
+    schema::to_bytes(&Content::Stack(Stack {
+        instance: InstanceId::new(uuid::Uuid::from_u128(instance)),
+        item: ItemId::new(item).expect("an item id"),
+        quantity: NonZeroU32::new(quantity).expect("not zero"),
+        acquired_at,
+        attributes: Attributes::default(),
+    }))
+}
+
+/// A player as somebody stored it, and given up.
+async fn stored(shelf: &Shelf, player: &str, schema: u32, places: Vec<(String, Bytes)>, entries: Bytes) {
+    let store = shelf.open(node());
+    let owner = acquire(&store, player).await.owner;
+    let places = places.into_iter().map(|(place, value)| (place, Some(value))).collect();
+    let write = PlayerWrite { schema, places, entries, release: true, ..write(player, &owner, 0, 1) };
+    assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+}
+
+fn roster(shelf: &Shelf) -> Arc<Roster> {
+    let store: Arc<dyn Store> = Arc::new(shelf.open(node()));
+    let clock = Clock::Runtime { start_ms: NOW, origin: tokio::time::Instant::now() };
+    let options = JournalOptions { ack: Ack::Durable, pending_bytes_max: 1 << 20 };
+    let journal = Arc::new(Journal::new(store.clone(), options, clock, Dice::from_seed(1)));
+    let some = |n| NonZeroU32::new(n).expect("not zero");
+    let options = Options {
+        linger: Duration::from_secs(60),
+        resume_bytes_max: 4_096,
+        outbox_bytes_max: 6_000,
+        quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
+    };
+    Roster::new(journal, store, Arc::new(rules()), (clock, Dice::from_seed(2)), options)
+}
+
+/// What lies in the store, but for who may write it.
+fn at_rest(shelf: &Shelf) -> BTreeMap<PlayerId, Row> {
+    shelf.rows().into_iter().map(|(player, row)| (player, Row { owner: None, epoch: 0, ..row })).collect()
+}
+
+fn a_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+}
+
+async fn expect_refused(shelf: &Shelf, player: &str) {
+    stored(shelf, "calm", schema::CURRENT, vec![("b:0".into(), stack(1, "iron_sword", 1, NOW))], Bytes::new()).await;
+    let (before, roster) = (at_rest(shelf), roster(shelf));
+    let refused = roster.load(&id(player)).await;
+    assert!(matches!(refused, Err(LoadError::Unreadable(_))), "{refused:?}");
+    roster.load(&id("calm")).await.expect("others are not concerned");
+    assert_eq!(at_rest(shelf), before, "what is refused is left as it is");
+}
+
+#[tokio::test]
+async fn a_record_of_a_newer_format_is_refused_also_where_it_holds_nothing() {
+    for places in [vec![], vec![("b:0".to_owned(), stack(2, "iron_sword", 1, NOW))]] {
+        let shelf = Shelf::default();
+        stored(&shelf, "newer", schema::CURRENT + 1, places, Bytes::new()).await;
+        expect_refused(&shelf, "newer").await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_one_player_is_refused() {
+    let sword = || stack(2, "iron_sword", 1, NOW);
+    let amount = |amount| schema::to_bytes(&Content::Amount(amount));
+    for places in [
+        vec![("b:0", sword()), ("b:1", sword())],
+        vec![("b:0", amount(5))],
+        vec![("b:65535", sword())],
+        vec![("b:0", Bytes::from_static(b"\xc1"))],
+        vec![("b:0", sword().slice(..5))],
+        vec![("nowhere", sword())],
+        vec![(&*Place::Balance(ItemId::new("gold").expect("an item id")).to_string(), amount(1 << 53))],
+    ] {
+        let shelf = Shelf::default();
+        let places = places.into_iter().map(|(place, value)| (place.to_owned(), value)).collect();
+        stored(&shelf, "broken", schema::CURRENT, places, Bytes::new()).await;
+        expect_refused(&shelf, "broken").await;
+    }
+}
+
+#[tokio::test]
+async fn a_stack_that_no_longer_fits_the_catalogue_is_kept_frozen() {
+    let shelf = Shelf::default();
+    let places = vec![("b:0".into(), stack(1, "long_gone", 3, NOW)), ("b:1".into(), stack(2, "iron_sword", 77, NOW))];
+    stored(&shelf, "p", schema::CURRENT, places, Bytes::new()).await;
+    let (before, roster) = (at_rest(&shelf), roster(&shelf));
+    let cell = roster.load(&id("p")).await.expect("it loads");
+    let mut inner = cell.lock();
+    let player = &inner.seat().expect("it is in the game").player;
+    assert_eq!(player.frozen(&roster.rules()), [Place::Bag(0), Place::Bag(1)]);
+    assert_eq!(player.places().count(), 2);
+    assert_eq!(at_rest(&shelf), before);
+}
+
+#[tokio::test]
+async fn a_time_of_acquisition_in_the_future_is_set_right_once() {
+    let shelf = Shelf::default();
+    let places = vec![
+        ("b:0".into(), stack(1, "iron_sword", 1, NOW + 48 * 3_600_000)),
+        ("b:1".into(), stack(2, "iron_sword", 1, NOW + 1_000)),
+    ];
+    stored(&shelf, "p", schema::CURRENT, places, Bytes::new()).await;
+    let roster = roster(&shelf);
+    let cell = roster.load(&id("p")).await.expect("it loads");
+    let mut inner = cell.lock();
+    let seat = inner.seat().expect("it is in the game");
+    let repaired = seat.repair().expect("one stack is wrong");
+    assert_eq!(repaired.list.len(), 1, "a clock that is a little off is no fault: {repaired:?}");
+    assert!(
+        matches!(seat.player.at(&Place::Bag(0)), Some(Content::Stack(stack)) if stack.acquired_at.abs_diff(NOW) < 1_000)
+    );
+    assert_eq!(seat.repair(), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_bytes_load_or_are_refused_and_stay_as_they_are(
+        places in vec((prop_oneof!["b:[0-9]{1,3}", ".{0,12}"], vec(any::<u8>(), 0..60)), 0..4),
+        entries in vec(any::<u8>(), 0..60),
+        format in 0..4_u32,
+    ) {
+        a_runtime().block_on(async {
+            let shelf = Shelf::default();
+            let places = places.into_iter().map(|(place, value)| (place, value.into())).collect();
+            stored(&shelf, "wild", format, places, entries.into()).await;
+            let (before, roster) = (at_rest(&shelf), roster(&shelf));
+            let loaded = roster.load(&id("wild")).await;
+            assert!(matches!(loaded, Ok(_) | Err(LoadError::Unreadable(_))));
+            assert_eq!(at_rest(&shelf), before);
+        });
+    }
+}
