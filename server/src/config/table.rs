@@ -91,8 +91,8 @@ knobs! {
         data_dir: PathBuf = "data", shipped "\"../data\"";
         /// Threads that serve clients; 0 is one a core.
         worker_threads: usize = 0, in 0..=1_024;
-        /// Web pages that may connect, as browsers name them: ["https://play.example.com"]. A client that is no browser
-        /// sends no Origin and always may; while this is empty, pages on this machine (localhost, 127.0.0.1, [::1]) may.
+        /// Web pages that may connect, as browsers name them: `["https://play.example.com"]`. A client that is no browser
+        /// sends no Origin and always may; while this is empty, pages on this machine (localhost, 127.0.0.1, `[::1]`) may.
         origins: Vec<WebOrigin> = [];
         /// Proxies in front of the server, as addresses without ports. From these only, the last address in
         /// X-Forwarded-For that is not itself such a proxy counts as the client's.
