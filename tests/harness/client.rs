@@ -228,6 +228,7 @@ impl Client {
 
     /// Sends a request under a number of its own.
     pub async fn send_as(&mut self, seq: u64, action: Action) {
+        self.seq = self.seq.max(seq);
         self.say(&ClientMessage::request(Seq::new(seq), action)).await;
     }
 
