@@ -30,6 +30,8 @@ struct Link {
     cell: Arc<Cell>,
     session: SessionId,
     welcomed: bool,
+    /// A newer connection of ours has numbered anew from its own welcome.
+    superseded: bool,
     /// Requests sent on this connection whose replies are still to come, in order.
     expected: VecDeque<u64>,
 }
@@ -230,9 +232,9 @@ impl Client {
             world.trace(format!("{} was not let in", self.id));
             return;
         };
-        self.older.extend(self.link.take());
+        self.older.extend(self.link.take().map(|link| Link { superseded: true, ..link }));
         let expected = VecDeque::new();
-        self.link = Some(Link { node, sessions, cell, session, welcomed: false, expected });
+        self.link = Some(Link { node, sessions, cell, session, welcomed: false, superseded: false, expected });
     }
 
     /// Reads one connection; whether it goes on.
@@ -322,6 +324,8 @@ impl Client {
                     Code::SeqReused | Code::SeqGap => {
                         world.violation(format!("{}: {} for {seq}", self.id, refused.code));
                     }
+                    // What an earlier connection's server refused under this number is another request by now.
+                    _ if link.superseded => {}
                     _ => {
                         if let Some(action) = self.sent.get(&seq) {
                             self.refused.insert(seq, hash(action));
