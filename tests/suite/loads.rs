@@ -6,12 +6,15 @@ use bytes::Bytes;
 use holdall_harness::rules;
 use holdall_protocol::{
     attribute::Attributes,
-    ids::{InstanceId, ItemId, Place, PlayerId},
+    close::Close,
+    frame::Subprotocol,
+    ids::{InstanceId, ItemId, Place, PlayerId, Revision, SessionId},
 };
 use holdall_server::{
     clock::{Clock, Dice},
     engine::change::{Content, Stack},
     journal::{Ack, Journal, Options as JournalOptions},
+    replication::outbox::{Frame, Kind, Outbox},
     roster::{LoadError, Options, Roster, allowance::Quotas},
     schema,
     store::{
@@ -21,6 +24,7 @@ use holdall_server::{
 };
 use proptest::{collection::vec, prelude::*};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+use tokio::sync::Notify;
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -131,12 +135,32 @@ async fn a_time_of_acquisition_in_the_future_is_set_right_once() {
     let cell = roster.load(&id("p")).await.expect("it loads");
     let mut inner = cell.lock();
     let seat = inner.seat().expect("it is in the game");
-    let repaired = seat.repair().expect("one stack is wrong");
+    let repaired = seat.repair(NOW).expect("one stack is wrong");
     assert_eq!(repaired.list.len(), 1, "a clock that is a little off is no fault: {repaired:?}");
     assert!(
         matches!(seat.player.at(&Place::Bag(0)), Some(Content::Stack(stack)) if stack.acquired_at.abs_diff(NOW) < 1_000)
     );
-    assert_eq!(seat.repair(), None);
+    assert_eq!(seat.repair(NOW), None);
+}
+
+/// A connection that was replaced may outlive the newer one, and speak another subprotocol than the feed does by then.
+#[tokio::test]
+async fn a_replaced_connection_is_told_nothing_new() {
+    let shelf = Shelf::default();
+    stored(&shelf, "p", schema::CURRENT, vec![], Bytes::new()).await;
+    let roster = roster(&shelf);
+    let cell = roster.load(&id("p")).await.expect("it loads");
+    let session = |n| SessionId::new(uuid::Uuid::from_u128(n));
+    let mut inner = cell.lock();
+    inner.join(session(1), Outbox::new(Subprotocol::Json, 10_000), Arc::new(Notify::new()));
+    inner.join(session(2), Outbox::new(Subprotocol::Msgpack, 10_000), Arc::new(Notify::new()));
+    drop(inner);
+    roster.part(&cell, session(2));
+    let mut inner = cell.lock();
+    inner.push(Revision::ZERO, Kind::Delta, Frame::Encoded(Bytes::from_static(b"\x81")));
+    let mut told = Vec::new();
+    let taken = inner.take_ready(session(1), &mut told);
+    assert!(told.is_empty() && taken.closing == Some(Close::Replaced), "{told:?} {taken:?}");
 }
 
 proptest! {

@@ -87,8 +87,8 @@ pub struct Seat {
     pub(super) applied: VecDeque<(Asked, Revision)>,
     /// The oldest request number from which on every one that took effect is among them.
     pub(super) remembers_from: Seq,
-    /// What the load set right, to be recorded when somebody joins.
-    pub(super) repairs: Option<Changes>,
+    /// Whether harmless values are still to be set right: done when somebody joins, because only then it is recorded.
+    pub(super) unrepaired: bool,
 }
 
 /// One connection's end of a cell.
@@ -194,17 +194,23 @@ impl Inner {
         }
     }
 
+    /// The connection that may act. One that was told to end is not it, even when no newer one is left: it hears nothing
+    /// new, and may speak another subprotocol than the feed does by now.
+    fn current(&mut self) -> Option<&mut Link> {
+        self.links.last_mut().filter(|link| link.closing.is_none())
+    }
+
     /// Queues a frame for the connection that may act; dropped when there is none.
     pub fn tell(&mut self, gate: Revision, kind: Kind, frame: Frame) {
-        if let Some(link) = self.links.last_mut() {
+        if let Some(link) = self.current() {
             link.outbox.push(gate, kind, frame);
         }
     }
 
     /// Queues a frame that somebody else caused, and wakes the session for it.
     pub fn push(&mut self, gate: Revision, kind: Kind, frame: Frame) {
-        self.tell(gate, kind, frame);
-        if let Some(link) = self.links.last() {
+        if let Some(link) = self.current() {
+            link.outbox.push(gate, kind, frame);
             link.wake.notify_one();
         }
     }
@@ -273,8 +279,12 @@ impl Seat {
     }
 
     /// Sets right what the load found harmlessly wrong, once. The caller records it.
-    pub fn repair(&mut self) -> Option<Changes> {
-        let changes = self.repairs.take()?;
+    pub fn repair(&mut self, now: u64) -> Option<Changes> {
+        if !std::mem::take(&mut self.unrepaired) {
+            return None;
+        }
+        // Looked for now and not at the load: a gift may have come between.
+        let changes = super::load::repairs(&self.player, now)?;
         self.player.absorb(&changes);
         Some(changes)
     }

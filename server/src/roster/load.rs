@@ -60,10 +60,16 @@ impl Roster {
             if first {
                 tokio::spawn(self.clone().fill(cell.clone()));
             }
-            match &cell.lock().stage {
+            let gone = match &cell.lock().stage {
                 Stage::Ready(_) => return Ok(cell.clone()),
                 Stage::Failed(error) => return Err(error.clone()),
-                Stage::Loading | Stage::Draining | Stage::Gone => {}
+                Stage::Gone => true,
+                Stage::Loading | Stage::Draining => false,
+            };
+            // It may have gone between the look into the map and now, and then nobody would ever wake us.
+            if gone {
+                self.forget(&cell);
+                continue;
             }
             changed.await;
             // A failure is told to everybody who waited for this load, though the cell has left the map.
@@ -88,6 +94,10 @@ impl Roster {
             Ok(seat) => {
                 let visits = {
                     let mut inner = cell.lock();
+                    // The process may have come to its end meanwhile.
+                    if !matches!(inner.stage, Stage::Loading) {
+                        return;
+                    }
                     inner.loaded(seat);
                     inner.visits
                 };
@@ -128,7 +138,6 @@ impl Roster {
             tracing::warn!(%player, ?frozen, "stacks that no longer fit the catalogue were kept, frozen");
         }
         let (applied, remembers_from) = requests(&loaded).map_err(unreadable)?;
-        let repairs = repairs(&things, now);
         let checksum = snapshot::checksum(&things);
         let incarnation = Incarnation::new(self.dice.clone().uuid(now));
         Ok(Box::new(Seat {
@@ -143,7 +152,7 @@ impl Roster {
             feed: Feed::new(Subprotocol::Msgpack, self.options.resume_bytes_max),
             applied,
             remembers_from,
-            repairs,
+            unrepaired: true,
         }))
     }
 }
@@ -187,7 +196,7 @@ fn shared(content: Content, rules: &Rules) -> Content {
 }
 
 /// Values that are wrong but harmless to set right: a time of acquisition in the future.
-fn repairs(player: &Player, now: u64) -> Option<Changes> {
+pub(super) fn repairs(player: &Player, now: u64) -> Option<Changes> {
     let wrong = player.places().filter_map(|(place, content)| match content {
         Content::Stack(stack) if stack.acquired_at > now.saturating_add(FUTURE_MS) => Some((place, stack)),
         Content::Stack(_) | Content::Amount(_) => None,

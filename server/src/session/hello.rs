@@ -99,9 +99,9 @@ impl Sessions {
             if inner.seat().is_none() {
                 continue;
             }
+            self.begin(&cell.id, &mut inner, subprotocol)?;
             let outbox = Outbox::new(subprotocol, self.roster.options().outbox_bytes_max);
             inner.join(session, outbox, wake.clone());
-            self.begin(&cell.id, &mut inner, subprotocol)?;
             self.welcome(&cell.id, &mut inner, session, resume.as_ref());
             if *self.stopping.borrow() {
                 inner.close(Close::Restart);
@@ -131,7 +131,7 @@ impl Sessions {
                 }
             }
         } else {
-            seat.repair().map(|changes| (changes, Reason::Repair))
+            seat.repair(self.roster.clock.now_ms()).map(|changes| (changes, Reason::Repair))
         };
         if let Some((changes, reason)) = record {
             let note = Note { actor: Actor::Server, reason, asked: None };

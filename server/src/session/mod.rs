@@ -108,6 +108,19 @@ impl Sessions {
     }
 }
 
+/// Leaves the cell when the session is over, also by a panic: a link that stays would keep its player loaded for ever.
+struct Parting<'a> {
+    roster: &'a Arc<Roster>,
+    cell: Arc<Cell>,
+    session: SessionId,
+}
+
+impl Drop for Parting<'_> {
+    fn drop(&mut self) {
+        self.roster.part(&self.cell, self.session);
+    }
+}
+
 impl Serve for Sessions {
     async fn serve<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: &Arc<Self>,
@@ -119,11 +132,8 @@ impl Serve for Sessions {
         let greeting = Box::pin(self.greet(&mut socket, subprotocol, peer));
         let end = match greeting.await {
             Ok(join) => {
-                let cell = join.cell.clone();
-                let session = join.session;
-                let end = turn::Turn::new(self, join, &mut socket, subprotocol).play().await;
-                self.roster.part(&cell, session);
-                end
+                let _parting = Parting { roster: &self.roster, cell: join.cell.clone(), session: join.session };
+                turn::Turn::new(self, join, &mut socket, subprotocol).play().await
             }
             Err(end) => end,
         };

@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use holdall_protocol::{close::Close, frame::Subprotocol, ids::SessionId, message::ClientMessage};
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
@@ -25,6 +25,9 @@ use tokio_tungstenite::{
         },
     },
 };
+
+/// How long the answer to a client's close may take.
+const CLOSE_ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// One session at its socket.
 pub(super) struct Turn<'a, IO> {
@@ -313,7 +316,12 @@ pub(super) async fn read<IO: AsyncRead + AsyncWrite + Unpin>(
         (Message::Binary(_), Subprotocol::Json) => return bad("holdall.v1.json takes text frames".to_owned()),
         (Message::Text(_), Subprotocol::Msgpack) => return bad("holdall.v1.msgpack takes binary frames".to_owned()),
         (Message::Ping(_) | Message::Pong(_), _) => return Read::Control,
-        (Message::Close(_) | Message::Frame(_), _) => return Read::Gone,
+        (Message::Close(_), _) => {
+            // The library has queued the answer that a closing client waits for.
+            let _ = timeout(CLOSE_ANSWER_TIME_MAX, socket.flush()).await;
+            return Read::Gone;
+        }
+        (Message::Frame(_), _) => return Read::Gone,
     };
     match subprotocol.decode_client(bytes) {
         Ok(message) => Read::Message(message),
