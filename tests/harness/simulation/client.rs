@@ -84,6 +84,11 @@ impl Client {
         self.link.as_ref().is_some_and(|link| link.welcomed) && stored == Some(self.newest_seen)
     }
 
+    /// Whether a login is under way.
+    pub(super) const fn is_joining(&self) -> bool {
+        self.joining.is_some()
+    }
+
     pub(super) fn connect(&mut self, world: &mut World) {
         if self.link.is_none() && self.joining.is_none() {
             self.connect_somewhere(world);

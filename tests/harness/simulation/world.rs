@@ -252,7 +252,8 @@ impl World {
     }
 
     /// The store loses its last writes. Only where on each node that wrote them somebody is still connected and knows of
-    /// the newest of them, because it is by such a player's next write that a node learns of the loss.
+    /// the newest of them, because it is by such a player's next write that a node learns of the loss; and only while
+    /// nobody logs in, because a load of what is left, before the node knows, would fence what could heal it.
     async fn lose_writes(&mut self, clients: &mut [Client]) {
         let count = self.random.random_range(1..6);
         let lost = self.shelf.last_writers(count);
@@ -272,7 +273,7 @@ impl World {
                     })
             })
         });
-        if lost.is_empty() || !told {
+        if lost.is_empty() || !told || clients.iter().any(Client::is_joining) {
             return;
         }
         let lost_count = self.shelf.lose_last(count);
