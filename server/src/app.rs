@@ -5,6 +5,7 @@
 
 mod data_dir;
 mod stop;
+pub mod stores;
 mod wiring;
 
 use crate::{
@@ -13,10 +14,10 @@ use crate::{
     config::Settings,
     gateway,
     journal::{Ack, Journal, spool},
-    operator::{self, Operator},
+    operator::{self, Operator, control::Control},
     roster::Roster,
     session::{Sessions, token},
-    store::{Life, Outcome, Store, embedded::Embedded},
+    store::{Life, Outcome, Store},
     telemetry::{log::LogLevel, readiness::Readiness},
 };
 use data_dir::DataDir;
@@ -40,7 +41,7 @@ pub enum Stopped {
     StoreFailed,
 }
 
-/// Why a server did not start.
+/// Why a server did not start, or a command did not get at a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The settings do not fit this machine; the text says what to do.
@@ -75,10 +76,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         token::development_allowed(listen).map_err(StartError::Config)?;
     }
     let data = DataDir::open(&settings.server.data_dir)?;
-    let store: Arc<dyn Store> = Arc::new(
-        Embedded::open(&data.store_file(), settings.store.cache_bytes, data.node().clone())
-            .map_err(|error| StartError::Store(format!("{}: {error}", data.store_file().display())))?,
-    );
+    let store = stores::open(&settings, &data)?;
     replay_spool(&*store, &data).await?;
 
     let durability = durability(&settings, &*store);
@@ -88,7 +86,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         Arc::new(Journal::new(store.clone(), wiring::journal_options(&settings), Clock::System, Dice::from_os()));
     let roster = Roster::new(
         journal.clone(),
-        store,
+        store.clone(),
         Arc::new(rules),
         (Clock::System, Dice::from_os()),
         wiring::roster_options(&settings),
@@ -101,12 +99,19 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let operators = operator::bind(settings.server.operator_listen)
         .await
         .map_err(|error| StartError::Config(format!("operator port {}: {error}", settings.server.operator_listen)))?;
+    let socket = operator::bind_socket(data.path())
+        .map_err(|error| StartError::Store(format!("control socket in {}: {error}", data.path().display())))?;
     let addresses = (game.addr, operators.addr);
     let writer = {
         let journal = journal.clone();
         tokio::spawn(async move { journal.run().await })
     };
-    let operator_task = tokio::spawn(operators.run(Operator { readiness: readiness.clone(), log }, stopped.clone()));
+    let operator = Operator { readiness: readiness.clone(), log };
+    let control = socket.run(operator.clone(), Control { store }, stopped.clone());
+    let operators = operators.run(operator, stopped.clone());
+    let operator_task = tokio::spawn(async {
+        tokio::join!(operators, control);
+    });
     let gateway_task = tokio::spawn(game.run(sessions, stopped));
     readiness.unblock("starting");
     announce(addresses, &settings, &durability, development);
