@@ -3,7 +3,10 @@
 pub mod child;
 pub mod client;
 pub mod disk;
+pub mod proxy;
 pub mod raw;
+pub mod redis;
+pub mod resp;
 pub mod server;
 pub mod simulation;
 

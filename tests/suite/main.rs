@@ -16,6 +16,8 @@ mod limits;
 mod loads;
 mod operator;
 mod pending;
+mod proxy_harness;
+mod redis_harness;
 mod reference;
 mod resume;
 mod session;
