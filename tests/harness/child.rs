@@ -65,6 +65,12 @@ impl Site {
             .knob("limits.gifts_burst", 100_000)
     }
 
+    /// Keeps the players in the Redis at this URL.
+    #[must_use]
+    pub fn on(self, url: &str) -> Self {
+        self.knob("store.url", url)
+    }
+
     /// Sets `section.name`; the last one wins.
     #[must_use]
     pub fn knob(mut self, path: &str, value: impl ToString) -> Self {

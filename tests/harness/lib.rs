@@ -1,5 +1,6 @@
 //! What the suite stands on: a deterministic simulation, real servers, and the catalogue that tests play with.
 
+pub mod bots;
 pub mod child;
 pub mod client;
 pub mod disk;

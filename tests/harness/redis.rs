@@ -253,7 +253,11 @@ impl Redis {
         }
     }
 
-    async fn try_ask(&self, words: &[&str]) -> io::Result<Reply> {
+    /// Asks on a connection of its own, where there may be no answer.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn try_ask(&self, words: &[&str]) -> io::Result<Reply> {
         timeout(PATIENCE, async {
             let mut connection = Connection::open(self.address()).await?;
             if let Some(password) = &self.password {

@@ -8,6 +8,7 @@ mod conformance;
 mod double_login;
 mod engine;
 mod exactly_once;
+mod faults;
 mod faulty_disk;
 mod gateway;
 mod golden;
