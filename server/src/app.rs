@@ -16,7 +16,7 @@ use crate::{
     operator::{self, Operator},
     roster::Roster,
     session::{Sessions, token},
-    store::{Outcome, Store, embedded::Embedded},
+    store::{Life, Outcome, Store, embedded::Embedded},
     telemetry::{log::LogLevel, readiness::Readiness},
 };
 use data_dir::DataDir;
@@ -127,7 +127,7 @@ async fn replay_spool(store: &dyn Store, data: &DataDir) -> Result<(), StartErro
     if batches.is_empty() {
         return Ok(());
     }
-    let replayed = spool::replay(store, batches).await.map_err(|outcome| match outcome {
+    let replayed = spool::replay(store, Life::default(), batches).await.map_err(|outcome| match outcome {
         Outcome::Broken { error } => failed(error),
         outcome => failed(format!("the store does not take it: {outcome:?}")),
     })?;

@@ -18,7 +18,7 @@ use holdall_server::{
     roster::{LoadError, Options, Roster, allowance::Quotas},
     schema,
     store::{
-        Outcome, PlayerWrite, Store,
+        Life, Outcome, PlayerWrite, Store,
         memory::{Row, Shelf},
     },
 };
@@ -44,7 +44,7 @@ async fn stored(shelf: &Shelf, player: &str, schema: u32, places: Vec<(String, B
     let owner = acquire(&store, player).await.owner;
     let places = places.into_iter().map(|(place, value)| (place, Some(value))).collect();
     let write = PlayerWrite { schema, places, entries, release: true, ..write(player, &owner, 0, 1) };
-    assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
 }
 
 fn roster(shelf: &Shelf) -> Arc<Roster> {

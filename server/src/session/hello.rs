@@ -99,6 +99,10 @@ impl Sessions {
             if inner.seat().is_none() {
                 continue;
             }
+            if !self.roster.lease.is_held() {
+                let error = LoadError::StoreAway;
+                return Err(Some((close_of(&error), error.to_string())));
+            }
             self.begin(&cell.id, &mut inner, subprotocol)?;
             let outbox = Outbox::new(subprotocol, self.roster.options().outbox_bytes_max);
             inner.join(session, outbox, wake.clone());
