@@ -42,6 +42,10 @@ impl Refusal {
             // Of somebody who is not there: it keeps what it has.
             Self::IsReplica => drop(redis.tell(&["REPLICAOF", "127.0.0.1", "1"]).await),
             Self::IsLoading => {
+                // So much to load, so slowly, that it takes a second.
+                let filler = "for n = 1, 5000 do redis.call('SET', 'filler:' .. n, n) end";
+                redis.tell(&["EVAL", filler, "0"]).await;
+                redis.turn("key-load-delay", 200);
                 redis.kill().await;
                 redis.launch();
             }

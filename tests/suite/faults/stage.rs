@@ -8,8 +8,11 @@ use holdall_harness::{
     proxy::Proxy,
     redis::Redis,
 };
-use holdall_protocol::message::ServerMessage;
-use std::time::{Duration, Instant};
+use holdall_protocol::{frame::Subprotocol, message::ServerMessage};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::JoinHandle,
@@ -82,6 +85,34 @@ pub(super) async fn until_healthy(server: &Server) -> Duration {
         assert!(begun.elapsed() < PATIENCE, "it does not recover: {why}\n{}", server.log());
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Logs in, however often it takes; how long it took.
+pub(super) async fn enter_at_last(game: SocketAddr, player: &str) -> (Client, Duration) {
+    let begun = Instant::now();
+    loop {
+        if let Some(client) = try_to_enter(game, player).await {
+            return (client, begun.elapsed());
+        }
+        assert!(begun.elapsed() < PATIENCE, "{player} is never welcome");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Says hello; nobody where the server is busy with the player.
+pub(super) async fn try_to_enter(game: SocketAddr, player: &str) -> Option<Client> {
+    let mut client = Client::open(game, Subprotocol::Msgpack).await;
+    client.hello(&format!("dev:{player}"), None).await;
+    match client.hear().await {
+        Heard::Message(message) => assert!(matches!(*message, ServerMessage::Welcome(_)), "{message:?}"),
+        Heard::Close(close, why) => {
+            assert!(close.reconnect(), "{close}: {why}");
+            return None;
+        }
+        Heard::Gone => return None,
+    }
+    client.expect_snapshot().await;
+    Some(client)
 }
 
 /// Expects that nothing is acknowledged for so long; refusals may come, and the end of the connection.

@@ -95,8 +95,8 @@ async fn over_tls_it_is_as_good() {
 }
 
 /// The durability in force over this Redis: the same in the log, in `/readyz` and in the welcome.
-async fn announced(redis: &Redis) -> String {
-    let site = site_on(&redis.url()).allow("durab");
+async fn announced(url: &str) -> String {
+    let site = site_on(url).allow("durab");
     let server = site.start().await;
     let (status, body) = server.operate("GET", "/readyz", "").await;
     assert_eq!(status, 200, "{body}");
@@ -112,15 +112,18 @@ async fn announced(redis: &Redis) -> String {
 #[tokio::test]
 async fn what_a_redis_really_promises_is_announced() {
     let _lane = lane().await;
-    let cases: [(Redis, &[&str]); 5] = [
-        (Redis::new(), &["always"]),
-        (Redis::new().set("appendfsync", "everysec"), &["everysec"]),
-        (Redis::new().set("no-appendfsync-on-rewrite", "yes"), &["no-appendfsync-on-rewrite"]),
-        (Redis::new().set("appendonly", "no"), &["AOF"]),
-        (Redis::new().set("rename-command", "CONFIG \"\""), &["unknown"]),
+    let no_config = Redis::new().set("user", "holdall on >secret ~* &* +@all -config");
+    let cases: [(Redis, &str, &[&str]); 6] = [
+        (Redis::new(), "", &["always"]),
+        (Redis::new().set("appendfsync", "everysec"), "", &["everysec"]),
+        (Redis::new().set("no-appendfsync-on-rewrite", "yes"), "", &["no-appendfsync-on-rewrite"]),
+        (Redis::new().set("appendonly", "no"), "", &["AOF"]),
+        (Redis::new().set("rename-command", "CONFIG \"\""), "", &["unknown"]),
+        (no_config, "holdall:secret@", &["unknown"]),
     ];
-    for (redis, words) in cases {
-        let promise = announced(&redis.running().await).await;
+    for (redis, user, words) in cases {
+        let redis = redis.running().await;
+        let promise = announced(&format!("redis://{user}{}", redis.address())).await;
         for word in words {
             assert!(promise.contains(word), "{word} is missing: {promise}");
         }

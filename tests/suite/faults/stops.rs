@@ -1,14 +1,13 @@
 //! Stopping while Redis is away: what was not saved waits in the spool, under the same fencing.
 
-use super::stage::{lane, site_on};
+use super::stage::{enter_at_last, lane, site_on};
 use holdall_harness::{
-    child::{PATIENCE, Site},
+    child::Site,
     client::{Client, Heard, grant},
     redis::Redis,
 };
 use holdall_protocol::message::ServerMessage;
-use std::{path::PathBuf, time::Instant};
-use tokio::time::sleep;
+use std::path::PathBuf;
 
 /// A player with something acknowledged and something that never was, in the spool of a stopped server.
 async fn stopped_without_redis() -> (Redis, Site) {
@@ -53,17 +52,7 @@ async fn a_spooled_player_who_was_taken_over_meanwhile_is_reported_and_left_alon
     let _lane = lane().await;
     let (redis, site) = stopped_without_redis().await;
     let other = site_on(&redis.url()).start().await;
-    let begun = Instant::now();
-    let mut anna = loop {
-        let mut client = Client::open(other.game, holdall_protocol::frame::Subprotocol::Msgpack).await;
-        client.hello("dev:anna", None).await;
-        if let Heard::Message(_) = client.hear().await {
-            client.expect_snapshot().await;
-            break client;
-        }
-        assert!(begun.elapsed() < PATIENCE, "she is never welcome");
-        sleep(std::time::Duration::from_millis(20)).await;
-    };
+    let (mut anna, _) = enter_at_last(other.game, "anna").await;
     assert_eq!(anna.count("ore"), 5, "what waits elsewhere was never acknowledged");
     anna.apply(grant("ore", 10)).await;
     let site = site.allow("a spooled batch was refused and kept aside");
