@@ -4,12 +4,12 @@ use super::stage::{BUSY, LEASE, enter_at_last, lane, site_on, try_to_enter, unti
 use holdall_client_sim::Options;
 use holdall_harness::{
     bots::{self, expect_in_order},
-    child::{PATIENCE, Server, Site},
+    child::{Server, Site},
     client::{Client, Heard, grant},
     proxy::Proxy,
     redis::Redis,
 };
-use holdall_protocol::{close::Close, frame::Subprotocol, message::ServerMessage};
+use holdall_protocol::{close::Close, message::ServerMessage};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
