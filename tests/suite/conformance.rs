@@ -1,34 +1,61 @@
 //! What every store promises, checked on each of them by the same tests.
 
 use bytes::Bytes;
-use holdall_harness::server::TempDir;
+use holdall_harness::{redis::Redis, server::TempDir};
 use holdall_protocol::{
     NUMBER_MAX,
     ids::{PlayerId, Revision, Seq},
 };
 use holdall_server::store::{
-    Batch, BatchId, Life, Loaded, Node, Outcome, Owner, PlayerWrite, Store, embedded::Embedded, memory::Shelf,
+    Batch, BatchId, Life, Loaded, Node, Outcome, Owner, PlayerWrite, Store,
+    embedded::Embedded,
+    memory::Shelf,
+    redis::{Options, Redis as RedisStore},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 /// A store to try, and what must live as long as it does.
-type Made = (Arc<dyn Store>, Option<TempDir>);
+type Made = (Arc<dyn Store>, Box<dyn Any>);
 
 pub(crate) fn node() -> Node {
     Node { id: "here".to_owned(), boot: 1 }
 }
 
-fn memory() -> Made {
-    (Arc::new(Shelf::default().open(node())), None)
+async fn memory() -> Made {
+    (Arc::new(Shelf::default().open(node())), Box::new(()))
 }
 
-fn embedded() -> Made {
+async fn embedded() -> Made {
     let dir = TempDir::new();
     let store = Embedded::open(&dir.path().join("store.redb"), 1 << 20, node()).expect("a new file opens");
-    (Arc::new(store), Some(dir))
+    (Arc::new(store), Box::new(dir))
+}
+
+async fn redis() -> Made {
+    let redis = Redis::run().await;
+    (Arc::new(on(&redis, node()).await), Box::new(redis))
+}
+
+/// A node's handle on a real Redis.
+pub(crate) async fn on(redis: &Redis, node: Node) -> RedisStore {
+    let options = Options {
+        url: redis.url(),
+        password: None,
+        ca_cert: None,
+        realm: "conformance".to_owned(),
+        lease: Duration::from_secs(2),
+        known_world: None,
+        new_world: false,
+        fresh_world: "world".to_owned(),
+    };
+    RedisStore::open(options, node).await.expect("a Redis that runs can be opened")
 }
 
 pub(crate) fn id(text: &str) -> PlayerId {
@@ -292,7 +319,7 @@ macro_rules! conformance {
         mod $store {
             $(#[tokio::test]
             async fn $promise() {
-                let (store, _dir) = super::$store();
+                let (store, _alive) = super::$store().await;
                 super::$promise(&*store).await;
             })*
         }
@@ -315,6 +342,7 @@ conformance! {
     verbs_at_the_same_time_agree_on_one_owner;
     memory
     embedded
+    redis
 }
 
 mod the_file {

@@ -1,20 +1,67 @@
-//! Opening a store: for the server, and for the commands that work on one without a server.
+//! Opening the store that the settings name: for the server, and for the commands that work on one without a server.
 
 use super::{
     StartError,
     data_dir::{DataDir, Taken},
 };
 use crate::{
-    config::Settings,
-    store::{Store, embedded::Embedded},
+    clock::Dice,
+    config::{self, Settings},
+    store::{
+        Node, Store,
+        embedded::Embedded,
+        redis::{self, Redis},
+    },
 };
-use std::{path::PathBuf, sync::Arc};
+use rand::RngCore as _;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-/// The store that a server with these settings runs on.
-pub(super) fn open(settings: &Settings, data: &DataDir) -> Result<Arc<dyn Store>, StartError> {
+/// Opens it for a server. `new_world`: a Redis without the world that this data directory has served is welcome.
+pub(super) async fn open(settings: &Settings, data: &DataDir, new_world: bool) -> Result<Arc<dyn Store>, StartError> {
+    match settings.store.url.redis() {
+        None => embedded(settings, data),
+        Some(url) => {
+            let mut options = redis_options(url, &settings.store)?;
+            options.known_world = data.known_world(settings.store.realm.as_str())?;
+            options.new_world = new_world;
+            let redis = Redis::open(options, data.node().clone()).await.map_err(refused)?;
+            data.learn_world(settings.store.realm.as_str(), redis.world())?;
+            Ok(Arc::new(redis))
+        }
+    }
+}
+
+fn embedded(settings: &Settings, data: &DataDir) -> Result<Arc<dyn Store>, StartError> {
     let file = data.store_file();
     let opened = Embedded::open(&file, settings.store.cache_bytes, data.node().clone());
     Ok(Arc::new(opened.map_err(|error| StartError::Store(format!("{}: {error}", file.display())))?))
+}
+
+fn refused(error: redis::OpenError) -> StartError {
+    StartError::Store(error.to_string())
+}
+
+/// For whoever comes without a world of their own.
+fn redis_options(url: &str, store: &config::Store) -> Result<redis::Options, StartError> {
+    let read = |file: &Path| fs::read(file).map_err(|error| StartError::Config(format!("{}: {error}", file.display())));
+    let password = store.password_file.as_deref().map(read).transpose()?;
+    let password = password.map(|bytes| String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned());
+    let mut dice = Dice::from_os();
+    Ok(redis::Options {
+        url: url.to_owned(),
+        password,
+        ca_cert: store.ca_file.as_deref().map(read).transpose()?,
+        realm: store.realm.as_str().to_owned(),
+        lease: Duration::from_millis(store.lease_ms),
+        known_world: None,
+        new_world: false,
+        fresh_world: format!("{:016x}{:016x}", dice.next_u64(), dice.next_u64()),
+    })
 }
 
 /// What a command wants of a store.
@@ -28,11 +75,11 @@ pub enum Purpose {
     Fill,
 }
 
-/// A store that no server runs on. For a directory, its lock is held.
+/// A store that a command has opened. For a data directory, its lock is held.
 pub struct Opened {
     /// The store.
     pub store: Arc<dyn Store>,
-    _data: DataDir,
+    _data: Option<DataDir>,
 }
 
 /// How a command gets at a store.
@@ -43,37 +90,59 @@ pub enum Reached {
     Running(PathBuf),
 }
 
-/// Opens the store that a server with these settings would run on, unless one does.
+/// Opens the store that a server with these settings would run on. A data directory that somebody has is left to them; a
+/// Redis is there for everybody.
 ///
 /// # Errors
 /// [`StartError`], with what to do. Nothing was changed, and but for [`Purpose::Fill`] nothing was made.
-pub fn reach(settings: &Settings, purpose: Purpose) -> Result<Reached, StartError> {
-    let directory = &settings.server.data_dir;
+pub async fn reach(settings: &Settings, purpose: Purpose) -> Result<Reached, StartError> {
+    let opened = match settings.store.url.redis() {
+        Some(url) => {
+            let options = redis_options(url, &settings.store)?;
+            let redis = match purpose {
+                Purpose::Look | Purpose::Work => Redis::visit(options, passing()).await,
+                Purpose::Fill => Redis::open(options, passing()).await,
+            };
+            Opened { store: Arc::new(redis.map_err(refused)?), _data: None }
+        }
+        None => {
+            let directory = &settings.server.data_dir;
+            let Some(data) = take(directory, purpose)? else { return Ok(Reached::Running(directory.clone())) };
+            Opened { store: embedded(settings, &data)?, _data: Some(data) }
+        }
+    };
+    Ok(Reached::Opened(opened))
+}
+
+/// A node that is gone with its command: a server may have the data directory and its node.
+fn passing() -> Node {
+    let mut dice = Dice::from_os();
+    Node { id: format!("command-{:016x}", dice.next_u64()), boot: dice.next_u64() }
+}
+
+/// The data directory for a command, unless somebody has it.
+fn take(directory: &Path, purpose: Purpose) -> Result<Option<DataDir>, StartError> {
     let taken = match purpose {
         Purpose::Look | Purpose::Work => DataDir::existing(directory)?,
         Purpose::Fill => DataDir::make(directory)?,
     };
     let data = match taken {
         Taken::Ours(data) => data,
-        Taken::InUse => return Ok(Reached::Running(directory.clone())),
+        Taken::InUse => return Ok(None),
     };
     if purpose != Purpose::Fill && !data.store_file().exists() {
-        return Err(StartError::Store(format!("the data directory {} has no store in it", directory.display())));
+        return Err(StartError::Store(format!(
+            "data directory {} has no store in it; if its server keeps the players in a Redis, name that one",
+            directory.display()
+        )));
     }
-    if purpose != Purpose::Look {
-        nothing_spooled(&data)?;
-    }
-    Ok(Reached::Opened(Opened { store: open(settings, &data)?, _data: data }))
-}
-
-/// What waits in a spool was acknowledged, and could not be saved any more once its players have changed.
-fn nothing_spooled(data: &DataDir) -> Result<(), StartError> {
     let spool = data.spool_file();
-    if !spool.exists() {
-        return Ok(());
+    // What waits there was acknowledged, and could not be saved any more once its players have changed.
+    if purpose != Purpose::Look && spool.exists() {
+        return Err(StartError::Store(format!(
+            "{} holds what the last stop could not save: start the server once, so that it is",
+            spool.display()
+        )));
     }
-    let spool = spool.display();
-    Err(StartError::Store(format!(
-        "{spool} holds what the last stop could not save: start the server once, so that it is"
-    )))
+    Ok(Some(data))
 }

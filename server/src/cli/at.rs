@@ -15,28 +15,60 @@ pub struct AtArgs {
     /// Config file [default: config/holdall.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The data directory [default: as configured]
-    #[arg(long, value_name = "DIR", conflicts_with = "store")]
+    /// The server's data directory [default: as configured]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
-    /// A data directory
-    #[arg(long, value_name = "STORE")]
+    /// A data directory, or the address of a Redis [default: as configured]
+    #[arg(long, value_name = "STORE", conflicts_with = "data_dir")]
     pub store: Option<String>,
+    /// Which world in that Redis
+    #[arg(long, value_name = "NAME")]
+    pub realm: Option<String>,
 }
 
 impl AtArgs {
     pub(super) fn sources(&self) -> Sources {
-        let directory = self.data_dir.as_ref().map(|text| ("--data-dir", text));
-        let directory = directory.or_else(|| self.store.as_ref().map(|text| ("--store", text)));
-        let flags = directory.map(|(flag, text)| Flag { flag, path: "server.data_dir", text: text.clone() });
-        Sources { flags: flags.into_iter().collect(), ..sources(self.config.as_deref()) }
+        let data_dir = self.data_dir.as_deref().map(|text| Flag::new("--data-dir", "server.data_dir", text));
+        let (store, realm) = (("--store", self.store.as_deref()), ("--realm", self.realm.as_deref()));
+        let flags = data_dir.into_iter().chain(flags(store, realm)).collect();
+        Sources { flags, ..sources(self.config.as_deref()) }
     }
 }
 
-/// The same settings with another store.
-pub(super) fn elsewhere(settings: &Settings, store: &str) -> Settings {
-    let mut settings = settings.clone();
-    settings.server.data_dir = store.into();
-    settings
+/// What was typed for a store and a realm, as settings.
+pub(super) fn flags(
+    (store_flag, store): (&'static str, Option<&str>),
+    (realm_flag, realm): (&'static str, Option<&str>),
+) -> Vec<Flag> {
+    let mut flags = Vec::new();
+    match store.map(Place::of) {
+        None => {}
+        Some(Place::Redis(url)) => {
+            flags.push(Flag::new(store_flag, "store.url", url));
+            // The configured password is for the configured Redis.
+            if url.contains('@') {
+                flags.push(Flag::new(store_flag, "store.password_file", ""));
+            }
+        }
+        Some(Place::Directory(directory)) => {
+            flags.push(Flag::new(store_flag, "store.url", ""));
+            flags.push(Flag::new(store_flag, "server.data_dir", directory));
+        }
+    }
+    flags.extend(realm.map(|realm| Flag::new(realm_flag, "store.realm", realm)));
+    flags
+}
+
+/// A store as it is written on the command line.
+enum Place<'t> {
+    Directory(&'t str),
+    Redis(&'t str),
+}
+
+impl<'t> Place<'t> {
+    fn of(text: &'t str) -> Self {
+        if text.contains("://") { Self::Redis(text) } else { Self::Directory(text) }
+    }
 }
 
 /// A store, or the server that runs on it.
@@ -50,7 +82,7 @@ pub(super) enum At {
 impl At {
     /// Opens the store or connects to its server.
     pub(super) async fn reach(settings: &Settings, purpose: Purpose) -> Result<Self, Failure> {
-        match reach(settings, purpose)? {
+        match reach(settings, purpose).await? {
             Reached::Opened(opened) => Ok(Self::Store(opened)),
             Reached::Running(directory) => Ok(Self::Server(connect(&directory).await?)),
         }

@@ -1,9 +1,9 @@
 //! `copy`: all players of one store into another one.
 
-use super::{EXIT_FAILED, Failure, at::elsewhere, print, progress::Progress, sources};
+use super::{EXIT_FAILED, Failure, at::flags, print, progress::Progress, sources};
 use crate::{
     app::stores::{Opened, Purpose, Reached, reach},
-    config::Settings,
+    config::{Faults, Settings, Sources},
     upkeep::copy::{Compared, Copied, Target, compare, copy},
 };
 use clap::Args;
@@ -16,12 +16,18 @@ const DIFFERENCES_SHOWN: usize = 20;
 /// Whence and whither.
 #[derive(Debug, Args)]
 pub struct CopyArgs {
-    /// The store that is read: a data directory
+    /// The store that is read: a data directory, or the address of a Redis
     #[arg(long, value_name = "STORE")]
     pub from: String,
-    /// The store that is filled; a data directory is made if it is not there
+    /// The store that is filled; a data directory or a realm that is not there is made
     #[arg(long, value_name = "STORE")]
     pub to: String,
+    /// Which world of a Redis, at both ends [default: as configured]
+    #[arg(long, value_name = "NAME")]
+    pub realm: Option<String>,
+    /// Which world of a Redis, where it is another one at the target
+    #[arg(long, value_name = "NAME")]
+    pub to_realm: Option<String>,
     /// Go on with a copy of the same source that was interrupted
     #[arg(long)]
     pub resume: bool,
@@ -44,15 +50,28 @@ struct Report {
     complete: bool,
 }
 
+impl CopyArgs {
+    /// As servers on the two stores would have them.
+    fn settings(&self) -> Result<(Settings, Settings), Faults> {
+        let load = |flags| {
+            let loaded = Settings::load(&Sources { flags, ..sources(self.config.as_deref()) });
+            loaded.map(|loaded| loaded.settings)
+        };
+        let realm = ("--realm", self.realm.as_deref());
+        let to_realm = self.to_realm.as_deref().map_or(realm, |to_realm| ("--to-realm", Some(to_realm)));
+        let from = load(flags(("--from", Some(&self.from)), realm))?;
+        Ok((from, load(flags(("--to", Some(&self.to)), to_realm))?))
+    }
+}
+
 /// Copies, compares, and says how that went.
 pub(super) async fn run(args: CopyArgs) -> Result<ExitCode, Failure> {
-    let settings = Settings::load(&sources(args.config.as_deref()))?.settings;
-    let (from, to) = (elsewhere(&settings, &args.from), elsewhere(&settings, &args.to));
+    let (from, to) = args.settings()?;
     if are_one(&from, &to) {
         return Err(Failure::usage("--from and --to are the same store"));
     }
-    let from = open(&from, Purpose::Work)?;
-    let to = open(&to, Purpose::Fill)?;
+    let from = open(&from, Purpose::Work).await?;
+    let to = open(&to, Purpose::Fill).await?;
     let report = tokio::select! {
         report = work(&from, &to, if args.resume { Target::Resumed } else { Target::Empty }) => report?,
         _ = tokio::signal::ctrl_c() => return Err(Failure::failed(
@@ -70,11 +89,15 @@ pub(super) async fn run(args: CopyArgs) -> Result<ExitCode, Failure> {
 
 fn are_one(from: &Settings, to: &Settings) -> bool {
     let real = |settings: &Settings| settings.server.data_dir.canonicalize().ok();
-    real(from).is_some_and(|from| Some(from) == real(to))
+    match (from.store.url.redis(), to.store.url.redis()) {
+        (None, None) => real(from).is_some_and(|from| Some(from) == real(to)),
+        (Some(_), Some(_)) => from.store.url == to.store.url && from.store.realm == to.store.realm,
+        (None, Some(_)) | (Some(_), None) => false,
+    }
 }
 
-fn open(settings: &Settings, purpose: Purpose) -> Result<Opened, Failure> {
-    match reach(settings, purpose)? {
+async fn open(settings: &Settings, purpose: Purpose) -> Result<Opened, Failure> {
+    match reach(settings, purpose).await? {
         Reached::Opened(opened) => Ok(opened),
         Reached::Running(directory) => {
             Err(Failure::refused(format!("data directory {} is in use: stop its server first", directory.display())))

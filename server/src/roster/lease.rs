@@ -7,6 +7,7 @@ use super::Roster;
 use crate::store::{Life, Renewal};
 use holdall_protocol::close::Close;
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -74,7 +75,7 @@ impl Roster {
     ///
     /// # Errors
     /// [`Superseded`]: the process must end.
-    pub async fn keep_lease(self: Arc<Self>) -> Result<(), Superseded> {
+    pub async fn keep_lease(self: Arc<Self>) -> Result<Infallible, Superseded> {
         let Some(length) = self.store.lease() else { return std::future::pending().await };
         let step = length.checked_div(RENEWALS_PER_LEASE).unwrap_or(length);
         loop {

@@ -8,7 +8,7 @@ use super::{
 use crate::store::Owner;
 use holdall_protocol::{close::Close, ids::PlayerId};
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
 /// A player that has just been loaded stays at least so long: two devices that keep logging in at two servers do not
@@ -30,7 +30,7 @@ enum Letter {
 
 impl Roster {
     /// Reads this node's letters, for ever. Run it once, as a task of its own.
-    pub async fn read_letters(self: Arc<Self>) {
+    pub async fn read_letters(self: Arc<Self>) -> Infallible {
         loop {
             for letter in self.store.letters().await {
                 match rmp_serde::from_slice(&letter) {

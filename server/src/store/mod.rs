@@ -15,6 +15,7 @@
 
 pub mod embedded;
 pub mod memory;
+pub mod redis;
 
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
