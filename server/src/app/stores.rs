@@ -10,7 +10,7 @@ use crate::{
     store::{
         Node, Store,
         embedded::Embedded,
-        redis::{self, Redis},
+        redis::{self, NoWorld, Redis},
     },
 };
 use rand::RngCore as _;
@@ -99,11 +99,12 @@ pub async fn reach(settings: &Settings, purpose: Purpose) -> Result<Reached, Sta
     let opened = match settings.store.url.redis() {
         Some(url) => {
             let options = redis_options(url, &settings.store)?;
-            let redis = match purpose {
-                Purpose::Look | Purpose::Work => Redis::visit(options, passing()).await,
-                Purpose::Fill => Redis::open(options, passing()).await,
+            let no_world = match purpose {
+                Purpose::Look | Purpose::Work => NoWorld::Refused,
+                Purpose::Fill => NoWorld::Begun,
             };
-            Opened { store: Arc::new(redis.map_err(refused)?), _data: None }
+            let redis = Redis::visit(options, passing(), no_world).await.map_err(refused)?;
+            Opened { store: Arc::new(redis), _data: None }
         }
         None => {
             let directory = &settings.server.data_dir;

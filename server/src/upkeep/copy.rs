@@ -70,7 +70,10 @@ pub struct Compared {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
     /// A process that may write is alive on one of the stores.
-    #[error("{side} is in use by {}: stop every server on it first", nodes.join(", "))]
+    #[error(
+        "{side} is in use by {}: stop every server on it first (one that was killed counts until its lease has run out)",
+        nodes.join(", ")
+    )]
     Alive {
         /// Which.
         side: Side,

@@ -61,6 +61,15 @@ pub struct Options {
     pub fresh_world: String,
 }
 
+/// What a visitor does in a realm without a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoWorld {
+    /// Goes away.
+    Refused,
+    /// Begins one.
+    Begun,
+}
+
 /// Why a Redis could not be opened: what is wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -99,14 +108,17 @@ impl Redis {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Connects to a realm that is there, without a word to it. Before it takes a player, the node has to sign on
+    /// Connects without signing on, for whoever is no server. Before it takes a player, the node has to sign on all the same
     /// ([`Store::renew`]).
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was changed.
-    pub async fn visit(options: Options, node: Node) -> Result<Self, OpenError> {
+    /// [`OpenError`]; nothing was changed, but that a world may have been begun where that was asked for.
+    pub async fn visit(options: Options, node: Node, no_world: NoWorld) -> Result<Self, OpenError> {
         let mut inner = Inner::new(&options, node)?;
-        inner.world = world::existing(&inner.looks, &inner.keys, &options.realm).await?;
+        inner.world = match no_world {
+            NoWorld::Refused => world::existing(&inner.looks, &inner.keys, &options.realm).await?,
+            NoWorld::Begun => world::enter(&inner.looks, &inner.keys, &options).await?,
+        };
         Ok(Self(Arc::new(inner)))
     }
 
