@@ -19,6 +19,7 @@ mod operator;
 mod pending;
 mod proxy_harness;
 mod redis_harness;
+mod redis_store;
 mod reference;
 mod resume;
 mod session;

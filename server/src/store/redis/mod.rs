@@ -335,6 +335,13 @@ impl Inner {
         if reply::is_one(&answered) { Ok(()) } else { Err(ReadError::Exists) }
     }
 
+    async fn now_ms(&self) -> Result<u64, Failure> {
+        let mut parts = reply::list(self.look(&cmd("TIME")).await?)?.into_iter();
+        let mut part = || Ok::<u64, Failure>(number_or_zero(&reply::bytes(parts.next().unwrap_or(Value::Nil))?));
+        let (seconds, micros) = (part()?, part()?);
+        Ok(seconds.saturating_mul(1_000).saturating_add(micros.checked_div(1_000).unwrap_or(0)))
+    }
+
     async fn alive(&self) -> Result<Vec<String>, Failure> {
         let (mut mark, mut alive) = (None, Vec::new());
         loop {
@@ -342,10 +349,8 @@ impl Inner {
             for key in &keys {
                 let Some(node) = self.keys.node_of(key).filter(|node| *node != self.node.id) else { continue };
                 let until = self.look(cmd("HGET").arg(key).arg("until")).await?;
-                let now = reply::list(self.look(&cmd("TIME")).await?)?;
-                let seconds =
-                    now.into_iter().next().map_or(Ok(0), |value| Ok(number_or_zero(&reply::bytes(value)?)))?;
-                if matches!(until, Value::BulkString(until) if number_or_zero(&until) > seconds.saturating_mul(1_000)) {
+                let now = self.now_ms().await?;
+                if matches!(until, Value::BulkString(until) if number_or_zero(&until) > now) {
                     alive.push(node.to_owned());
                 }
             }
