@@ -49,6 +49,7 @@ pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> Pl
         places: Vec::new(),
         entries: Bytes::new(),
         release: false,
+        readable_by: 1,
     }
 }
 
@@ -95,12 +96,12 @@ async fn what_is_written_is_read_back(store: &dyn Store) {
     assert_eq!(store.commit(batch(vec![first])).await, Outcome::Applied);
     let mut second = placing(write("p", &owner, 1, 4), &[("b:0", None), ("b:1", Some("new")), ("b:9", None)]);
     second.entries = Bytes::from_static(b"second");
-    (second.schema, second.content) = (7, 9);
+    (second.schema, second.readable_by, second.content) = (7, 6, 9);
     assert_eq!(store.commit(batch(vec![second])).await, Outcome::Applied);
     let loaded = acquire(store, "p").await;
     assert_eq!(things(&loaded), pairs(&[("b:1", "new"), ("w:gold", "3")]));
     assert_eq!((loaded.revision, loaded.seq), (Revision::new(4), Seq::new(4)));
-    assert_eq!((loaded.schema, loaded.content), (7, 9));
+    assert_eq!((loaded.schema, loaded.readable_by, loaded.content), (7, 6, 9));
     assert_eq!(loaded.recent, [Bytes::from_static(b"first"), Bytes::from_static(b"second")]);
     assert_eq!(store.revisions(vec![id("q"), id("p")]).await, Ok(vec![Revision::ZERO, Revision::new(4)]));
 }

@@ -60,6 +60,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
             places: places.collect(),
             entries: Bytes::from(format!("{player} {}", base.next().get())),
             release: false,
+            readable_by: 1,
             player,
         }
     });

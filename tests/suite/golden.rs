@@ -18,7 +18,7 @@ use holdall_server::{
         codec,
         entry::{self, Actor, Entry, Partner, Reason},
     },
-    schema,
+    schema::{OURS, Stamp},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -384,6 +384,7 @@ mod records {
                 quantity: NonZeroU32::new(stack.quantity).expect("a stack is not empty"),
                 acquired_at: stack.acquired_at,
                 attributes: stack.attributes.clone(),
+                beyond: change::Beyond::default(),
             }),
             (None, Some(amount)) => Content::Amount(amount),
             (Some(_), Some(_)) | (None, None) => panic!("a place holds a stack or an amount"),
@@ -393,10 +394,11 @@ mod records {
     #[test]
     fn values_of_format_1_are_read_and_written_as_ever() {
         for ValueRow { name, filled, hex: stored } in golden::<V1>("records/v1.json").values {
-            let (place, read) = schema::read(1, &filled.place.to_string(), &bytes(&stored))
+            let (place, read) = OURS
+                .read(Stamp::stored(1, 1), &filled.place.to_string(), &bytes(&stored))
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!((place, &read), (filled.place.clone(), &content(&filled)), "{name}");
-            assert_eq!(hex(&schema::to_bytes(&read)), stored, "{name}");
+            assert_eq!(hex(&OURS.to_bytes(&read)), stored, "{name}");
         }
     }
 
@@ -432,6 +434,7 @@ mod records {
                 asked,
                 partner,
                 changes: &changes,
+                form: OURS.form(),
             };
             let mut written = Vec::new();
             codec::write(&page, &mut written);
@@ -449,7 +452,9 @@ mod records {
                 schema: 1,
                 before: changes
                     .iter()
-                    .map(|change| (change.place.to_string(), change.before.as_ref().map(schema::to_bytes)))
+                    .map(|change| {
+                        (change.place.to_string(), change.before.as_ref().map(|content| OURS.to_bytes(content)))
+                    })
                     .collect(),
                 lines: row
                     .lines

@@ -11,6 +11,7 @@ mod load;
 pub mod pair;
 pub mod record;
 mod unload;
+pub mod upgrade;
 
 pub use load::LoadError;
 
@@ -18,6 +19,7 @@ use crate::{
     catalog::Rules,
     clock::{Clock, Dice},
     journal::{Ack, Committed, Journal, Watcher},
+    schema::Chain,
     store::Store,
 };
 use allowance::Quotas;
@@ -38,6 +40,8 @@ pub struct Options {
     pub outbox_bytes_max: usize,
     /// What a player may ask for.
     pub quotas: Quotas,
+    /// The record formats.
+    pub chain: &'static Chain,
 }
 
 /// All players in this process.

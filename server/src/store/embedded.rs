@@ -38,6 +38,9 @@ struct Header {
     schema: u32,
     content: u32,
     saved_at: u64,
+    /// Absent in headers of earlier builds.
+    #[serde(default)]
+    readable_by: u32,
 }
 
 enum Verb {
@@ -308,6 +311,7 @@ impl<'t> Tables<'t> {
                 schema: write.schema,
                 content: write.content,
                 saved_at: write.saved_at,
+                readable_by: write.readable_by,
             },
         )
     }
@@ -343,6 +347,7 @@ impl<'t> Tables<'t> {
             revision: Revision::new(header.revision),
             seq: Seq::new(header.seq),
             schema: header.schema,
+            readable_by: header.readable_by,
             content: header.content,
             places,
             recent,

@@ -25,6 +25,8 @@ pub struct Row {
     pub batch: Option<super::BatchId>,
     /// The record format.
     pub schema: u32,
+    /// The oldest format whose builds can read it.
+    pub readable_by: u32,
     /// The content step.
     pub content: u32,
     /// The highest epoch ever given out.
@@ -198,6 +200,7 @@ impl Shelf {
             revision: row.revision,
             seq: row.seq,
             schema: row.schema,
+            readable_by: row.readable_by,
             content: row.content,
             places: row.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
             recent: row.ledger.iter().rev().take(64).rev().cloned().collect(),
@@ -224,6 +227,7 @@ impl Row {
         self.revision = write.revision;
         self.seq = write.seq;
         self.schema = write.schema;
+        self.readable_by = write.readable_by;
         self.content = write.content;
         self.batch = Some(batch.id);
         for (place, value) in &write.places {
