@@ -58,6 +58,9 @@ pub struct Stuck {
 /// Tries the steps, in order.
 #[must_use]
 pub fn course(player: &Player, steps: &[Step], rules: &Rules, moment: &mut Moment<'_>) -> Course {
+    if steps.is_empty() {
+        return Course { taken: Vec::new(), outcome: Ok(Changes::default()) };
+    }
     let mut after = player.clone();
     let (mut taken, mut touched) = (Vec::with_capacity(steps.len()), HashSet::new());
     for step in steps {
