@@ -38,7 +38,7 @@ pub enum Command {
     Config(ConfigArgs),
 }
 
-/// How to serve. Every flag but the last is a setting of the same name, and wins over file and environment.
+/// How to serve. A flag that is also a setting wins over file and environment.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
     /// Config file [default: config/holdall.toml, if it is there]
@@ -53,6 +53,15 @@ pub struct ServeArgs {
     /// Address and port for operators; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     pub operator_listen: Option<String>,
+    /// Where players rest: a file in the data directory (""), or the address of a Redis
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// Which world in that Redis
+    #[arg(long, value_name = "NAME")]
+    pub realm: Option<String>,
+    /// Begin a new world where the store does not hold the one that this data directory has served
+    #[arg(long)]
+    pub new_world: bool,
     /// When a reply may leave: durable or applied
     #[arg(long, value_name = "WHEN")]
     pub ack: Option<String>,
@@ -101,6 +110,8 @@ impl ServeArgs {
             ("--data-dir", "server.data_dir", &self.data_dir),
             ("--listen", "server.listen", &self.listen),
             ("--operator-listen", "server.operator_listen", &self.operator_listen),
+            ("--store", "store.url", &self.store),
+            ("--realm", "store.realm", &self.realm),
             ("--ack", "store.ack", &self.ack),
             ("--actions-per-second", "limits.actions_per_second", &self.actions_per_second),
             ("--actions-per-second", "limits.actions_burst", &self.actions_per_second),

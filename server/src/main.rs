@@ -40,7 +40,7 @@ fn serve(args: ServeArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(cli::EXIT_USAGE, &format!("no threads to serve with: {error}")),
     };
-    let plan = Plan { settings, rules, ready_file: args.ready_file, log };
+    let plan = Plan { settings, rules, ready_file: args.ready_file, new_world: args.new_world, log };
     match runtime.block_on(app::serve(plan, told_to_stop())) {
         Ok(Stopped::Clean) => ExitCode::SUCCESS,
         Ok(Stopped::Spooled) => ExitCode::from(EXIT_SPOOLED),

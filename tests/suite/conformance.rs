@@ -1,34 +1,61 @@
 //! What every store promises, checked on each of them by the same tests.
 
 use bytes::Bytes;
-use holdall_harness::server::TempDir;
+use holdall_harness::{redis::Redis, server::TempDir};
 use holdall_protocol::{
     NUMBER_MAX,
     ids::{PlayerId, Revision, Seq},
 };
 use holdall_server::store::{
-    Batch, BatchId, Loaded, Node, Outcome, Owner, PlayerWrite, Store, embedded::Embedded, memory::Shelf,
+    Batch, BatchId, Life, Loaded, Node, Outcome, Owner, PlayerWrite, Store,
+    embedded::Embedded,
+    memory::Shelf,
+    redis::{Options, Redis as RedisStore},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 /// A store to try, and what must live as long as it does.
-type Made = (Arc<dyn Store>, Option<TempDir>);
+type Made = (Arc<dyn Store>, Box<dyn Any>);
 
 pub(crate) fn node() -> Node {
     Node { id: "here".to_owned(), boot: 1 }
 }
 
-fn memory() -> Made {
-    (Arc::new(Shelf::default().open(node())), None)
+async fn memory() -> Made {
+    (Arc::new(Shelf::default().open(node())), Box::new(()))
 }
 
-fn embedded() -> Made {
+async fn embedded() -> Made {
     let dir = TempDir::new();
     let store = Embedded::open(&dir.path().join("store.redb"), 1 << 20, node()).expect("a new file opens");
-    (Arc::new(store), Some(dir))
+    (Arc::new(store), Box::new(dir))
+}
+
+async fn redis() -> Made {
+    let redis = Redis::run().await;
+    (Arc::new(on(&redis, node()).await), Box::new(redis))
+}
+
+/// A node's handle on a real Redis.
+pub(crate) async fn on(redis: &Redis, node: Node) -> RedisStore {
+    let options = Options {
+        url: redis.url(),
+        password: None,
+        ca_cert: None,
+        realm: "conformance".to_owned(),
+        lease: Duration::from_secs(2),
+        known_world: None,
+        new_world: false,
+        fresh_world: "world".to_owned(),
+    };
+    RedisStore::open(options, node).await.expect("a Redis that runs can be opened")
 }
 
 pub(crate) fn id(text: &str) -> PlayerId {
@@ -66,8 +93,13 @@ pub(crate) fn batch(players: Vec<PlayerWrite>) -> Arc<Batch> {
     Arc::new(Batch { id, players })
 }
 
+async fn revisions(store: &dyn Store, players: &[PlayerId]) -> Vec<Revision> {
+    let standings = store.standings(players.to_vec()).await.expect("the store answers");
+    standings.headers.into_iter().map(|header| header.revision).collect()
+}
+
 pub(crate) async fn acquire(store: &dyn Store, player: &str) -> Loaded {
-    store.acquire(id(player)).await.expect("nobody else has the player")
+    store.acquire(id(player), Life::default()).await.expect("nobody else has the player")
 }
 
 fn things(loaded: &Loaded) -> Vec<(String, String)> {
@@ -85,7 +117,7 @@ async fn an_unknown_player_is_owned_at_revision_0(store: &dyn Store) {
     let loaded = acquire(store, "new").await;
     assert_eq!((loaded.revision, loaded.seq, loaded.schema), (Revision::ZERO, Seq::ZERO, 0));
     assert!(loaded.places.is_empty() && loaded.recent.is_empty());
-    assert_eq!(store.revisions(vec![id("new"), id("other")]).await, Ok(vec![Revision::ZERO; 2]));
+    assert_eq!(revisions(store, &[id("new"), id("other")]).await, [Revision::ZERO; 2]);
 }
 
 async fn what_is_written_is_read_back(store: &dyn Store) {
@@ -93,17 +125,17 @@ async fn what_is_written_is_read_back(store: &dyn Store) {
     let mut first =
         placing(write("p", &owner, 0, 1), &[("b:0", Some("one")), ("b:1", Some("two")), ("w:gold", Some("3"))]);
     first.entries = Bytes::from_static(b"first");
-    assert_eq!(store.commit(batch(vec![first])).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![first]), Life::default()).await, Outcome::Applied);
     let mut second = placing(write("p", &owner, 1, 4), &[("b:0", None), ("b:1", Some("new")), ("b:9", None)]);
     second.entries = Bytes::from_static(b"second");
     (second.schema, second.readable_by, second.content) = (7, 6, 9);
-    assert_eq!(store.commit(batch(vec![second])).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![second]), Life::default()).await, Outcome::Applied);
     let loaded = acquire(store, "p").await;
     assert_eq!(things(&loaded), pairs(&[("b:1", "new"), ("w:gold", "3")]));
     assert_eq!((loaded.revision, loaded.seq), (Revision::new(4), Seq::new(4)));
     assert_eq!((loaded.schema, loaded.readable_by, loaded.content), (7, 6, 9));
     assert_eq!(loaded.recent, [Bytes::from_static(b"first"), Bytes::from_static(b"second")]);
-    assert_eq!(store.revisions(vec![id("q"), id("p")]).await, Ok(vec![Revision::ZERO, Revision::new(4)]));
+    assert_eq!(revisions(store, &[id("q"), id("p")]).await, [Revision::ZERO, Revision::new(4)]);
 }
 
 async fn a_batch_in_which_one_player_is_fenced_writes_nothing(store: &dyn Store) {
@@ -114,7 +146,7 @@ async fn a_batch_in_which_one_player_is_fenced_writes_nothing(store: &dyn Store)
     for players in [[("one", &one), ("other", &stale)], [("other", &stale), ("one", &one)]] {
         let writes = players.map(|(player, owner)| placing(write(player, owner, 0, 1), &[("b:0", Some("x"))]));
         let fenced = Outcome::Fenced { players: vec![id("other")] };
-        assert_eq!(store.commit(batch(writes.into())).await, fenced);
+        assert_eq!(store.commit(batch(writes.into()), Life::default()).await, fenced);
     }
     for player in ["one", "other"] {
         let loaded = acquire(store, player).await;
@@ -128,15 +160,19 @@ async fn the_same_batch_again_is_answered_already_and_changes_nothing(store: &dy
         placing(write("a", &a, 0, 1), &[("b:0", Some("first"))]),
         placing(write("b", &b, 0, 1), &[("b:0", Some("first"))]),
     ]);
-    assert_eq!(store.commit(first.clone()).await, Outcome::Applied);
-    assert_eq!(store.commit(first.clone()).await, Outcome::Already);
+    assert_eq!(store.commit(first.clone(), Life::default()).await, Outcome::Applied);
+    assert_eq!(store.commit(first.clone(), Life::default()).await, Outcome::Already);
     let second = batch(vec![placing(write("b", &b, 1, 2), &[("b:0", Some("second"))])]);
-    assert_eq!(store.commit(second.clone()).await, Outcome::Applied);
-    assert_eq!(store.commit(first.clone()).await, Outcome::Already, "one of its players has not moved on");
-    assert_eq!(store.commit(second).await, Outcome::Already);
+    assert_eq!(store.commit(second.clone(), Life::default()).await, Outcome::Applied);
+    assert_eq!(
+        store.commit(first.clone(), Life::default()).await,
+        Outcome::Already,
+        "one of its players has not moved on"
+    );
+    assert_eq!(store.commit(second, Life::default()).await, Outcome::Already);
     // A takeover afterwards does not undo that it happened.
     acquire(store, "a").await;
-    assert_eq!(store.commit(first).await, Outcome::Already, "already outranks fenced");
+    assert_eq!(store.commit(first, Life::default()).await, Outcome::Already, "already outranks fenced");
     assert_eq!(things(&acquire(store, "a").await), pairs(&[("b:0", "first")]));
     assert_eq!(things(&acquire(store, "b").await), pairs(&[("b:0", "second")]));
 }
@@ -146,11 +182,11 @@ async fn only_the_newest_owner_writes(store: &dyn Store) {
     let second = acquire(store, "p").await.owner;
     assert!(second.epoch() > first.epoch());
     let fenced = Outcome::Fenced { players: vec![id("p")] };
-    assert_eq!(store.commit(batch(vec![write("p", &first, 0, 1)])).await, fenced);
-    assert_eq!(store.commit(batch(vec![write("p", &second, 0, 1)])).await, Outcome::Applied);
-    assert_eq!(store.commit(batch(vec![write("p", &first, 1, 2)])).await, fenced);
+    assert_eq!(store.commit(batch(vec![write("p", &first, 0, 1)]), Life::default()).await, fenced);
+    assert_eq!(store.commit(batch(vec![write("p", &second, 0, 1)]), Life::default()).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![write("p", &first, 1, 2)]), Life::default()).await, fenced);
     assert_eq!(
-        store.commit(batch(vec![write("never_loaded", &second, 0, 1)])).await,
+        store.commit(batch(vec![write("never_loaded", &second, 0, 1)]), Life::default()).await,
         Outcome::Fenced { players: vec![id("never_loaded")] }
     );
 }
@@ -158,7 +194,7 @@ async fn only_the_newest_owner_writes(store: &dyn Store) {
 async fn revisions_that_disagree_write_nothing(store: &dyn Store) {
     let owner = acquire(store, "p").await.owner;
     let calm = acquire(store, "calm").await.owner;
-    assert_eq!(store.commit(batch(vec![write("p", &owner, 0, 5)])).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![write("p", &owner, 0, 5)]), Life::default()).await, Outcome::Applied);
     for (base, outcome) in [
         (4, Outcome::Conflict { players: vec![id("p")] }),
         (6, Outcome::Regressed { players: vec![id("p")] }),
@@ -168,9 +204,9 @@ async fn revisions_that_disagree_write_nothing(store: &dyn Store) {
             placing(write("calm", &calm, 0, 1), &[("b:0", Some("x"))]),
             placing(write("p", &owner, base, 9), &[("b:0", Some("x"))]),
         ];
-        assert_eq!(store.commit(batch(writes)).await, outcome);
+        assert_eq!(store.commit(batch(writes), Life::default()).await, outcome);
     }
-    assert_eq!(store.revisions(vec![id("p"), id("calm")]).await, Ok(vec![Revision::new(5), Revision::ZERO]));
+    assert_eq!(revisions(store, &[id("p"), id("calm")]).await, [Revision::new(5), Revision::ZERO]);
     assert!(acquire(store, "p").await.places.is_empty());
 }
 
@@ -178,27 +214,30 @@ async fn a_takeover_outranks_a_regression_and_a_regression_a_conflict(store: &dy
     let stale = acquire(store, "stale").await.owner;
     acquire(store, "stale").await;
     let (ahead, behind) = (acquire(store, "ahead").await.owner, acquire(store, "behind").await.owner);
-    assert_eq!(store.commit(batch(vec![write("ahead", &ahead, 0, 3)])).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![write("ahead", &ahead, 0, 3)]), Life::default()).await, Outcome::Applied);
     let (ahead, behind) = (write("ahead", &ahead, 1, 2), write("behind", &behind, 5, 6));
     let all = vec![ahead.clone(), behind.clone(), write("stale", &stale, 0, 1)];
-    assert_eq!(store.commit(batch(all)).await, Outcome::Fenced { players: vec![id("stale")] });
-    assert_eq!(store.commit(batch(vec![ahead, behind])).await, Outcome::Regressed { players: vec![id("behind")] });
+    assert_eq!(store.commit(batch(all), Life::default()).await, Outcome::Fenced { players: vec![id("stale")] });
+    assert_eq!(
+        store.commit(batch(vec![ahead, behind]), Life::default()).await,
+        Outcome::Regressed { players: vec![id("behind")] }
+    );
 }
 
 async fn a_release_ends_the_ownership_with_the_last_save(store: &dyn Store) {
     let owner = acquire(store, "p").await.owner;
     let last = PlayerWrite { release: true, ..placing(write("p", &owner, 0, 1), &[("b:0", Some("kept"))]) };
     let last = batch(vec![last]);
-    assert_eq!(store.commit(last.clone()).await, Outcome::Applied);
-    assert_eq!(store.commit(last.clone()).await, Outcome::Already);
+    assert_eq!(store.commit(last.clone(), Life::default()).await, Outcome::Applied);
+    assert_eq!(store.commit(last.clone(), Life::default()).await, Outcome::Already);
     let fenced = Outcome::Fenced { players: vec![id("p")] };
-    assert_eq!(store.commit(batch(vec![write("p", &owner, 1, 2)])).await, fenced, "it was given up");
+    assert_eq!(store.commit(batch(vec![write("p", &owner, 1, 2)]), Life::default()).await, fenced, "it was given up");
     let next = acquire(store, "p").await;
     assert!(next.owner.epoch() > owner.epoch());
     assert_eq!((next.revision, things(&next)), (Revision::new(1), pairs(&[("b:0", "kept")])));
     // A release that brings nothing new.
     let idle = PlayerWrite { release: true, ..write("p", &next.owner, 1, 1) };
-    assert_eq!(store.commit(batch(vec![idle])).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![idle]), Life::default()).await, Outcome::Applied);
     assert!(acquire(store, "p").await.owner.epoch() > next.owner.epoch());
 }
 
@@ -207,7 +246,7 @@ async fn the_newest_64_entries_at_least_are_read_back_in_order(store: &dyn Store
     for revision in 1..=300_u64 {
         let entry = Bytes::from(format!("entry {revision}"));
         let write = PlayerWrite { entries: entry, ..write("p", &owner, revision - 1, revision) };
-        assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+        assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
     }
     let recent = acquire(store, "p").await.recent;
     assert!(recent.len() >= 64, "{}", recent.len());
@@ -222,13 +261,16 @@ async fn numbers_around_2_to_the_53_and_beyond_stay_exact(store: &dyn Store) {
         let owner = acquire(store, &player).await.owner;
         let mut write = write(&player, &owner, 0, number);
         (write.saved_at, write.schema, write.content) = (number, u32::MAX, u32::MAX);
-        assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+        assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
         let loaded = acquire(store, &player).await;
         assert_eq!((loaded.revision.get(), loaded.seq.get()), (number, number));
         assert_eq!((loaded.schema, loaded.content), (u32::MAX, u32::MAX));
         // One more or less is another revision.
         let off = PlayerWrite { base: Revision::new(number - 1), ..self::write(&player, &loaded.owner, 0, number + 1) };
-        assert_eq!(store.commit(batch(vec![off])).await, Outcome::Conflict { players: vec![id(&player)] });
+        assert_eq!(
+            store.commit(batch(vec![off]), Life::default()).await,
+            Outcome::Conflict { players: vec![id(&player)] }
+        );
     }
 }
 
@@ -240,7 +282,7 @@ async fn players_whose_ids_begin_alike_share_nothing(store: &dyn Store) {
         let place = format!("b:{at}");
         let mut write = placing(write(player, &owner, 0, 1), &[(&place, Some(player)), ("b:999", Some(player))]);
         write.entries = Bytes::copy_from_slice(player.as_bytes());
-        assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+        assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
     }
     for (at, player) in ids.iter().enumerate() {
         let loaded = acquire(store, player).await;
@@ -254,16 +296,16 @@ async fn values_are_any_bytes(store: &dyn Store) {
     let values = [Bytes::new(), Bytes::from_static(&[0, 255, 1, 0]), Bytes::from(vec![7; 100_000])];
     let places = values.iter().enumerate().map(|(at, value)| (format!("b:{at}"), Some(value.clone()))).collect();
     let write = PlayerWrite { places, ..write("p", &owner, 0, 1) };
-    assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
     let mut read = acquire(store, "p").await.places;
     read.sort();
     assert_eq!(read.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), values);
 }
 
 async fn verbs_at_the_same_time_agree_on_one_owner(store: &dyn Store) {
-    let answers = futures_util::future::join_all((0..50).map(|_| store.acquire(id("p")))).await;
+    let answers = futures_util::future::join_all((0..50).map(|_| store.acquire(id("p"), Life::default()))).await;
     let owners: Vec<Owner> = answers.into_iter().map(|answer| answer.expect("it is there").owner).collect();
-    let writes = owners.iter().map(|owner| store.commit(batch(vec![write("p", owner, 0, 1)])));
+    let writes = owners.iter().map(|owner| store.commit(batch(vec![write("p", owner, 0, 1)]), Life::default()));
     let outcomes = futures_util::future::join_all(writes).await;
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Applied).count(), 1, "{outcomes:?}");
 }
@@ -278,7 +320,7 @@ macro_rules! conformance {
         mod $store {
             $(#[tokio::test]
             async fn $promise() {
-                let (store, _dir) = super::$store();
+                let (store, _alive) = super::$store().await;
                 super::$promise(&*store).await;
             })*
         }
@@ -301,6 +343,7 @@ conformance! {
     verbs_at_the_same_time_agree_on_one_owner;
     memory
     embedded
+    redis
 }
 
 mod the_file {
@@ -329,13 +372,13 @@ mod the_file {
             ..placing(write("p", &owner, 0, 3), &[("b:0", Some("kept"))])
         };
         let kept = batch(vec![kept]);
-        assert_eq!(store.commit(kept.clone()).await, Outcome::Applied);
+        assert_eq!(store.commit(kept.clone(), Life::default()).await, Outcome::Applied);
         drop(store);
         let store = open(&path, 2).await;
-        assert_eq!(store.commit(kept).await, Outcome::Already);
-        assert_eq!(store.revisions(vec![id("p")]).await, Ok(vec![Revision::new(3)]));
+        assert_eq!(store.commit(kept, Life::default()).await, Outcome::Already);
+        assert_eq!(revisions(&store, &[id("p")]).await, [Revision::new(3)]);
         assert_eq!(
-            store.commit(batch(vec![write("p", &owner, 3, 4)])).await,
+            store.commit(batch(vec![write("p", &owner, 3, 4)]), Life::default()).await,
             Outcome::Applied,
             "the token stands until the player is loaded again"
         );

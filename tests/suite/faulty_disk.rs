@@ -5,7 +5,9 @@ use crate::conformance::{batch, id, node};
 use bytes::Bytes;
 use holdall_harness::disk::{Disk, Fault};
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
-use holdall_server::store::{AcquireError, Batch, Node, Outcome, Owner, PlayerWrite, Store, embedded::Embedded};
+use holdall_server::store::{
+    AcquireError, Batch, Life, Node, Outcome, Owner, PlayerWrite, Store, Stored, embedded::Embedded,
+};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -71,7 +73,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
 async fn read(store: &dyn Store) -> Model {
     let mut model = Model::new();
     for player in PLAYERS {
-        let loaded = store.acquire(id(player)).await.expect("every player can be read");
+        let loaded = store.acquire(id(player), Life::default()).await.expect("every player can be read");
         let last_entry = loaded.recent.last().cloned();
         let places = loaded.places.into_iter().collect();
         let resting = Resting { revision: loaded.revision, places, last_entry };
@@ -82,13 +84,28 @@ async fn read(store: &dyn Store) -> Model {
     model
 }
 
-/// Everybody's verbs fail from now on.
+fn stored() -> Stored {
+    let (revision, seq) = (Revision::new(1), Seq::new(1));
+    Stored {
+        owner: None,
+        epoch: 1,
+        revision,
+        seq,
+        schema: 1,
+        readable_by: 1,
+        content: 1,
+        saved_at: 0,
+        places: Vec::new(),
+    }
+}
+
+/// Everybody's writes fail from now on.
 async fn expect_broken(store: &dyn Store, again: Arc<Batch>) {
     for _ in 0..3 {
-        let outcome = store.commit(again.clone()).await;
+        let outcome = store.commit(again.clone(), Life::default()).await;
         assert!(matches!(outcome, Outcome::Broken { .. }), "{outcome:?}");
-        assert!(matches!(store.acquire(id("a")).await, Err(AcquireError::Unavailable(_))));
-        assert!(store.revisions(vec![id("a")]).await.is_err());
+        assert!(matches!(store.acquire(id("a"), Life::default()).await, Err(AcquireError::Unavailable(_))));
+        assert!(store.import(id("new"), stored(), Vec::new()).await.is_err());
     }
 }
 
@@ -101,7 +118,7 @@ async fn play(seed: u64) -> u32 {
         let store = Embedded::open_on(disk.clone(), Node { boot, ..node() }).expect("a disk that works opens");
         assert_eq!(read(&store).await, model, "boot {boot}");
         for player in PLAYERS {
-            tokens.insert(id(player), store.acquire(id(player)).await.expect("it is there").owner);
+            tokens.insert(id(player), store.acquire(id(player), Life::default()).await.expect("it is there").owner);
         }
         let fault = Fault::ALL[random.random_range(0..Fault::ALL.len())];
         let most = if fault == Fault::Full { 2 } else { 60 };
@@ -111,7 +128,7 @@ async fn play(seed: u64) -> u32 {
             let batch = a_batch(&mut random, &tokens, &model);
             after = model.clone();
             absorb(&mut after, &batch);
-            match store.commit(batch.clone()).await {
+            match store.commit(batch.clone(), Life::default()).await {
                 Outcome::Applied => {
                     model = after.clone();
                     acked += 1;
@@ -175,11 +192,11 @@ fn disks_fail_for_as_long_as_there_is_time() {
 async fn a_token_outlives_a_crash_so_that_the_spool_is_taken() {
     let disk = Disk::new();
     let store = Embedded::open_on(disk.clone(), node()).expect("a disk that works opens");
-    let owner = store.acquire(id("p")).await.expect("it is there").owner;
+    let owner = store.acquire(id("p"), Life::default()).await.expect("it is there").owner;
     disk.fail_after(0, Fault::Sync);
     let spooled = batch(vec![crate::conformance::write("p", &owner, 0, 1)]);
     expect_broken(&store, spooled.clone()).await;
     let again = Embedded::open_on(disk.crash(1), Node { boot: 2, ..node() }).expect("it opens again");
-    let outcome = again.commit(spooled).await;
+    let outcome = again.commit(spooled, Life::default()).await;
     assert!(matches!(outcome, Outcome::Applied | Outcome::Already), "{outcome:?}");
 }

@@ -18,7 +18,7 @@ use holdall_server::{
     roster::{LoadError, Options, Roster, allowance::Quotas},
     schema,
     store::{
-        Outcome, PlayerWrite, Store,
+        Life, Outcome, PlayerWrite, Store,
         memory::{Row, Shelf},
     },
 };
@@ -53,7 +53,7 @@ async fn stored(shelf: &Shelf, player: &str, schema: u32, places: Vec<(String, B
         release: true,
         ..write(player, &owner, 0, 1)
     };
-    assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
 }
 
 fn roster(shelf: &Shelf) -> Arc<Roster> {

@@ -6,7 +6,7 @@ use holdall_server::{
     clock::{Clock, Dice},
     engine::change::{Change, Content},
     journal::{
-        Ack, Committed, Journal, Options, Watcher,
+        Ack, Committed, Held, Journal, Options, Watcher,
         pending::{BATCH_BYTES_MAX, BATCH_PLAYERS_MAX, Due, Flight, Pending, Side},
     },
     schema,
@@ -22,6 +22,9 @@ struct Nobody;
 
 impl Watcher for Nobody {
     fn durable(&self, _: &[Committed]) {}
+    fn held(&self) -> Vec<Held> {
+        Vec::new()
+    }
     fn lost(&self, _: &[PlayerId]) {}
 }
 

@@ -6,7 +6,7 @@ use holdall_protocol::ids::Revision;
 use holdall_server::{
     journal::spool::{self, Replayed},
     store::{
-        Batch, Outcome, PlayerWrite, Store,
+        Batch, Life, Outcome, PlayerWrite, Store,
         memory::{Fault, Memory, Shelf},
     },
 };
@@ -80,9 +80,9 @@ async fn a_damaged_file_is_refused_whole() {
 async fn replayed_twice_applies_once() {
     let (shelf, store) = shop();
     let batches = left_behind(&store).await;
-    all_applied(&spool::replay(&store, opened(&batches)).await.expect("the store is there"));
+    all_applied(&spool::replay(&store, Life::default(), opened(&batches)).await.expect("the store is there"));
     let rows = shelf.rows();
-    all_applied(&spool::replay(&store, opened(&batches)).await.expect("the store is there"));
+    all_applied(&spool::replay(&store, Life::default(), opened(&batches)).await.expect("the store is there"));
     assert_eq!(shelf.rows(), rows);
     let loaded = acquire(&store, "a").await;
     assert_eq!((loaded.revision, &loaded.places[0].1[..]), (Revision::new(3), &b"3"[..]));
@@ -99,8 +99,8 @@ async fn a_replay_cut_short_anywhere_and_repeated_applies_everything() {
                 commits += 1;
                 if commits == fails_at + 1 { fault } else { Fault::None }
             }));
-            spool::replay(&store, opened(&batches)).await.expect_err("it is cut short");
-            all_applied(&spool::replay(&store, opened(&batches)).await.expect("the store is back"));
+            spool::replay(&store, Life::default(), opened(&batches)).await.expect_err("it is cut short");
+            all_applied(&spool::replay(&store, Life::default(), opened(&batches)).await.expect("the store is back"));
         }
     }
 }
@@ -113,8 +113,8 @@ async fn what_belongs_to_another_owner_now_is_reported_and_the_rest_applied() {
     let batches = [opened(&batches), opened(&[batch(vec![write("other", &other, 0, 1)])])].concat();
     // Somebody else loads `b` and goes as far as the spool does.
     let taken = acquire(&store, "b").await.owner;
-    assert_eq!(store.commit(batch(vec![write("b", &taken, 0, 7)])).await, Outcome::Applied);
-    let replayed = spool::replay(&store, batches.clone()).await.expect("the store is there");
+    assert_eq!(store.commit(batch(vec![write("b", &taken, 0, 7)]), Life::default()).await, Outcome::Applied);
+    let replayed = spool::replay(&store, Life::default(), batches.clone()).await.expect("the store is there");
     assert_eq!(replayed.applied, 1);
     let refused: Vec<&Batch> = replayed.refused.iter().map(|(batch, _)| batch).collect();
     assert_eq!(refused, batches[..3].iter().collect::<Vec<_>>(), "in the order of the spool");

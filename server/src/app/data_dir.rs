@@ -57,6 +57,42 @@ impl DataDir {
         self.path.join("store.redb")
     }
 
+    /// The world that was served last in this realm; `None` where none was.
+    pub(super) fn known_world(&self, realm: &str) -> Result<Option<String>, StartError> {
+        Ok(self.worlds()?.into_iter().find(|(known, _)| known == realm).map(|(_, world)| world))
+    }
+
+    /// Keeps the world of a realm, so that an empty store in its place is noticed.
+    pub(super) fn learn_world(&self, realm: &str, world: &str) -> Result<(), StartError> {
+        let mut worlds = self.worlds()?;
+        if worlds.iter().any(|(known, is)| known == realm && is == world) {
+            return Ok(());
+        }
+        worlds.retain(|(known, _)| known != realm);
+        worlds.push((realm.to_owned(), world.to_owned()));
+        let lines: String = worlds.iter().map(|(realm, world)| format!("{realm} {world}\n")).collect();
+        let (file, unfinished) = (self.worlds_file(), self.path.join("worlds.unfinished"));
+        let written = std::fs::write(&unfinished, lines).and_then(|()| std::fs::rename(&unfinished, &file));
+        written.map_err(|error| StartError::Store(format!("{}: {error}", file.display())))
+    }
+
+    fn worlds(&self) -> Result<Vec<(String, String)>, StartError> {
+        let file = self.worlds_file();
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Ok(text
+                .lines()
+                .filter_map(|line| line.split_once(' '))
+                .map(|(realm, world)| (realm.to_owned(), world.to_owned()))
+                .collect()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(StartError::Store(format!("{}: {error}", file.display()))),
+        }
+    }
+
+    fn worlds_file(&self) -> PathBuf {
+        self.path.join("worlds")
+    }
+
     pub(super) fn spool_file(&self) -> PathBuf {
         self.path.join("spool")
     }

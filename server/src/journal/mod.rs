@@ -5,6 +5,7 @@
 
 #![warn(clippy::arithmetic_side_effects, clippy::wildcard_enum_match_arm)]
 
+mod audit;
 pub mod pending;
 pub mod spool;
 mod writer;
@@ -13,6 +14,8 @@ use crate::{
     clock::{Clock, Dice},
     store::{Batch, BatchId, Store},
 };
+use audit::Certainty;
+pub use audit::Held;
 use holdall_protocol::ids::{PlayerId, Revision};
 use parking_lot::Mutex;
 use pending::{Due, Flight, Pending, Side};
@@ -62,6 +65,8 @@ pub struct Committed {
 pub trait Watcher: Send + Sync {
     /// These are durable now.
     fn durable(&self, committed: &[Committed]);
+    /// All players that may have records.
+    fn held(&self) -> Vec<Held>;
     /// These must be dropped unsaved: after the call no record of theirs may be pushed any more.
     fn lost(&self, players: &[PlayerId]);
 }
@@ -96,6 +101,7 @@ pub struct Journal {
     /// A batch was answered for good.
     progress: Notify,
     health: watch::Sender<Health>,
+    certainty: watch::Sender<Certainty>,
     watcher: OnceLock<Arc<dyn Watcher>>,
     kept: Mutex<Kept>,
     store: Arc<dyn Store>,
@@ -120,6 +126,7 @@ impl Journal {
             due: Notify::new(),
             progress: Notify::new(),
             health: watch::Sender::new(Health::Good),
+            certainty: watch::Sender::default(),
             watcher: OnceLock::new(),
             kept: Mutex::default(),
             store,
@@ -140,11 +147,15 @@ impl Journal {
         self.options.ack
     }
 
-    /// Whether another record may be pushed. Asked before an action is applied; past the bound it is refused.
+    /// Whether another record may be pushed. Asked before an action is applied; past the bound it is refused, and so it is
+    /// while the store is away and its reply could not leave anyway.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.pending.lock().bytes() < self.options.pending_bytes_max
-            && !matches!(*self.health.borrow(), Health::Broken(_))
+        let open = match (&*self.health.borrow(), self.options.ack) {
+            (Health::Good, _) | (Health::Away, Ack::Applied { .. }) => true,
+            (Health::Away, Ack::Durable) | (Health::Broken(_), _) => false,
+        };
+        open && self.pending.lock().bytes() < self.options.pending_bytes_max
     }
 
     /// Bytes that wait for the store.

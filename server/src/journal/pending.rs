@@ -348,6 +348,14 @@ impl Pending {
         for player in players {
             self.remove(player);
         }
+        if self
+            .flight
+            .as_ref()
+            .is_some_and(|flight| flight.batch.players.iter().all(|write| !players.contains(&write.player)))
+        {
+            // The same bytes under the same id: what became of them may not be known.
+            return self.flight.clone();
+        }
         let flight = self.flight.take()?;
         let writes: Vec<PlayerWrite> =
             flight.batch.players.iter().filter(|write| !players.contains(&write.player)).cloned().collect();

@@ -3,7 +3,7 @@
 //! A file of batches in order, each checksummed, written whole and synced, replayed at the next start before anybody
 //! is served. Called by `app`. The bytes are those of the batches: replaying one twice applies it once.
 
-use crate::store::{Batch, Outcome, PlayerWrite, Store};
+use crate::store::{Batch, Life, Outcome, PlayerWrite, Store};
 use std::{collections::HashSet, fs, io, io::Write as _, path::Path, sync::Arc};
 
 const MAGIC: &[u8; 8] = b"HOLDSPL1";
@@ -73,15 +73,18 @@ pub struct Replayed {
     pub refused: Vec<(Batch, Outcome)>,
 }
 
-/// Sends every batch to the store, in order.
+/// Sends every batch to the store, in order. Nobody plays yet, so that every life of the store is good enough: this one
+/// was just asked for.
 ///
 /// # Errors
 /// The outcome that stopped it: the store is away or broken, and the spool must be kept.
-pub async fn replay(store: &dyn Store, batches: Vec<Batch>) -> Result<Replayed, Outcome> {
+pub async fn replay(store: &dyn Store, life: Life, batches: Vec<Batch>) -> Result<Replayed, Outcome> {
     let mut answered = Vec::with_capacity(batches.len());
     for batch in batches {
-        match store.commit(Arc::new(batch.clone())).await {
-            away @ (Outcome::Unknown | Outcome::Unavailable { .. } | Outcome::Broken { .. }) => return Err(away),
+        match store.commit(Arc::new(batch.clone()), life).await {
+            away @ (Outcome::Restarted | Outcome::Unknown | Outcome::Unavailable { .. } | Outcome::Broken { .. }) => {
+                return Err(away);
+            }
             outcome @ (Outcome::Applied
             | Outcome::Already
             | Outcome::Fenced { .. }

@@ -2,16 +2,13 @@
 
 use super::{
     Committed, Health, Journal,
+    audit::Audited,
     pending::{BATCH_BYTES_MAX, Flight},
 };
-use crate::store::{Batch, Outcome, PlayerWrite};
-use holdall_protocol::ids::{PlayerId, Revision};
+use crate::store::{Batch, Life, Outcome, PlayerWrite};
+use holdall_protocol::ids::PlayerId;
 use rand::Rng as _;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// How long committed batches are kept to be sent again.
@@ -19,17 +16,29 @@ const KEPT_TIME: Duration = Duration::from_secs(60);
 /// How many bytes of them.
 const KEPT_BYTES_MAX: usize = 256 * BATCH_BYTES_MAX;
 /// The first and the longest pause before a batch is sent again.
-const PAUSE_FIRST: Duration = Duration::from_millis(5);
-const PAUSE_LONGEST: Duration = Duration::from_secs(1);
+pub(super) const PAUSE_FIRST: Duration = Duration::from_millis(5);
+pub(super) const PAUSE_LONGEST: Duration = Duration::from_secs(1);
+
+/// How long a batch may go without an answer before the store counts as away: a single lost answer is no outage.
+const AWAY_AFTER: Duration = Duration::from_secs(1);
 
 /// The store cannot be written any more.
-struct Broken;
+pub(super) struct Broken;
 
 impl Journal {
     /// Writes what becomes due, for ever; ends only when the store is broken. Run it once, as a task of its own.
     pub async fn run(&self) {
         loop {
             let due = self.due.notified();
+            if self.is_doubtful() {
+                let Ok(audited) = self.audit().await else {
+                    self.progress.notify_waiters();
+                    return;
+                };
+                // Between two batches nothing is on its way.
+                let _ = self.lose(&audited);
+                continue;
+            }
             let (flight, next) = {
                 let mut pending = self.pending.lock();
                 let flight = self.take(&mut pending);
@@ -52,39 +61,42 @@ impl Journal {
 
     /// Sends a batch until it is durable or all of its players are lost.
     async fn deliver(&self, mut flight: Flight) -> Result<(), Broken> {
+        let mut audited = None;
         loop {
-            match self.answer(&flight.batch).await? {
+            let mut lost = match self.answer(&flight.batch, self.life()).await? {
                 Answered::Durable => {
                     self.finish(&flight);
+                    if let Some(audited) = audited {
+                        // Of the batch that is finished nothing is left to send.
+                        let _ = self.lose(&audited);
+                    }
                     return Ok(());
                 }
-                Answered::Regressed => match self.heal().await? {
-                    lost if lost.is_empty() => {}
-                    lost => match self.lose(&lost) {
-                        Some(rest) => flight = rest,
-                        None => return Ok(()),
-                    },
-                },
-                Answered::Lost(mut players) => {
-                    // A takeover outranks a loss of the store's in its answer, and whoever falls with the player that was
-                    // taken over will not come back to report it.
-                    if self.store.may_regress() {
-                        players.extend(self.heal().await?);
-                    }
-                    match self.lose(&players) {
-                        Some(rest) => flight = rest,
-                        None => return Ok(()),
-                    }
+                // It may have been written before the restart: what became of it comes before what the audit found.
+                Answered::Restarted => {
+                    audited = Some(self.audit().await?);
+                    continue;
                 }
+                Answered::Regressed => Vec::new(),
+                Answered::Lost(players) => players,
+            };
+            // A takeover outranks a loss of the store's in one answer, and whoever falls with the player that was taken over
+            // will not come back to report it: so every refusal is a reason to look.
+            let mut found = self.audit().await?;
+            lost.append(&mut found.lost);
+            found.lost = lost;
+            match self.lose(&found) {
+                Some(rest) => flight = rest,
+                None => return Ok(()),
             }
         }
     }
 
     /// Sends the same bytes until the store says what became of them.
-    async fn answer(&self, batch: &Arc<Batch>) -> Result<Answered, Broken> {
-        let mut pause = PAUSE_FIRST;
+    pub(super) async fn answer(&self, batch: &Arc<Batch>, life: Life) -> Result<Answered, Broken> {
+        let (mut pause, begun) = (PAUSE_FIRST, Instant::now());
         loop {
-            let wait = match self.store.commit(batch.clone()).await {
+            let wait = match self.store.commit(batch.clone(), life).await {
                 Outcome::Applied | Outcome::Already => {
                     self.set_health(Health::Good);
                     return Ok(Answered::Durable);
@@ -105,7 +117,16 @@ impl Journal {
                     tracing::error!(?players, "the store lost what it had acknowledged; sending it again");
                     return Ok(Answered::Regressed);
                 }
-                Outcome::Unknown => Duration::ZERO,
+                Outcome::Restarted => {
+                    tracing::warn!("the store was restarted; what it holds is compared with what it had acknowledged");
+                    return Ok(Answered::Restarted);
+                }
+                Outcome::Unknown => {
+                    if begun.elapsed() >= AWAY_AFTER {
+                        self.set_health(Health::Away);
+                    }
+                    Duration::ZERO
+                }
                 Outcome::Unavailable { retry_after } => {
                     self.set_health(Health::Away);
                     retry_after
@@ -131,12 +152,13 @@ impl Journal {
         self.progress.notify_waiters();
     }
 
-    /// Drops players and all that are tied to them. Marking them under their locks may take a moment, in which further
-    /// records can tie further players; so it repeats until nobody is added. Returns what is left to send.
-    fn lose(&self, seeds: &[PlayerId]) -> Option<Flight> {
+    /// Drops the players that an audit found wanting, and all that are tied to them. Marking them under their locks may
+    /// take a moment, in which further records can tie further players; so it repeats until nobody is added. Returns what
+    /// is left to send.
+    fn lose(&self, audited: &Audited) -> Option<Flight> {
         let mut marked = BTreeSet::new();
         loop {
-            let all = self.pending.lock().closure(seeds);
+            let all = self.pending.lock().closure(&audited.lost);
             let added: Vec<PlayerId> = all.difference(&marked).cloned().collect();
             if added.is_empty() {
                 break;
@@ -146,6 +168,7 @@ impl Journal {
         }
         let id = self.new_batch_id(self.clock.now_ms());
         let rest = self.pending.lock().drop_players(&marked, id);
+        self.settle(audited);
         self.progress.notify_waiters();
         rest
     }
@@ -168,53 +191,7 @@ impl Journal {
         }
     }
 
-    /// The store is older than we knew it: sends it what it lost, byte for byte. Returns the players for whom that was
-    /// not possible any more. Never a full image: it could bring back what a partner no longer gave.
-    async fn heal(&self) -> Result<Vec<PlayerId>, Broken> {
-        let kept: Vec<Arc<Batch>> = self.kept.lock().batches.iter().map(|(_, batch, _)| batch.clone()).collect();
-        let flying = self.pending.lock().flight.clone();
-        let known = kept.iter().chain(flying.iter().map(|flight| &flight.batch));
-        let players: BTreeSet<PlayerId> =
-            known.flat_map(|batch| batch.players.iter().map(|write| write.player.clone())).collect();
-        let mut stored = self.stored_revisions(players).await;
-        let mut lost = BTreeSet::new();
-        for batch in &kept {
-            let at = |write: &PlayerWrite| stored.get(&write.player).copied().unwrap_or_default();
-            if batch.players.iter().all(|write| at(write) >= write.revision) {
-                continue;
-            }
-            let whole = batch.players.iter().all(|write| at(write) == write.base && !lost.contains(&write.player));
-            if whole && matches!(self.answer(batch).await?, Answered::Durable) {
-                stored.extend(batch.players.iter().map(|write| (write.player.clone(), write.revision)));
-            } else {
-                lost.extend(batch.players.iter().map(|write| write.player.clone()));
-            }
-        }
-        // Whoever is still behind the batch that brought this to light lost more than was kept.
-        for write in flying.iter().flat_map(|flight| &flight.batch.players) {
-            if stored.get(&write.player).copied().unwrap_or_default() < write.base {
-                lost.insert(write.player.clone());
-            }
-        }
-        Ok(lost.into_iter().collect())
-    }
-
-    async fn stored_revisions(&self, players: BTreeSet<PlayerId>) -> BTreeMap<PlayerId, Revision> {
-        let players: Vec<PlayerId> = players.into_iter().collect();
-        let mut pause = PAUSE_FIRST;
-        loop {
-            match self.store.revisions(players.clone()).await {
-                Ok(revisions) => return players.into_iter().zip(revisions).collect(),
-                Err(error) => {
-                    tracing::warn!(%error, "the store's revisions cannot be read; trying again");
-                    sleep(pause).await;
-                    pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
-                }
-            }
-        }
-    }
-
-    fn set_health(&self, health: Health) {
+    pub(super) fn set_health(&self, health: Health) {
         self.health.send_if_modified(|now| {
             let changed = *now != health;
             *now = health;
@@ -224,9 +201,10 @@ impl Journal {
 }
 
 /// A final answer.
-enum Answered {
+pub(super) enum Answered {
     Durable,
     Regressed,
+    Restarted,
     Lost(Vec<PlayerId>),
 }
 

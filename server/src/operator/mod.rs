@@ -12,7 +12,7 @@ use crate::telemetry::{log::LogLevel, readiness::Readiness};
 use std::sync::Arc;
 
 /// What the routes answer from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Operator {
     /// Whether the server can take players.
     pub readiness: Arc<Readiness>,

@@ -18,7 +18,7 @@ use holdall_protocol::{
 };
 use parking_lot::{Mutex, MutexGuard};
 use std::{collections::VecDeque, sync::Arc};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// Requests whose fate is remembered beyond the ring of frames.
 pub const REMEMBERED_REQUESTS: usize = 64;
@@ -68,6 +68,8 @@ pub struct Inner {
 pub struct Seat {
     /// The right to write it.
     pub(super) owner: Owner,
+    /// When it was loaded.
+    pub(super) since: Instant,
     /// Its things.
     pub player: Player,
     /// How many records it has seen.

@@ -22,7 +22,16 @@ use holdall_protocol::{
     frame::Subprotocol,
     ids::{Incarnation, PlayerId, Revision, Seq},
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long a login waits for another process to give the player up, or for the store to be looked at.
+const HAND_OVER_TIME_MAX: Duration = Duration::from_secs(2);
+/// A letter may be lost.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// Between two looks whether the player was given up.
+const PAUSE_FIRST: Duration = Duration::from_millis(2);
+const PAUSE_LONGEST: Duration = Duration::from_millis(50);
 
 /// A time of acquisition this far ahead of the clock is a fault, not a clock that is a little off.
 const FUTURE_MS: u64 = 24 * 60 * 60 * 1000;
@@ -81,14 +90,9 @@ impl Roster {
 
     async fn fill(self: Arc<Self>, cell: Arc<Cell>) {
         self.journal.settled(&cell.id).await;
-        let seat = match self.store.acquire(cell.id.clone()).await {
+        let seat = match self.acquire(&cell.id).await {
             Ok(loaded) => self.read(&cell.id, loaded),
-            Err(AcquireError::Held(_)) => Err(LoadError::Elsewhere),
-            Err(AcquireError::Unavailable(error)) => {
-                tracing::warn!(player = %cell.id, %error, "a player could not be loaded");
-                Err(LoadError::StoreAway)
-            }
-            Err(AcquireError::Unreadable(error)) => Err(LoadError::Unreadable(error)),
+            Err(error) => Err(error),
         };
         match seat {
             Ok(seat) => {
@@ -116,6 +120,40 @@ impl Roster {
         }
     }
 
+    /// Takes the right to write a player. One who is elsewhere is asked for, and waited for while its process is likely to
+    /// answer; a store that was restarted is looked at first.
+    async fn acquire(&self, player: &PlayerId) -> Result<Loaded, LoadError> {
+        let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
+        let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
+        loop {
+            let now = Instant::now();
+            match self.store.acquire(player.clone(), self.journal.life()).await {
+                Ok(loaded) => return Ok(loaded),
+                Err(AcquireError::Held(_)) if now >= deadline => return Err(LoadError::Elsewhere),
+                Err(AcquireError::Held(owner)) => {
+                    if now >= ask_again {
+                        self.ask_for(player, &owner).await;
+                        ask_again = now.checked_add(ASK_AGAIN_AFTER).unwrap_or(now);
+                    }
+                    sleep(pause).await;
+                    pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
+                }
+                Err(AcquireError::Restarted) if now >= deadline => return Err(LoadError::StoreAway),
+                Err(AcquireError::Restarted) => {
+                    self.journal.doubt();
+                    if timeout_at(deadline, self.journal.sure()).await.is_err() {
+                        return Err(LoadError::StoreAway);
+                    }
+                }
+                Err(AcquireError::Unavailable(error)) => {
+                    tracing::warn!(%player, %error, "a player could not be loaded");
+                    return Err(LoadError::StoreAway);
+                }
+                Err(AcquireError::Unreadable(error)) => return Err(LoadError::Unreadable(error)),
+            }
+        }
+    }
+
     fn read(&self, player: &PlayerId, loaded: Loaded) -> Result<Box<Seat>, LoadError> {
         let unreadable = |reason: String| LoadError::Unreadable(reason);
         let now = self.clock.now_ms();
@@ -138,6 +176,7 @@ impl Roster {
         let incarnation = Incarnation::new(dice.uuid(now));
         Ok(Box::new(Seat {
             owner: loaded.owner,
+            since: Instant::now(),
             player: things,
             revision: loaded.revision,
             seq: loaded.seq,

@@ -7,7 +7,9 @@
 
 pub mod allowance;
 pub mod cell;
+pub mod lease;
 mod load;
+mod mail;
 pub mod pair;
 pub mod record;
 mod unload;
@@ -18,7 +20,7 @@ pub use load::LoadError;
 use crate::{
     catalog::Rules,
     clock::{Clock, Dice},
-    journal::{Ack, Committed, Journal, Watcher},
+    journal::{Ack, Committed, Held, Journal, Watcher},
     schema::Chain,
     store::Store,
 };
@@ -26,6 +28,7 @@ use allowance::Quotas;
 use cell::{Cell, Inner, Stage};
 use dashmap::DashMap;
 use holdall_protocol::{close::Close, ids::PlayerId};
+use lease::Lease;
 use parking_lot::RwLock;
 use std::{sync::Arc, time::Duration};
 
@@ -56,6 +59,8 @@ pub struct Roster {
     /// Chance.
     pub dice: Dice,
     options: Options,
+    /// Until when players may be served.
+    pub lease: Lease,
 }
 
 impl Roster {
@@ -69,7 +74,9 @@ impl Roster {
         options: Options,
     ) -> Arc<Self> {
         let cells = DashMap::new();
-        let roster = Arc::new(Self { cells, journal, store, rules: RwLock::new(rules), clock, dice, options });
+        let lease = Lease::new(store.lease());
+        let rules = RwLock::new(rules);
+        let roster = Arc::new(Self { cells, journal, store, rules, clock, dice, options, lease });
         roster.journal.set_watcher(Arc::new(Told(Arc::downgrade(&roster))));
         roster
     }
@@ -139,6 +146,17 @@ impl Watcher for Told {
                 roster.forget(&cell);
             }
         }
+    }
+
+    fn held(&self) -> Vec<Held> {
+        let Some(roster) = self.0.upgrade() else { return Vec::new() };
+        let cells = roster.everyone();
+        let held = cells.iter().filter_map(|cell| {
+            let inner = cell.lock();
+            let Stage::Ready(seat) = &inner.stage else { return None };
+            Some(Held { player: cell.id.clone(), owner: seat.owner.clone(), durable: inner.durable() })
+        });
+        held.collect()
     }
 
     fn lost(&self, players: &[PlayerId]) {

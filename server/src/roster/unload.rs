@@ -36,9 +36,13 @@ impl Roster {
 
     /// Saves and releases a player who has no connection left; the cell drains until that is durable.
     fn unload(&self, cell: &Cell, inner: &mut Inner) {
-        if inner.has_links() {
-            return;
+        if !inner.has_links() {
+            self.drain(cell, inner);
         }
+    }
+
+    /// Releases the player with its last record; what was recorded is still told to whoever is connected.
+    pub(super) fn drain(&self, cell: &Cell, inner: &mut Inner) {
         if let Stage::Ready(seat) = &inner.stage {
             self.journal.release(&seat.side(&cell.id, &crate::engine::change::Changes::default(), &[]));
             inner.stage = Stage::Draining;
@@ -69,7 +73,7 @@ impl Roster {
     }
 
     /// All cells in a fixed order, so that no guard of the map is held while they are locked.
-    fn everyone(&self) -> Vec<Arc<Cell>> {
+    pub(super) fn everyone(&self) -> Vec<Arc<Cell>> {
         let mut cells: Vec<_> = self.cells.iter().map(|cell| cell.value().clone()).collect();
         cells.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         cells

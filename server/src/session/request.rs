@@ -24,6 +24,7 @@ use crate::{
 };
 use holdall_protocol::{
     action::{self, Action, Quantity, Request},
+    close::Close,
     code::Code,
     ids::{InstanceId, SessionId},
     message::{Answer, Answered, Applied, Duplicate, ItemAnswer, Refused, ServerMessage, Stats},
@@ -120,6 +121,11 @@ impl Sessions {
     /// Whether a request is to be judged at all; if not, it has been answered. From here on its number is spent.
     fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, asked: Asked) -> Result<(), Heard> {
         if !own.is_current(session) {
+            return Err(Heard::Ignored);
+        }
+        if !self.roster.lease.is_held() {
+            // Whatever was said now, of memory that somebody else may have taken over, could be stale.
+            own.close(Close::StoreUnavailable);
             return Err(Heard::Ignored);
         }
         let Some(seat) = own.seat() else { return Err(Heard::Ignored) };

@@ -4,15 +4,21 @@
 //! pay for one disk sync together. An error of the disk is final for the process: a sync that failed once says nothing
 //! about what a second one would have kept.
 
-use super::{AcquireError, Answer, Batch, Loaded, Node, Outcome, Owner, PlayerWrite, Standing, Store};
+mod snapshot;
+
+use super::{
+    AcquireError, Answer, Batch, Header, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError,
+    Renewal, Standing, Standings, Store, Stored,
+};
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
 use redb::{Database, Durability, ReadableTable, StorageBackend, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
-use std::{path::Path, sync::Arc};
+use snapshot::{Look, Snapshot};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
-/// Player → [`Header`].
+/// Player → [`HeaderRow`].
 const PLAYERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("players");
 /// Player, 0, place → value. Player ids contain no zero byte, so that one player's places are one range.
 const PLACES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("places");
@@ -29,7 +35,7 @@ const RECENT_ITEMS: usize = 64;
 
 /// What a player's row holds beside its places.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Header {
+struct HeaderRow {
     owner: Option<String>,
     epoch: u64,
     revision: u64,
@@ -46,7 +52,14 @@ struct Header {
 enum Verb {
     Commit(Arc<Batch>, oneshot::Sender<Outcome>),
     Acquire(PlayerId, oneshot::Sender<Result<Loaded, AcquireError>>),
-    Revisions(Vec<PlayerId>, oneshot::Sender<Result<Vec<Revision>, String>>),
+    Import(Box<Import>, oneshot::Sender<Result<(), ReadError>>),
+}
+
+/// A whole player to be put where there is none.
+struct Import {
+    player: PlayerId,
+    stored: Stored,
+    ledger: Vec<LedgerItem>,
 }
 
 /// Why the file could not be opened.
@@ -69,6 +82,8 @@ pub enum OpenError {
 /// The handle: verbs go to the writer thread, which ends when the last handle is dropped.
 pub struct Embedded {
     queue: mpsc::UnboundedSender<Verb>,
+    /// For whoever only looks: readers see the last commit and never wait for the writer.
+    database: Arc<Database>,
 }
 
 impl Embedded {
@@ -92,15 +107,33 @@ impl Embedded {
 
     fn start(database: Database, node: Node) -> Result<Self, OpenError> {
         check_format(&database)?;
+        let database = Arc::new(database);
+        let written = database.clone();
         let (queue, mut verbs) = mpsc::unbounded_channel();
         std::thread::Builder::new().name("store".to_owned()).spawn(move || {
-            let mut writer = Writer { database, node, broken: None };
+            let mut writer = Writer { database: written, node, broken: None };
             let mut taken = Vec::new();
             while verbs.blocking_recv_many(&mut taken, VERBS_PER_TRANSACTION) > 0 {
                 writer.run(std::mem::take(&mut taken));
             }
         })?;
-        Ok(Self { queue })
+        Ok(Self { queue, database })
+    }
+
+    /// Reads the last commit on a thread that may block.
+    fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Snapshot) -> Look<T> + Send + 'static,
+    ) -> Answer<Result<T, ReadError>> {
+        let database = self.database.clone();
+        let looked = tokio::task::spawn_blocking(move || look(&Snapshot::open(&database)?));
+        Box::pin(async move {
+            match looked.await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => Err(ReadError::Unavailable(error.to_string())),
+                Err(error) => Err(ReadError::Unavailable(error.to_string())),
+            }
+        })
     }
 
     fn ask<T: Send + 'static>(
@@ -138,7 +171,7 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
 
 /// The thread's state.
 struct Writer {
-    database: Database,
+    database: Arc<Database>,
     node: Node,
     /// What the disk said when it failed; from then on nothing is tried.
     broken: Option<String>,
@@ -148,7 +181,7 @@ struct Writer {
 enum Reply {
     Commit(Outcome, oneshot::Sender<Outcome>),
     Acquire(Result<Loaded, AcquireError>, oneshot::Sender<Result<Loaded, AcquireError>>),
-    Revisions(Vec<Revision>, oneshot::Sender<Result<Vec<Revision>, String>>),
+    Import(Result<(), ReadError>, oneshot::Sender<Result<(), ReadError>>),
 }
 
 impl Writer {
@@ -182,7 +215,7 @@ impl Verb {
         match self {
             Self::Commit(_, to) => drop(to.send(Outcome::Broken { error: error.to_owned() })),
             Self::Acquire(_, to) => drop(to.send(Err(AcquireError::Unavailable(error.to_owned())))),
-            Self::Revisions(_, to) => drop(to.send(Err(error.to_owned()))),
+            Self::Import(_, to) => drop(to.send(Err(ReadError::Unavailable(error.to_owned())))),
         }
     }
 }
@@ -191,7 +224,7 @@ impl Verb {
 enum Done {
     Commit(Outcome),
     Acquire(Result<Loaded, AcquireError>),
-    Revisions(Vec<Revision>),
+    Import(Result<(), ReadError>),
 }
 
 impl Done {
@@ -199,13 +232,13 @@ impl Done {
         let reply = match (self, verb) {
             (Self::Commit(outcome), Verb::Commit(_, to)) => Reply::Commit(outcome, to),
             (Self::Acquire(result), Verb::Acquire(_, to)) => Reply::Acquire(result, to),
-            (Self::Revisions(revisions), Verb::Revisions(_, to)) => Reply::Revisions(revisions, to),
-            (Self::Commit(_) | Self::Acquire(_) | Self::Revisions(_), _) => unreachable!("results keep their order"),
+            (Self::Import(result), Verb::Import(_, to)) => Reply::Import(result, to),
+            (Self::Commit(_) | Self::Acquire(_) | Self::Import(_), _) => unreachable!("results keep their order"),
         };
         match reply {
             Reply::Commit(outcome, to) => drop(to.send(outcome)),
             Reply::Acquire(result, to) => drop(to.send(result)),
-            Reply::Revisions(revisions, to) => drop(to.send(Ok(revisions))),
+            Reply::Import(result, to) => drop(to.send(result)),
         }
     }
 }
@@ -214,9 +247,8 @@ fn transact(database: &Database, node: &Node, verbs: &[Verb]) -> Result<Vec<Done
     let mut write = database.begin_write()?;
     // An acquisition reaches the disk before its answer, too: if the disk fails later, the spool holds batches under this
     // token, and the next start takes them only when the token is known.
-    let durable = verbs.iter().any(|verb| matches!(verb, Verb::Commit(..) | Verb::Acquire(..)));
-    write.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
-    write.set_quick_repair(durable);
+    write.set_durability(Durability::Immediate)?;
+    write.set_quick_repair(true);
     let mut done = Vec::with_capacity(verbs.len());
     {
         let mut tables = Tables::open(&write)?;
@@ -224,7 +256,7 @@ fn transact(database: &Database, node: &Node, verbs: &[Verb]) -> Result<Vec<Done
             done.push(match verb {
                 Verb::Commit(batch, _) => Done::Commit(tables.commit(batch)?),
                 Verb::Acquire(player, _) => Done::Acquire(tables.acquire(node, player)?),
-                Verb::Revisions(players, _) => Done::Revisions(tables.revisions(players)?),
+                Verb::Import(import, _) => Done::Import(tables.import(import)?),
             });
         }
     }
@@ -247,15 +279,7 @@ impl<'t> Tables<'t> {
         })
     }
 
-    /// The header, `None` where there is no player, an error text where it cannot be read.
-    fn header(&self, player: &PlayerId) -> Result<Result<Option<Header>, String>, redb::Error> {
-        let stored = self.players.get(player.as_str())?;
-        Ok(stored
-            .map(|bytes| rmp_serde::from_slice(bytes.value()).map_err(|error| format!("header: {error}")))
-            .transpose())
-    }
-
-    fn put_header(&mut self, player: &PlayerId, header: &Header) -> Result<(), redb::Error> {
+    fn put_header(&mut self, player: &PlayerId, header: &HeaderRow) -> Result<(), redb::Error> {
         let bytes = rmp_serde::to_vec(header).expect("a header serialises into memory");
         self.players.insert(player.as_str(), bytes.as_slice())?;
         Ok(())
@@ -266,7 +290,7 @@ impl<'t> Tables<'t> {
         let mut standings = Vec::with_capacity(batch.players.len());
         for write in &batch.players {
             // A header that cannot be read was never loaded, so whoever writes it is not its owner.
-            let header = self.header(&write.player)?.unwrap_or_default().unwrap_or_default();
+            let header = snapshot::header(&self.players, &write.player)?.unwrap_or_default().unwrap_or_default();
             if header.batch.as_ref() == Some(batch.id.as_bytes()) {
                 return Ok(Outcome::Already);
             }
@@ -283,7 +307,7 @@ impl<'t> Tables<'t> {
         Ok(Outcome::Applied)
     }
 
-    fn write(&mut self, write: &PlayerWrite, header: Header, batch: &Batch) -> Result<(), redb::Error> {
+    fn write(&mut self, write: &PlayerWrite, header: HeaderRow, batch: &Batch) -> Result<(), redb::Error> {
         let mut key = key_of(&write.player);
         let prefix = key.len();
         for (place, value) in &write.places {
@@ -302,7 +326,7 @@ impl<'t> Tables<'t> {
         let owner = if write.release { None } else { header.owner };
         self.put_header(
             &write.player,
-            &Header {
+            &HeaderRow {
                 owner,
                 epoch: header.epoch,
                 revision: write.revision.get(),
@@ -317,7 +341,7 @@ impl<'t> Tables<'t> {
     }
 
     fn acquire(&mut self, node: &Node, player: &PlayerId) -> Result<Result<Loaded, AcquireError>, redb::Error> {
-        let mut header = match self.header(player)? {
+        let mut header = match snapshot::header(&self.players, player)? {
             Ok(header) => header.unwrap_or_default(),
             Err(error) => return Ok(Err(AcquireError::Unreadable(error))),
         };
@@ -325,17 +349,11 @@ impl<'t> Tables<'t> {
         header.epoch = header.epoch.saturating_add(1);
         let owner = Owner::new(node, header.epoch);
         header.owner = Some(owner.as_str().to_owned());
-        let key = key_of(player);
-        let mut end = key.clone();
-        *end.last_mut().expect("a key ends in its separator") = 1;
-        let mut places = Vec::new();
-        for row in self.places.range(key.as_slice()..end.as_slice())? {
-            let (place, value) = row?;
-            let Ok(place) = std::str::from_utf8(place.value().get(key.len()..).unwrap_or_default()) else {
-                return Ok(Err(AcquireError::Unreadable("a place is no text".to_owned())));
-            };
-            places.push((place.to_owned(), Bytes::copy_from_slice(value.value())));
-        }
+        let places = match snapshot::places(&self.places, player)? {
+            Ok(places) => places,
+            Err(error) => return Ok(Err(AcquireError::Unreadable(error))),
+        };
+        let (key, end) = snapshot::range_of(player);
         let mut recent = Vec::new();
         for row in self.ledger.range(key.as_slice()..end.as_slice())?.rev().take(RECENT_ITEMS) {
             recent.push(Bytes::copy_from_slice(row?.1.value()));
@@ -354,14 +372,36 @@ impl<'t> Tables<'t> {
         }))
     }
 
-    fn revisions(&self, players: &[PlayerId]) -> Result<Vec<Revision>, redb::Error> {
-        players
-            .iter()
-            .map(|player| {
-                let header = self.header(player)?.unwrap_or_default().unwrap_or_default();
-                Ok(Revision::new(header.revision))
-            })
-            .collect()
+    fn import(&mut self, import: &Import) -> Result<Result<(), ReadError>, redb::Error> {
+        let Import { player, stored, ledger } = import;
+        if self.players.get(player.as_str())?.is_some() {
+            return Ok(Err(ReadError::Exists));
+        }
+        let mut key = key_of(player);
+        let prefix = key.len();
+        for (place, value) in &stored.places {
+            key.truncate(prefix);
+            key.extend_from_slice(place.as_bytes());
+            self.places.insert(key.as_slice(), value.as_ref())?;
+        }
+        for (newest, entries) in ledger {
+            key.truncate(prefix);
+            key.extend_from_slice(&newest.get().to_be_bytes());
+            self.ledger.insert(key.as_slice(), entries.as_ref())?;
+        }
+        let header = HeaderRow {
+            owner: None,
+            epoch: stored.epoch,
+            revision: stored.revision.get(),
+            seq: stored.seq.get(),
+            batch: None,
+            schema: stored.schema,
+            content: stored.content,
+            saved_at: stored.saved_at,
+            readable_by: stored.readable_by,
+        };
+        self.put_header(player, &header)?;
+        Ok(Ok(()))
     }
 }
 
@@ -374,16 +414,74 @@ fn key_of(player: &PlayerId) -> Vec<u8> {
 }
 
 impl Store for Embedded {
-    fn commit(&self, batch: Arc<Batch>) -> Answer<Outcome> {
+    fn commit(&self, batch: Arc<Batch>, _: Life) -> Answer<Outcome> {
         self.ask(|to| Verb::Commit(batch, to), || Outcome::Broken { error: STOPPED.to_owned() })
     }
 
-    fn acquire(&self, player: PlayerId) -> Answer<Result<Loaded, AcquireError>> {
+    fn acquire(&self, player: PlayerId, _: Life) -> Answer<Result<Loaded, AcquireError>> {
         self.ask(|to| Verb::Acquire(player, to), || Err(AcquireError::Unavailable(STOPPED.to_owned())))
     }
 
-    fn revisions(&self, players: Vec<PlayerId>) -> Answer<Result<Vec<Revision>, String>> {
-        self.ask(|to| Verb::Revisions(players, to), || Err(STOPPED.to_owned()))
+    fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {
+        self.look(move |file| {
+            let headers = players.iter().map(|player| {
+                // As in a commit: what cannot be read was never loaded.
+                let row = file.header(player)?.unwrap_or_default().unwrap_or_default();
+                let owner = row.owner.as_deref().map(Owner::stored);
+                Ok(Header { owner, epoch: row.epoch, revision: Revision::new(row.revision) })
+            });
+            Ok(Ok(Standings { life: Life::default(), headers: headers.collect::<Result<_, redb::Error>>()? }))
+        })
+    }
+
+    fn reclaim(&self, player: PlayerId, owner: Owner, _: Life) -> Answer<Result<bool, ReadError>> {
+        // This store forgets nothing.
+        self.look(move |file| {
+            let row = file.header(&player)?.unwrap_or_default().unwrap_or_default();
+            Ok(Ok(row.owner.as_deref() == Some(owner.as_str())))
+        })
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        None
+    }
+
+    fn renew(&self) -> Answer<Result<Renewal, ReadError>> {
+        Box::pin(std::future::ready(Ok(Renewal::Held(Life::default()))))
+    }
+
+    fn resign(&self) -> Answer<()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn post(&self, _: String, _: Bytes) -> Answer<Result<(), ReadError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn letters(&self) -> Answer<Vec<Bytes>> {
+        // The file is open in this process alone: nobody is there to write.
+        Box::pin(std::future::pending())
+    }
+
+    fn players(&self, mark: Option<String>) -> Answer<Result<Page<PlayerId>, ReadError>> {
+        self.look(move |file| file.players(mark.as_deref()).map(Ok))
+    }
+
+    fn peek(&self, player: PlayerId) -> Answer<Result<Option<Stored>, ReadError>> {
+        self.look(move |file| file.peek(&player))
+    }
+
+    fn ledger(&self, player: PlayerId, mark: Option<String>) -> Answer<Result<Page<LedgerItem>, ReadError>> {
+        self.look(move |file| file.ledger(&player, mark.as_deref()))
+    }
+
+    fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Answer<Result<(), ReadError>> {
+        let import = Box::new(Import { player, stored, ledger });
+        self.ask(|to| Verb::Import(import, to), || Err(ReadError::Unavailable(STOPPED.to_owned())))
+    }
+
+    fn alive(&self) -> Answer<Result<Vec<String>, ReadError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     fn may_regress(&self) -> bool {

@@ -10,9 +10,12 @@
 //! - **Fenced.** Each player's owner token and base revision are compared in the same atomic step as the write. A token
 //!   that is no longer the owner's writes nothing.
 //! - **Durable.** [`Outcome::Applied`] and [`Outcome::Already`] mean: as durable as [`Store::promise`] says.
+//! - **Honest about its past.** A store that may have lost what it acknowledged answers in a new [`Life`], and takes nothing
+//!   until the caller says, by naming that life, that it has looked at what is left.
 
 pub mod embedded;
 pub mod memory;
+pub mod redis;
 
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
@@ -46,6 +49,19 @@ impl Owner {
         &self.0
     }
 
+    /// The node part.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        self.0.split(':').next().unwrap_or_default()
+    }
+
+    /// Whether this boot of this node is the owner.
+    #[must_use]
+    pub fn is_of(&self, node: &Node) -> bool {
+        let mut parts = self.0.split(':');
+        parts.next() == Some(node.id.as_str()) && parts.next() == Some(format!("{:016x}", node.boot).as_str())
+    }
+
     /// The epoch that a later load must exceed.
     #[must_use]
     pub fn epoch(&self) -> u64 {
@@ -60,6 +76,25 @@ pub struct Node {
     pub id: String,
     /// Which start of the process, by a random number.
     pub boot: u64,
+}
+
+/// Which life of the store answers: another one after each restart in which it may have lost what it had acknowledged.
+/// Whoever writes or loads names the life for which it has checked what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Life(u64);
+
+impl Life {
+    /// The life with this number; numbers are only compared for equality.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
 }
 
 /// Names one batch, for ever.
@@ -148,6 +183,9 @@ pub enum Outcome {
         /// Whose revisions went back.
         players: Vec<PlayerId>,
     },
+    /// Nothing written: the store is in another life than the caller named. Compare what it holds with what it had
+    /// acknowledged ([`Store::standings`]), then send the batch again under the new life.
+    Restarted,
     /// No answer: it may have happened. Send the same bytes again; never assume.
     Unknown,
     /// Refused before anything was written. Retry with backoff.
@@ -183,12 +221,81 @@ pub struct Loaded {
     pub recent: Vec<Bytes>,
 }
 
+/// A player as it rests in the store, for whoever only looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Who may write it; `None` after a release.
+    pub owner: Option<Owner>,
+    /// The highest epoch ever given out.
+    pub epoch: u64,
+    /// The revision.
+    pub revision: Revision,
+    /// The last request number spent.
+    pub seq: Seq,
+    /// The record format of the places.
+    pub schema: u32,
+    /// The oldest record format whose builds can read them; 0 where the store says nothing of it.
+    pub readable_by: u32,
+    /// The content step the player is at.
+    pub content: u32,
+    /// When it was written last, in milliseconds since 1970.
+    pub saved_at: u64,
+    /// All places, spelled as in the batch, in the order of their spelling.
+    pub places: Vec<(String, Bytes)>,
+}
+
+/// Some of a long list, and where the rest begins: `None` at its end. The mark means something to the same store only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// To be handed back for the next page.
+    pub next: Option<String>,
+}
+
+/// The entries of one batch, and the newest revision among them.
+pub type LedgerItem = (Revision, Bytes);
+
+/// Who may write a player, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Header {
+    /// The owner; `None` after a release and for a player who does not exist.
+    pub owner: Option<Owner>,
+    /// The highest epoch ever given out; 0 for a player who does not exist.
+    pub epoch: u64,
+    /// The revision; 0 for a player who does not exist.
+    pub revision: Revision,
+}
+
+/// Several players' headers, read in one life of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standings {
+    /// The life.
+    pub life: Life,
+    /// One for each player asked for, in that order.
+    pub headers: Vec<Header>,
+}
+
+/// What became of a node's sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// The lease runs on, in this life of the store.
+    Held(Life),
+    /// The lease runs anew, and had run out: players may have been taken over meanwhile.
+    Lapsed(Life),
+    /// A later boot of this node has signed on: this one must end.
+    Superseded,
+}
+
 /// Why a player could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AcquireError {
     /// Another process that is alive owns the player.
-    #[error("the player is owned by another process ({0})")]
-    Held(String),
+    #[error("the player is owned by another process ({})", .0.node())]
+    Held(Owner),
+    /// The store is in another life than the caller named; nothing was changed.
+    #[error("the store was restarted and is being checked")]
+    Restarted,
     /// The store is away.
     #[error("the store is away: {0}")]
     Unavailable(String),
@@ -197,20 +304,65 @@ pub enum AcquireError {
     Unreadable(String),
 }
 
+/// Why something could not be read or copied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The store is away.
+    #[error("the store is away: {0}")]
+    Unavailable(String),
+    /// This one player is damaged.
+    #[error("the stored player cannot be read: {0}")]
+    Unreadable(String),
+    /// The player is there already.
+    #[error("the player exists already")]
+    Exists,
+}
+
 /// A backend.
 pub trait Store: Send + Sync + 'static {
     /// Writes a batch, whole or not at all.
-    fn commit(&self, batch: Arc<Batch>) -> Answer<Outcome>;
+    fn commit(&self, batch: Arc<Batch>, life: Life) -> Answer<Outcome>;
 
     /// Takes the right to write a player and reads all of it, in one atomic step. A player that does not exist is owned
-    /// at revision 0.
-    fn acquire(&self, player: PlayerId) -> Answer<Result<Loaded, AcquireError>>;
+    /// at revision 0. A player whose owner's lease has run out, or whose owner is an earlier boot of its node, is taken.
+    fn acquire(&self, player: PlayerId, life: Life) -> Answer<Result<Loaded, AcquireError>>;
 
-    /// The revisions that are stored now, 0 where there is no player.
-    ///
-    /// # Errors
-    /// The store's words when it is away.
-    fn revisions(&self, players: Vec<PlayerId>) -> Answer<Result<Vec<Revision>, String>>;
+    /// Who owns these players now and how far they are, and in which life the store says so.
+    fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>>;
+
+    /// Gives an owner back what the store forgot it had given: a player whose highest epoch is below this token's.
+    /// True where the token is the owner's afterwards.
+    fn reclaim(&self, player: PlayerId, owner: Owner, life: Life) -> Answer<Result<bool, ReadError>>;
+
+    /// How long a node owns its players after each [`Store::renew`]; `None` where nobody else can take them.
+    fn lease(&self) -> Option<Duration>;
+
+    /// Signs this node as alive for another lease.
+    fn renew(&self) -> Answer<Result<Renewal, ReadError>>;
+
+    /// Signs this node off: whatever it still owns may be taken at once.
+    fn resign(&self) -> Answer<()>;
+
+    /// Leaves a letter for another node. It may be lost, and it may arrive twice.
+    fn post(&self, node: String, letter: Bytes) -> Answer<Result<(), ReadError>>;
+
+    /// Waits for letters to this node. One caller at a time.
+    fn letters(&self) -> Answer<Vec<Bytes>>;
+
+    /// Players that exist, from `mark` on; a player may be named twice, and one that comes or goes meanwhile may be missed.
+    fn players(&self, mark: Option<String>) -> Answer<Result<Page<PlayerId>, ReadError>>;
+
+    /// One player as it rests; `None` where there is none.
+    fn peek(&self, player: PlayerId) -> Answer<Result<Option<Stored>, ReadError>>;
+
+    /// A player's ledger from `mark` on, oldest first.
+    fn ledger(&self, player: PlayerId, mark: Option<String>) -> Answer<Result<Page<LedgerItem>, ReadError>>;
+
+    /// Puts a player with its whole ledger where there is none, in one atomic step, owned by nobody.
+    fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Answer<Result<(), ReadError>>;
+
+    /// Other nodes that are alive on this store.
+    fn alive(&self) -> Answer<Result<Vec<String>, ReadError>>;
 
     /// Whether the store itself can lose what it acknowledged, so that batches must be kept to be sent again.
     fn may_regress(&self) -> bool;
@@ -218,7 +370,7 @@ pub trait Store: Send + Sync + 'static {
     /// The name clients are told: `embedded`, `redis`, `memory`.
     fn name(&self) -> &'static str;
 
-    /// What survives which crash, in words.
+    /// What survives which crash, in words. It may change while the store runs.
     fn promise(&self) -> String;
 }
 

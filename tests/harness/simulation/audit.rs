@@ -17,7 +17,7 @@ pub(super) fn audit(rows: &Rows, clients: &[Client]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut books: BTreeMap<PlayerId, Vec<Page>> = BTreeMap::new();
     for (player, row) in rows {
-        match row.ledger.iter().map(|bytes| codec::read(bytes)).collect::<Result<Vec<_>, _>>() {
+        match row.ledger.iter().map(|(_, bytes)| codec::read(bytes)).collect::<Result<Vec<_>, _>>() {
             Ok(pages) => drop(books.insert(player.clone(), pages.into_iter().flatten().collect())),
             Err(error) => wrong.push(format!("{player}: {error}")),
         }

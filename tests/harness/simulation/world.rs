@@ -144,7 +144,7 @@ impl World {
             roster,
             token::Verifier::new(token::Options::Development).expect("development needs nothing"),
             session_options(),
-            Durability { ack: "durable".into(), store: "memory".into(), promise: String::new() },
+            Arc::new(|| Durability { ack: "durable".into(), store: "memory".into(), promise: String::new() }),
             stopping,
         ));
         let writer = tokio::spawn(async move { journal.run().await });

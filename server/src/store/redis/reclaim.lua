@@ -1,0 +1,10 @@
+#!lua
+-- Gives an owner back what a restarted Redis forgot: only where nobody was given a later epoch.
+-- KEYS: the player's hash. ARGV: the token, its epoch. Answers 1 where the token is the owner's afterwards.
+local header = redis.pcall('HMGET', KEYS[1], 'owner', 'epoch')
+if header.err then return 0 end
+if header[1] == ARGV[1] then return 1 end
+local epoch = tonumber(header[2] or '0')
+if not epoch or epoch >= tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', ARGV[2])
+return 1
