@@ -3,7 +3,7 @@
 //! It never reconnects under a call: a command whose answer did not come may have run, and only the caller knows what
 //! that means.
 
-use super::preflight::{self, Checked};
+use super::preflight::{self, Checked, Unfit};
 use crate::store::Life;
 use parking_lot::{Mutex, RwLock};
 use redis::{
