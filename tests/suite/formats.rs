@@ -13,7 +13,7 @@ use holdall_server::{
     roster::LoadError,
     schema::{Chain, OURS, SchemaError, Stamp},
     store::{
-        Outcome, PlayerWrite, Store as _,
+        Life, Outcome, PlayerWrite, Store as _,
         memory::{Fault, Row, Shelf},
     },
 };
@@ -37,7 +37,7 @@ async fn stored(shelf: &Shelf, player: &str, chain: &Chain, places: &[(&str, Con
         release: true,
         ..write(player, &owner, 0, 1)
     };
-    assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
 }
 
 fn row(shelf: &Shelf, player: &str) -> Row {
@@ -50,7 +50,7 @@ fn at_rest(shelf: &Shelf, player: &str) -> Row {
 }
 
 fn pages(row: &Row) -> Vec<Page> {
-    row.ledger.iter().flat_map(|bytes| codec::read(bytes).expect("our own pages")).collect()
+    row.ledger.iter().flat_map(|(_, bytes)| codec::read(bytes).expect("our own pages")).collect()
 }
 
 /// All that a build reads of a row.

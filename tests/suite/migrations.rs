@@ -20,7 +20,7 @@ use holdall_server::{
     engine::change::{Beyond, Content, Stack},
     ledger::codec,
     schema::OURS,
-    store::{Loaded as Stored, Outcome, PlayerWrite, Store as _, embedded::Embedded},
+    store::{Life, Loaded as Stored, Outcome, PlayerWrite, Store as _, embedded::Embedded},
 };
 use std::{num::NonZeroU32, path::Path, process::Command};
 
@@ -410,7 +410,7 @@ async fn what_no_step_names_stays_as_it_is() {
         let places = vec![("b:2".to_owned(), Some(OURS.to_bytes(&gone)))];
         let write =
             PlayerWrite { content: 0, places, entries: Bytes::new(), release: true, ..write("p", &owner, 0, 1) };
-        assert_eq!(store.commit(batch(vec![write])).await, Outcome::Applied);
+        assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
     })
     .await;
     migrate(&mut site, 1, &[RENAME.replace("blue_potion", "ore").as_str(), CHANGE]);
