@@ -165,7 +165,15 @@ pub fn config(args: &ConfigArgs) -> ExitCode {
                 let file = loaded.file.map_or_else(|| "defaults".to_owned(), |file| file.display().to_string());
                 let items = loaded.settings.catalog.items_file.display().to_string();
                 let (count, hash) = (rules.catalog.len(), rules.catalog.hash());
-                print(&format!("{file}: in order\n{items}: in order, {count} items, hash {hash}\n"))
+                let steps = rules.migrations.len();
+                let migrations = loaded.settings.catalog.migrations_file.display();
+                let migrations = match steps {
+                    0 => format!("{migrations}: no content steps"),
+                    steps => {
+                        format!("{migrations}: in order, {steps} content step{}", if steps == 1 { "" } else { "s" })
+                    }
+                };
+                print(&format!("{file}: in order\n{items}: in order, {count} items, hash {hash}\n{migrations}\n"))
             }
             Err(faults) => report(&faults),
         },

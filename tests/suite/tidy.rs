@@ -25,7 +25,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gateway", &["session"]),
     (
         "app",
-        &["gateway", "operator", "session", "roster", "journal", "store", "catalog", "config", "clock", "telemetry"],
+        &[
+            "gateway",
+            "operator",
+            "session",
+            "roster",
+            "journal",
+            "store",
+            "schema",
+            "catalog",
+            "config",
+            "clock",
+            "telemetry",
+        ],
     ),
     ("cli", &["app", "catalog", "config", "telemetry"]),
 ];

@@ -317,6 +317,7 @@ impl Inner {
             ("rev", stored.revision.get()),
             ("seq", stored.seq.get()),
             ("schema", stored.schema.into()),
+            ("readable_by", stored.readable_by.into()),
             ("content", stored.content.into()),
             ("saved_at", stored.saved_at),
         ];
@@ -375,10 +376,11 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
     call.bytes(write.owner.as_str()).number(write.base.get()).number(write.revision.get());
     call.number(write.release.into()).bytes(&write.entries);
     let set = write.places.iter().filter(|(_, value)| value.is_some()).count();
-    let header: [(&str, u64); 5] = [
+    let header: [(&str, u64); 6] = [
         ("rev", write.revision.get()),
         ("seq", write.seq.get()),
         ("schema", write.schema.into()),
+        ("readable_by", write.readable_by.into()),
         ("content", write.content.into()),
         ("saved_at", write.saved_at),
     ];
