@@ -61,6 +61,15 @@ pub struct Options {
     pub fresh_world: String,
 }
 
+/// What a visitor does in a realm without a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoWorld {
+    /// Goes away.
+    Refused,
+    /// Begins one.
+    Begun,
+}
+
 /// Why a Redis could not be opened: what is wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -89,28 +98,27 @@ impl Redis {
     /// # Errors
     /// [`OpenError`]; nothing was changed, but that a world may have been begun.
     pub async fn open(options: Options, node: Node) -> Result<Self, OpenError> {
-        let client = client(&options)?;
-        let shared = Arc::<Shared>::default();
-        let link = |answer_time_max| Link::new(client.clone(), shared.clone(), answer_time_max);
-        let keys = Keys::of(&options.realm);
-        let looks = link(ANSWER_TIME_MAX);
-        let world = world::enter(&looks, &keys, &options).await?;
-        let inner = Inner {
-            keys,
-            node,
-            lease: options.lease,
-            world,
-            commits: link(ANSWER_TIME_MAX),
-            letters: link(LETTERS_WAIT.saturating_add(ANSWER_TIME_MAX)),
-            looks,
-            last_letter: Mutex::new("0".to_owned()),
-            shared,
-        };
+        let mut inner = Inner::new(&options, node)?;
+        inner.world = world::enter(&inner.looks, &inner.keys, &options).await?;
         let failed = |failure: Failure| OpenError(format!("Redis does not take this server: {failure}"));
         inner.sign(inner.lease, true).await.map_err(failed)?;
         // Letters to an earlier boot are of no use to this one.
         let letters = inner.keys.mail(&inner.node.id);
         inner.look(cmd("DEL").arg(letters)).await.map_err(failed)?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Connects without signing on, for whoever is no server. Before it takes a player, the node has to sign on all the same
+    /// ([`Store::renew`]).
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed, but that a world may have been begun where that was asked for.
+    pub async fn visit(options: Options, node: Node, no_world: NoWorld) -> Result<Self, OpenError> {
+        let mut inner = Inner::new(&options, node)?;
+        inner.world = match no_world {
+            NoWorld::Refused => world::existing(&inner.looks, &inner.keys, &options.realm).await?,
+            NoWorld::Begun => world::enter(&inner.looks, &inner.keys, &options).await?,
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -154,6 +162,24 @@ impl From<Failure> for ReadError {
 }
 
 impl Inner {
+    /// Not yet connected, and in no world yet.
+    fn new(options: &Options, node: Node) -> Result<Self, OpenError> {
+        let client = client(options)?;
+        let shared = Arc::<Shared>::default();
+        let link = |answer_time_max| Link::new(client.clone(), shared.clone(), answer_time_max);
+        Ok(Self {
+            keys: Keys::of(&options.realm),
+            node,
+            lease: options.lease,
+            world: String::new(),
+            commits: link(ANSWER_TIME_MAX),
+            looks: link(ANSWER_TIME_MAX),
+            letters: link(LETTERS_WAIT.saturating_add(ANSWER_TIME_MAX)),
+            last_letter: Mutex::new("0".to_owned()),
+            shared,
+        })
+    }
+
     /// One command that is no script.
     async fn look(&self, command: &Cmd) -> Result<Value, Failure> {
         let live = self.looks.live().await?;
