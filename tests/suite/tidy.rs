@@ -26,7 +26,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gateway", &["session"]),
     (
         "app",
-        &["gateway", "operator", "session", "roster", "journal", "store", "catalog", "config", "clock", "telemetry"],
+        &[
+            "gateway",
+            "operator",
+            "session",
+            "roster",
+            "journal",
+            "store",
+            "schema",
+            "catalog",
+            "config",
+            "clock",
+            "telemetry",
+        ],
     ),
     ("cli", &["app", "operator", "upkeep", "store", "catalog", "config", "telemetry"]),
 ];

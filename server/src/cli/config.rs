@@ -41,7 +41,13 @@ pub(super) fn run(args: &ConfigArgs) -> ExitCode {
                 let file = loaded.file.map_or_else(|| "defaults".to_owned(), |file| file.display().to_string());
                 let items = loaded.settings.catalog.items_file.display().to_string();
                 let (count, hash) = (rules.catalog.len(), rules.catalog.hash());
-                print(&format!("{file}: in order\n{items}: in order, {count} items, hash {hash}\n"))
+                let migrations = loaded.settings.catalog.migrations_file.display();
+                let migrations = match rules.migrations.len() {
+                    0 => format!("{migrations}: no content steps"),
+                    1 => format!("{migrations}: in order, 1 content step"),
+                    steps => format!("{migrations}: in order, {steps} content steps"),
+                };
+                print(&format!("{file}: in order\n{items}: in order, {count} items, hash {hash}\n{migrations}\n"))
             }
             Err(faults) => report(&faults),
         },

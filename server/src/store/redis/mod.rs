@@ -343,6 +343,7 @@ impl Inner {
             ("rev", stored.revision.get()),
             ("seq", stored.seq.get()),
             ("schema", stored.schema.into()),
+            ("readable_by", stored.readable_by.into()),
             ("content", stored.content.into()),
             ("saved_at", stored.saved_at),
         ];
@@ -361,6 +362,13 @@ impl Inner {
         if reply::is_one(&answered) { Ok(()) } else { Err(ReadError::Exists) }
     }
 
+    async fn now_ms(&self) -> Result<u64, Failure> {
+        let mut parts = reply::list(self.look(&cmd("TIME")).await?)?.into_iter();
+        let mut part = || Ok::<u64, Failure>(number_or_zero(&reply::bytes(parts.next().unwrap_or(Value::Nil))?));
+        let (seconds, micros) = (part()?, part()?);
+        Ok(seconds.saturating_mul(1_000).saturating_add(micros.checked_div(1_000).unwrap_or(0)))
+    }
+
     async fn alive(&self) -> Result<Vec<String>, Failure> {
         let (mut mark, mut alive) = (None, Vec::new());
         loop {
@@ -368,10 +376,8 @@ impl Inner {
             for key in &keys {
                 let Some(node) = self.keys.node_of(key).filter(|node| *node != self.node.id) else { continue };
                 let until = self.look(cmd("HGET").arg(key).arg("until")).await?;
-                let now = reply::list(self.look(&cmd("TIME")).await?)?;
-                let seconds =
-                    now.into_iter().next().map_or(Ok(0), |value| Ok(number_or_zero(&reply::bytes(value)?)))?;
-                if matches!(until, Value::BulkString(until) if number_or_zero(&until) > seconds.saturating_mul(1_000)) {
+                let now = self.now_ms().await?;
+                if matches!(until, Value::BulkString(until) if number_or_zero(&until) > now) {
                     alive.push(node.to_owned());
                 }
             }
@@ -396,10 +402,11 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
     call.bytes(write.owner.as_str()).number(write.base.get()).number(write.revision.get());
     call.number(write.release.into()).bytes(&write.entries);
     let set = write.places.iter().filter(|(_, value)| value.is_some()).count();
-    let header: [(&str, u64); 5] = [
+    let header: [(&str, u64); 6] = [
         ("rev", write.revision.get()),
         ("seq", write.seq.get()),
         ("schema", write.schema.into()),
+        ("readable_by", write.readable_by.into()),
         ("content", write.content.into()),
         ("saved_at", write.saved_at),
     ];
