@@ -3,7 +3,7 @@
 //! It never reconnects under a call: a command whose answer did not come may have run, and only the caller knows what
 //! that means.
 
-use super::preflight::{self, Checked};
+use super::preflight::{self, Checked, Unfit};
 use crate::store::Life;
 use parking_lot::{Mutex, RwLock};
 use redis::{
@@ -135,7 +135,10 @@ impl Link {
                 let life = self.shared.learn(checked);
                 Ok((connection, life))
             }
-            Err(unfit) => Err(Failure::NotSent(unfit.to_string())),
+            Err(unfit @ Unfit::Loading) => {
+                Err(Failure::Said { code: "LOADING".to_owned(), message: unfit.to_string() })
+            }
+            Err(unfit @ Unfit::Wrong(_)) => Err(Failure::NotSent(unfit.to_string())),
         }
     }
 
@@ -172,6 +175,11 @@ impl Failure {
             // Another master may answer under the same name, or the same one under another name.
             Self::Said { code, .. } => matches!(code.as_str(), "READONLY" | "NOAUTH" | "LOADING" | "MASTERDOWN"),
         }
+    }
+
+    /// Whether it will pass by itself: Redis has just been started.
+    pub(super) fn is_loading(&self) -> bool {
+        matches!(self, Self::Said { code, .. } if code == "LOADING")
     }
 
     /// Whether Redis refused a command before it did anything, so that it can be sent again later.

@@ -19,8 +19,14 @@ pub(super) struct Checked {
 
 /// Why it cannot be used: what it is, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Unfit(String);
+pub(super) enum Unfit {
+    /// It has not read its own file yet: soon. What it says of itself meanwhile is not what it will be.
+    #[error("this Redis is still loading what it holds")]
+    Loading,
+    /// It never will be.
+    #[error("{0}")]
+    Wrong(String),
+}
 
 /// Looks.
 pub(super) async fn check(connection: &mut MultiplexedConnection) -> RedisResult<Result<Checked, Unfit>> {
@@ -56,26 +62,29 @@ impl<'i> Facts<'i> {
     }
 
     fn fit(&self) -> Result<(), Unfit> {
+        if self.get("loading") == "1" {
+            return Err(Unfit::Loading);
+        }
         let version = self.get("redis_version");
         let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
         if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < VERSION_MIN {
             let (major, minor) = VERSION_MIN;
-            return Err(Unfit(format!(
+            return Err(Unfit::Wrong(format!(
                 "this Redis is version {version}; {major}.{minor} or later is needed, or Valkey"
             )));
         }
         if self.get("redis_mode") != "standalone" || self.get("cluster_enabled") == "1" {
-            return Err(Unfit("this Redis is part of a cluster; a standalone one is needed".to_owned()));
+            return Err(Unfit::Wrong("this Redis is part of a cluster; a standalone one is needed".to_owned()));
         }
         if self.get("role") != "master" {
-            return Err(Unfit(format!(
+            return Err(Unfit::Wrong(format!(
                 "this Redis is a replica of {}; connect to its master",
                 self.get("master_host")
             )));
         }
         let policy = self.get("maxmemory_policy");
         if policy != "noeviction" {
-            return Err(Unfit(format!(
+            return Err(Unfit::Wrong(format!(
                 "this Redis may throw players away when its memory is full (maxmemory-policy {policy}); \
                  set maxmemory-policy noeviction"
             )));

@@ -3,18 +3,24 @@
 use super::{
     OpenError, Options,
     keys::Keys,
-    link::{Failure, Link},
+    link::{Failure, Link, Live},
     reply,
 };
 use redis::{Value, cmd};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// The field of the world's hash that names the format of what the realm holds, and the one that this build writes.
 const FORMAT: (&str, &str) = ("format", "1");
 
+/// How long a start waits for a Redis that is still loading.
+const LOADING_TIME_MAX: Duration = Duration::from_secs(60);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
 /// The id of the realm's world; begins one where there is none and none is missed.
 pub(super) async fn enter(link: &Link, keys: &Keys, options: &Options) -> Result<String, OpenError> {
     let failed = |failure: Failure| OpenError(format!("Redis cannot be used: {failure}"));
-    let live = link.live().await.map_err(failed)?;
+    let live = first(link).await.map_err(failed)?;
     let world = keys.world();
     let read = |field: &'static str| {
         let mut command = cmd("HGET");
@@ -58,4 +64,15 @@ pub(super) async fn enter(link: &Link, keys: &Keys, options: &Options) -> Result
         )));
     }
     reply::text(link.call(&live, &read("id")).await.map_err(failed)?).map_err(failed)
+}
+
+/// The first connection. A Redis that was started together with this server may have much to read first.
+async fn first(link: &Link) -> Result<Live, Failure> {
+    let begun = Instant::now();
+    loop {
+        match link.live().await {
+            Err(failure) if failure.is_loading() && begun.elapsed() < LOADING_TIME_MAX => sleep(LOOK_AGAIN_AFTER).await,
+            answered => return answered,
+        }
+    }
 }
