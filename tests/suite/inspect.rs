@@ -25,6 +25,7 @@ pub(crate) async fn data_dir_with(dir: &Path, player: &str, places: &[(&str, &[u
         revision: Revision::new(2),
         seq: Seq::new(1),
         schema: 1,
+        readable_by: 1,
         content: 0,
         saved_at: 951_782_400_000,
         places: places.iter().map(|(place, value)| ((*place).to_owned(), Bytes::copy_from_slice(value))).collect(),

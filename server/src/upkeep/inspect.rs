@@ -7,7 +7,7 @@ mod text;
 use crate::{
     engine::change::{Content, Stack},
     ledger::codec::{self, Page},
-    schema,
+    schema::{self, Stamp},
     store::{Owner, ReadError, Store, Stored},
 };
 use holdall_protocol::{
@@ -140,7 +140,7 @@ pub async fn look(store: &dyn Store, player: &PlayerId) -> Result<Option<Inspect
     let ledger = read_ledger(store, player).await?;
     let mut places: Vec<Held> = stored.places.iter().map(|(place, value)| held(&stored, place, value)).collect();
     places.sort_by_cached_key(|held| Place::parse(&held.place).map_err(|_| held.place.clone()));
-    let Stored { owner, epoch, revision, seq, schema, content, saved_at, places: _ } = stored;
+    let Stored { owner, epoch, revision, seq, schema, content, saved_at, places: _, readable_by: _ } = stored;
     let player = player.clone();
     Ok(Some(Inspection { player, owner, epoch, revision, seq, schema, content, saved_at, places, ledger }))
 }
@@ -169,8 +169,9 @@ async fn read_ledger(store: &dyn Store, player: &PlayerId) -> Result<Ledger, Rea
 }
 
 fn held(stored: &Stored, place: &str, value: &[u8]) -> Held {
-    let what = match schema::read(stored.schema, place, value) {
-        Ok((_, Content::Stack(Stack { instance, item, quantity, acquired_at, attributes }))) => {
+    let what = match schema::OURS.read(Stamp::stored(stored.schema, stored.readable_by), place, value) {
+        // What a newer build keeps beyond is nothing that this one could show.
+        Ok((_, Content::Stack(Stack { instance, item, quantity, acquired_at, attributes, beyond: _ }))) => {
             What::Stack { instance, item, quantity: quantity.get(), acquired_at, attributes }
         }
         Ok((_, Content::Amount(amount))) => What::Balance { amount },
