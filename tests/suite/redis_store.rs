@@ -340,6 +340,7 @@ mod looking {
             revision: Revision::new(revision),
             seq: Seq::new(5),
             schema: 1,
+            readable_by: 1,
             content: 0,
             saved_at: 1,
             places: vec![("b:0".to_owned(), Bytes::from_static(b"ore"))],

@@ -182,6 +182,7 @@ async fn read_ledger(store: &dyn Store, player: &PlayerId) -> Result<Ledger, Rea
 
 fn held(stored: &Stored, place: &str, value: &[u8]) -> Held {
     let what = match OURS.read(Stamp::stored(stored.schema, stored.readable_by), place, value) {
+        // What a newer build keeps beyond is nothing that this one could show.
         Ok((_, Content::Stack(Stack { instance, item, quantity, acquired_at, attributes, beyond: _ }))) => {
             What::Stack { instance, item, quantity: quantity.get(), acquired_at, attributes }
         }
