@@ -20,8 +20,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("journal", &["store", "schema", "engine", "clock"]),
     ("roster", &["journal", "store", "replication", "ledger", "schema", "engine", "catalog", "clock"]),
     ("market", &["roster", "engine", "ledger"]),
+    ("upkeep", &["store", "ledger", "schema", "engine", "clock"]),
     ("session", &["market", "roster", "replication", "ledger", "engine"]),
-    ("operator", &["telemetry"]),
+    ("operator", &["upkeep", "store", "telemetry"]),
     ("gateway", &["session"]),
     (
         "app",
@@ -39,7 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("cli", &["app", "catalog", "config", "telemetry"]),
+    ("cli", &["app", "operator", "upkeep", "store", "catalog", "config", "telemetry"]),
 ];
 
 fn root() -> PathBuf {

@@ -21,6 +21,8 @@ use tokio::{
 
 /// How often a lease is renewed before it would run out.
 const RENEWALS_PER_LEASE: u32 = 3;
+/// How often a renewal that failed is tried again before the next one would be due.
+const TRIES_PER_RENEWAL: u32 = 10;
 /// The pause after a renewal that failed, at most.
 const PAUSE_LONGEST: Duration = Duration::from_millis(500);
 
@@ -91,7 +93,7 @@ impl Roster {
                 Ok(Renewal::Superseded) => return Err(Superseded),
                 Err(error) => {
                     tracing::debug!(%error, "the lease could not be renewed");
-                    sleep(step.min(PAUSE_LONGEST)).await;
+                    sleep(step.checked_div(TRIES_PER_RENEWAL).unwrap_or(step).min(PAUSE_LONGEST)).await;
                 }
             }
             self.look();

@@ -5,7 +5,7 @@
 use super::{
     Roster,
     allowance::Allowance,
-    cell::{Cell, REMEMBERED_REQUESTS, Seat, Stage},
+    cell::{Cell, Login, REMEMBERED_REQUESTS, Seat, Stage},
     upgrade::{Plan, Unrecorded},
 };
 use crate::{
@@ -22,6 +22,7 @@ use holdall_protocol::{
     frame::Subprotocol,
     ids::{Incarnation, PlayerId, Revision, Seq},
 };
+use rand::RngCore as _;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -125,6 +126,7 @@ impl Roster {
     async fn acquire(&self, player: &PlayerId) -> Result<Loaded, LoadError> {
         let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
         let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
+        let login = Login(self.dice.clone().next_u64());
         loop {
             let now = Instant::now();
             match self.store.acquire(player.clone(), self.journal.life()).await {
@@ -132,7 +134,7 @@ impl Roster {
                 Err(AcquireError::Held(_)) if now >= deadline => return Err(LoadError::Elsewhere),
                 Err(AcquireError::Held(owner)) => {
                     if now >= ask_again {
-                        self.ask_for(player, &owner).await;
+                        self.ask_for(player, &owner, login).await;
                         ask_again = now.checked_add(ASK_AGAIN_AFTER).unwrap_or(now);
                     }
                     sleep(pause).await;

@@ -1,6 +1,6 @@
 //! kill -9 of the server and of Redis at any moment under load.
 
-use super::stage::{BUSY, Stage, lane, site_on};
+use super::stage::{BUSY, LEASE_RAN_OUT, NOT_LOADED, RESTARTED, Stage, WEAK, lane, site_on};
 use holdall_client_sim::Report;
 use holdall_harness::{
     bots::{again_and_again, expect_in_order, play_while_the_server_is_killed},
@@ -22,7 +22,9 @@ async fn server_under_fire(seed: u64, length: Duration) {
 
 /// Bots play while Redis is killed and started again.
 async fn redis_under_fire(fsync: &str, seed: u64, length: Duration) -> Report {
-    let mut stage = Stage::over(Redis::new().set("appendfsync", fsync).running().await, seed).await;
+    let redis = Redis::new().set("appendfsync", fsync).running().await;
+    let stage = Stage::over(redis, seed).await.allow(&[RESTARTED, LEASE_RAN_OUT, NOT_LOADED]);
+    let mut stage = if fsync == "always" { stage } else { stage.allow(&[WEAK]) };
     let server = stage.start().await;
     let bots = stage.play(&server, length);
     let mut rng = StdRng::seed_from_u64(seed);

@@ -1,6 +1,6 @@
 //! A Redis that comes back without its last second, while the server that was told of it lives on.
 
-use super::stage::{Stage, lane, until_healthy};
+use super::stage::{LEASE_RAN_OUT, NOT_LOADED, RESTARTED, Stage, WEAK, lane, until_healthy};
 use holdall_client_sim::Report;
 use holdall_harness::{
     bots::{again_and_again, expect_in_order},
@@ -19,7 +19,8 @@ async fn forget_since(redis: &mut Redis, image: &Image) {
 
 /// Bots play while Redis loses up to a second, twice.
 async fn forgetful(seed: u64, rounds: u32) -> Report {
-    let mut stage = Stage::over(Redis::new().set("appendfsync", "everysec").running().await, seed).await;
+    let redis = Redis::new().set("appendfsync", "everysec").running().await;
+    let mut stage = Stage::over(redis, seed).await.allow(&[RESTARTED, LEASE_RAN_OUT, NOT_LOADED, WEAK]);
     let server = stage.start().await;
     let bots = stage.play(&server, Duration::from_secs(2) * rounds);
     let mut rng = StdRng::seed_from_u64(seed);
@@ -52,7 +53,7 @@ async fn a_redis_that_loses_its_last_second_again_and_again_is_told_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_gift_is_told_again_though_who_got_it_has_logged_off() {
     let _lane = lane().await;
-    let mut stage = Stage::new(1).await;
+    let mut stage = Stage::new(1).await.allow(&[RESTARTED]);
     stage.site.turn("limits.linger_ms", 0);
     let server = stage.start().await;
     let mut anna = Client::enter(server.game, "anna").await;

@@ -1,6 +1,6 @@
 //! A network between server and Redis that loses replies, or everything for a while.
 
-use super::stage::{Stage, expect_no_ack, lane, until_healthy};
+use super::stage::{LEASE_RAN_OUT, NOT_LOADED, Stage, expect_no_ack, lane, until_healthy};
 use holdall_client_sim::{Options, scenario::Load};
 use holdall_harness::{
     bots::{self, again_and_again, expect_in_order},
@@ -30,7 +30,7 @@ async fn losing_replies(seed: u64, length: Duration) {
 
 /// Bots play while the network is down for a while; until when the server was well again.
 async fn hole(seed: u64, way: Way, length: Duration) {
-    let mut stage = Stage::new(seed).await;
+    let mut stage = Stage::new(seed).await.allow(&[LEASE_RAN_OUT, NOT_LOADED]);
     stage.site.turn("store.pending_bytes_max", PENDING_BYTES_MAX);
     let server = stage.start().await;
     let mut idle = Client::enter(server.game, "idle").await;

@@ -25,6 +25,17 @@ pub(super) const LEASE: Duration = Duration::from_millis(1_500);
 /// A load under which a batch is always on its way.
 pub(super) const BUSY: Load = Load::Depth(8);
 
+/// What a server says when Redis came back as another process.
+pub(super) const RESTARTED: &str = "the store was restarted; what it holds is compared";
+/// What it says when it could not renew its lease in time.
+pub(super) const LEASE_RAN_OUT: &str = "the lease has run out";
+/// What it says of a player whom another server has taken.
+pub(super) const TAKEN_OVER: &str = "players were taken over by another owner";
+/// What it says of a player whom it could not load because Redis was away.
+pub(super) const NOT_LOADED: &str = "a player could not be loaded";
+/// What it says of a Redis that syncs less than always.
+pub(super) const WEAK: &str = "this Redis promises less than it could";
+
 /// Waits until no other fault test runs. With leases as short as these, a busy machine would be a fault of its own.
 pub(super) async fn lane() -> MutexGuard<'static, ()> {
     static LANE: Mutex<()> = Mutex::const_new(());
@@ -56,6 +67,14 @@ impl Stage {
     /// Over a Redis as a studio would run it.
     pub(super) async fn new(seed: u64) -> Self {
         Self::over(Redis::run().await, seed).await
+    }
+
+    /// Expects servers to warn of this.
+    pub(super) fn allow(mut self, texts: &[&'static str]) -> Self {
+        for text in texts {
+            self.site = self.site.allow(text);
+        }
+        self
     }
 
     /// Starts the server.

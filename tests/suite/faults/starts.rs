@@ -85,7 +85,7 @@ async fn over_tls_it_is_as_good() {
     let _lane = lane().await;
     let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/keys");
     let redis = Redis::new().tls(&keys.join("tls.cert.pem"), &keys.join("tls.key.pem")).running().await;
-    let site = site_on(&redis.tls_url());
+    let site = site_on(&redis.tls_url()).knob("store.ca_file", keys.join("tls.cert.pem").display());
     let server = site.start().await;
     Client::enter(server.game, "anna").await.apply(grant("ore", 1)).await;
     assert_eq!(server.stop().await, Some(0));
@@ -96,7 +96,7 @@ async fn over_tls_it_is_as_good() {
 
 /// The durability in force over this Redis: the same in the log, in `/readyz` and in the welcome.
 async fn announced(url: &str) -> String {
-    let site = site_on(url).allow("durab");
+    let site = site_on(url).allow("this Redis promises less than it could");
     let server = site.start().await;
     let (status, body) = server.operate("GET", "/readyz", "").await;
     assert_eq!(status, 200, "{body}");
@@ -114,10 +114,10 @@ async fn what_a_redis_really_promises_is_announced() {
     let _lane = lane().await;
     let no_config = Redis::new().set("user", "holdall on >secret ~* &* +@all -config");
     let cases: [(Redis, &str, &[&str]); 6] = [
-        (Redis::new(), "", &["always"]),
+        (Redis::new(), "", &["survives a crash of Redis and of its machine", "appendfsync always"]),
         (Redis::new().set("appendfsync", "everysec"), "", &["everysec"]),
         (Redis::new().set("no-appendfsync-on-rewrite", "yes"), "", &["no-appendfsync-on-rewrite"]),
-        (Redis::new().set("appendonly", "no"), "", &["AOF"]),
+        (Redis::new().set("appendonly", "no"), "", &["appendonly no"]),
         (Redis::new().set("rename-command", "CONFIG \"\""), "", &["unknown"]),
         (no_config, "holdall:secret@", &["unknown"]),
     ];

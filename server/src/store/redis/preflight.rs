@@ -117,10 +117,12 @@ impl<'i> Facts<'i> {
                 "a crash of Redis takes everything since its last snapshot (appendonly no)"
             }
         };
+        let mut promise = promise.to_owned();
         if settings.get("no-appendfsync-on-rewrite").is_some_and(|set| set == "yes") {
             weak("no-appendfsync-on-rewrite is yes: while the file is rewritten, a crash may take minutes");
+            promise += "; while its file is rewritten, it may take minutes (no-appendfsync-on-rewrite yes)";
         }
         let run = format!("{}/{}", self.get("run_id"), self.get("master_replid"));
-        Checked { run, promise: promise.to_owned(), weaknesses }
+        Checked { run, promise, weaknesses }
     }
 }
