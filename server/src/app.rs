@@ -5,7 +5,7 @@
 
 mod data_dir;
 mod stop;
-mod stores;
+pub mod stores;
 mod wiring;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     config::Settings,
     gateway,
     journal::{Ack, Journal, spool},
-    operator::{self, Operator},
+    operator::{self, Operator, control::Control},
     roster::Roster,
     session::{InForce, Sessions, token},
     store::{Life, Outcome, Store},
@@ -41,7 +41,7 @@ pub enum Stopped {
     StoreFailed,
 }
 
-/// Why a server did not start.
+/// Why a server did not start, or a command did not get at a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The settings do not fit this machine; the text says what to do.
@@ -105,6 +105,8 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let operators = operator::bind(settings.server.operator_listen)
         .await
         .map_err(|error| StartError::Config(format!("operator port {}: {error}", settings.server.operator_listen)))?;
+    let socket = operator::bind_socket(data.path())
+        .map_err(|error| StartError::Store(format!("control socket in {}: {error}", data.path().display())))?;
     let addresses = (game.addr, operators.addr);
     let writer = {
         let journal = journal.clone();
@@ -112,7 +114,12 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     };
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
-    let operator_task = tokio::spawn(operators.run(Operator { readiness: readiness.clone(), log }, stopped.clone()));
+    let operator = Operator { readiness: readiness.clone(), log };
+    let control = socket.run(operator.clone(), Control { store: store.clone() }, stopped.clone());
+    let operators = operators.run(operator, stopped.clone());
+    let operator_task = tokio::spawn(async {
+        tokio::join!(operators, control);
+    });
     let gateway_task = tokio::spawn(game.run(sessions, stopped));
     readiness.unblock("starting");
     announce(addresses, &settings, &durability, development);

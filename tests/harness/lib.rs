@@ -3,6 +3,7 @@
 pub mod bots;
 pub mod child;
 pub mod client;
+pub mod command;
 pub mod disk;
 pub mod proxy;
 pub mod raw;

@@ -76,6 +76,7 @@ pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> Pl
         places: Vec::new(),
         entries: Bytes::new(),
         release: false,
+        readable_by: 1,
     }
 }
 
@@ -127,12 +128,12 @@ async fn what_is_written_is_read_back(store: &dyn Store) {
     assert_eq!(store.commit(batch(vec![first]), Life::default()).await, Outcome::Applied);
     let mut second = placing(write("p", &owner, 1, 4), &[("b:0", None), ("b:1", Some("new")), ("b:9", None)]);
     second.entries = Bytes::from_static(b"second");
-    (second.schema, second.content) = (7, 9);
+    (second.schema, second.readable_by, second.content) = (7, 6, 9);
     assert_eq!(store.commit(batch(vec![second]), Life::default()).await, Outcome::Applied);
     let loaded = acquire(store, "p").await;
     assert_eq!(things(&loaded), pairs(&[("b:1", "new"), ("w:gold", "3")]));
     assert_eq!((loaded.revision, loaded.seq), (Revision::new(4), Seq::new(4)));
-    assert_eq!((loaded.schema, loaded.content), (7, 9));
+    assert_eq!((loaded.schema, loaded.readable_by, loaded.content), (7, 6, 9));
     assert_eq!(loaded.recent, [Bytes::from_static(b"first"), Bytes::from_static(b"second")]);
     assert_eq!(revisions(store, &[id("q"), id("p")]).await, [Revision::ZERO, Revision::new(4)]);
 }

@@ -62,6 +62,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
             places: places.collect(),
             entries: Bytes::from(format!("{player} {}", base.next().get())),
             release: false,
+            readable_by: 1,
             player,
         }
     });
@@ -85,7 +86,17 @@ async fn read(store: &dyn Store) -> Model {
 
 fn stored() -> Stored {
     let (revision, seq) = (Revision::new(1), Seq::new(1));
-    Stored { owner: None, epoch: 1, revision, seq, schema: 1, content: 1, saved_at: 0, places: Vec::new() }
+    Stored {
+        owner: None,
+        epoch: 1,
+        revision,
+        seq,
+        schema: 1,
+        readable_by: 1,
+        content: 1,
+        saved_at: 0,
+        places: Vec::new(),
+    }
 }
 
 /// Everybody's writes fail from now on.

@@ -125,6 +125,8 @@ knobs! {
     catalog: CatalogFile {
         /// The items.
         items_file: PathBuf = "items.toml";
+        /// The steps that change what players already have, taken once by each player when it is loaded. May be absent.
+        migrations_file: PathBuf = "migrations.toml";
     }
 
     /// Bags, and selling out of them.

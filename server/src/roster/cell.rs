@@ -1,6 +1,6 @@
 //! A loaded player's place: the stage it is in, the player itself, and the connections that are told.
 
-use super::allowance::Allowance;
+use super::{allowance::Allowance, upgrade::Unrecorded};
 use crate::{
     engine::{change::Changes, player::Player},
     ledger::entry::Asked,
@@ -8,6 +8,7 @@ use crate::{
         feed::Feed,
         outbox::{Frame, Kind, Outbox},
     },
+    schema::Form,
     store::Owner,
 };
 use holdall_protocol::{
@@ -85,6 +86,8 @@ pub struct Seat {
     pub revision: Revision,
     /// The last request number spent.
     pub seq: Seq,
+    /// How its record is written.
+    pub(super) form: Form,
     /// The content step it is at.
     pub(super) content: u32,
     /// This load.
@@ -101,6 +104,9 @@ pub struct Seat {
     pub(super) remembers_from: Seq,
     /// Whether harmless values are still to be set right: done when somebody joins, because only then it is recorded.
     pub(super) unrepaired: bool,
+    /// What the load made of it, until that is recorded in the step that lets it into the game. Up to then the checksum is
+    /// that of what was stored.
+    pub(super) unrecorded: Option<Unrecorded>,
 }
 
 /// One connection's end of a cell.

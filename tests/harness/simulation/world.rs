@@ -7,6 +7,7 @@ use holdall_server::{
     clock::{Clock, Dice},
     journal::{Ack, Journal, Options as JournalOptions},
     roster::{Options as RosterOptions, Roster, allowance::Quotas},
+    schema::OURS,
     session::{Options as SessionOptions, Sessions, token},
     store::{
         Node, Store,
@@ -135,6 +136,7 @@ impl World {
             resume_bytes_max: 4_096,
             outbox_bytes_max: 6_000,
             quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
+            chain: &OURS,
         };
         let roster = Roster::new(journal.clone(), store, self.rules.clone(), (self.clock, dice), options);
         let (stop, stopping) = watch::channel(false);

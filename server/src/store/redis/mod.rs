@@ -61,6 +61,15 @@ pub struct Options {
     pub fresh_world: String,
 }
 
+/// What a visitor does in a realm without a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoWorld {
+    /// Goes away.
+    Refused,
+    /// Begins one.
+    Begun,
+}
+
 /// Why a Redis could not be opened: what is wrong and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -89,28 +98,27 @@ impl Redis {
     /// # Errors
     /// [`OpenError`]; nothing was changed, but that a world may have been begun.
     pub async fn open(options: Options, node: Node) -> Result<Self, OpenError> {
-        let client = client(&options)?;
-        let shared = Arc::<Shared>::default();
-        let link = |answer_time_max| Link::new(client.clone(), shared.clone(), answer_time_max);
-        let keys = Keys::of(&options.realm);
-        let looks = link(ANSWER_TIME_MAX);
-        let world = world::enter(&looks, &keys, &options).await?;
-        let inner = Inner {
-            keys,
-            node,
-            lease: options.lease,
-            world,
-            commits: link(ANSWER_TIME_MAX),
-            letters: link(LETTERS_WAIT.saturating_add(ANSWER_TIME_MAX)),
-            looks,
-            last_letter: Mutex::new("0".to_owned()),
-            shared,
-        };
+        let mut inner = Inner::new(&options, node)?;
+        inner.world = world::enter(&inner.looks, &inner.keys, &options).await?;
         let failed = |failure: Failure| OpenError(format!("Redis does not take this server: {failure}"));
         inner.sign(inner.lease, true).await.map_err(failed)?;
         // Letters to an earlier boot are of no use to this one.
         let letters = inner.keys.mail(&inner.node.id);
         inner.look(cmd("DEL").arg(letters)).await.map_err(failed)?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Connects without signing on, for whoever is no server. Before it takes a player, the node has to sign on all the same
+    /// ([`Store::renew`]).
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed, but that a world may have been begun where that was asked for.
+    pub async fn visit(options: Options, node: Node, no_world: NoWorld) -> Result<Self, OpenError> {
+        let mut inner = Inner::new(&options, node)?;
+        inner.world = match no_world {
+            NoWorld::Refused => world::existing(&inner.looks, &inner.keys, &options.realm).await?,
+            NoWorld::Begun => world::enter(&inner.looks, &inner.keys, &options).await?,
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -154,6 +162,24 @@ impl From<Failure> for ReadError {
 }
 
 impl Inner {
+    /// Not yet connected, and in no world yet.
+    fn new(options: &Options, node: Node) -> Result<Self, OpenError> {
+        let client = client(options)?;
+        let shared = Arc::<Shared>::default();
+        let link = |answer_time_max| Link::new(client.clone(), shared.clone(), answer_time_max);
+        Ok(Self {
+            keys: Keys::of(&options.realm),
+            node,
+            lease: options.lease,
+            world: String::new(),
+            commits: link(ANSWER_TIME_MAX),
+            looks: link(ANSWER_TIME_MAX),
+            letters: link(LETTERS_WAIT.saturating_add(ANSWER_TIME_MAX)),
+            last_letter: Mutex::new("0".to_owned()),
+            shared,
+        })
+    }
+
     /// One command that is no script.
     async fn look(&self, command: &Cmd) -> Result<Value, Failure> {
         let live = self.looks.live().await?;
@@ -317,6 +343,7 @@ impl Inner {
             ("rev", stored.revision.get()),
             ("seq", stored.seq.get()),
             ("schema", stored.schema.into()),
+            ("readable_by", stored.readable_by.into()),
             ("content", stored.content.into()),
             ("saved_at", stored.saved_at),
         ];
@@ -335,6 +362,13 @@ impl Inner {
         if reply::is_one(&answered) { Ok(()) } else { Err(ReadError::Exists) }
     }
 
+    async fn now_ms(&self) -> Result<u64, Failure> {
+        let mut parts = reply::list(self.look(&cmd("TIME")).await?)?.into_iter();
+        let mut part = || Ok::<u64, Failure>(number_or_zero(&reply::bytes(parts.next().unwrap_or(Value::Nil))?));
+        let (seconds, micros) = (part()?, part()?);
+        Ok(seconds.saturating_mul(1_000).saturating_add(micros.checked_div(1_000).unwrap_or(0)))
+    }
+
     async fn alive(&self) -> Result<Vec<String>, Failure> {
         let (mut mark, mut alive) = (None, Vec::new());
         loop {
@@ -342,10 +376,8 @@ impl Inner {
             for key in &keys {
                 let Some(node) = self.keys.node_of(key).filter(|node| *node != self.node.id) else { continue };
                 let until = self.look(cmd("HGET").arg(key).arg("until")).await?;
-                let now = reply::list(self.look(&cmd("TIME")).await?)?;
-                let seconds =
-                    now.into_iter().next().map_or(Ok(0), |value| Ok(number_or_zero(&reply::bytes(value)?)))?;
-                if matches!(until, Value::BulkString(until) if number_or_zero(&until) > seconds.saturating_mul(1_000)) {
+                let now = self.now_ms().await?;
+                if matches!(until, Value::BulkString(until) if number_or_zero(&until) > now) {
                     alive.push(node.to_owned());
                 }
             }
@@ -370,10 +402,11 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
     call.bytes(write.owner.as_str()).number(write.base.get()).number(write.revision.get());
     call.number(write.release.into()).bytes(&write.entries);
     let set = write.places.iter().filter(|(_, value)| value.is_some()).count();
-    let header: [(&str, u64); 5] = [
+    let header: [(&str, u64); 6] = [
         ("rev", write.revision.get()),
         ("seq", write.seq.get()),
         ("schema", write.schema.into()),
+        ("readable_by", write.readable_by.into()),
         ("content", write.content.into()),
         ("saved_at", write.saved_at),
     ];

@@ -19,18 +19,12 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// The id of the realm's world; begins one where there is none and none is missed.
 pub(super) async fn enter(link: &Link, keys: &Keys, options: &Options) -> Result<String, OpenError> {
-    let failed = |failure: Failure| OpenError(format!("Redis cannot be used: {failure}"));
     let live = first(link).await.map_err(failed)?;
     let world = keys.world();
-    let read = |field: &'static str| {
-        let mut command = cmd("HGET");
-        command.arg(&world).arg(field);
-        command
-    };
     let known = options.known_world.as_deref().filter(|_| !options.new_world);
     let realm = &options.realm;
-    match link.call(&live, &read("id")).await.map_err(failed)? {
-        Value::Nil => {
+    match read(link, &live, keys, "id").await? {
+        None => {
             if let Some(known) = known {
                 return Err(OpenError(format!(
                     "this Redis is empty where realm {realm} (world {known}) was before: connect to the right one, or \
@@ -43,8 +37,7 @@ pub(super) async fn enter(link: &Link, keys: &Keys, options: &Options) -> Result
             let format = cmd("HSETNX").arg(&world).arg(FORMAT.0).arg(FORMAT.1).to_owned();
             link.call(&live, &format).await.map_err(failed)?;
         }
-        found => {
-            let found = reply::text(found).map_err(failed)?;
+        Some(found) => {
             if let Some(known) = known.filter(|known| *known != found) {
                 return Err(OpenError(format!(
                     "this Redis holds another world ({found}) in realm {realm} than this data directory has served \
@@ -53,17 +46,43 @@ pub(super) async fn enter(link: &Link, keys: &Keys, options: &Options) -> Result
             }
         }
     }
-    let format = match link.call(&live, &read(FORMAT.0)).await.map_err(failed)? {
-        Value::Nil => FORMAT.1.to_owned(),
-        found => reply::text(found).map_err(failed)?,
-    };
-    if format != FORMAT.1 {
+    known_format(link, &live, keys).await?;
+    // Not what was begun here: another server's beginning may have been the first.
+    let id = read(link, &live, keys, "id").await?;
+    id.ok_or_else(|| OpenError("this Redis has lost the world that was just begun in it".to_owned()))
+}
+
+/// The id of the realm's world, where there is one.
+pub(super) async fn existing(link: &Link, keys: &Keys, realm: &str) -> Result<String, OpenError> {
+    let live = first(link).await.map_err(failed)?;
+    let Some(id) = read(link, &live, keys, "id").await? else {
         return Err(OpenError(format!(
-            "the realm has format {format}, this build reads {}: use the newer build",
-            FORMAT.1
+            "there is no realm {realm} in this Redis: name another --realm, or another Redis"
         )));
+    };
+    known_format(link, &live, keys).await?;
+    Ok(id)
+}
+
+async fn known_format(link: &Link, live: &Live, keys: &Keys) -> Result<(), OpenError> {
+    match read(link, live, keys, FORMAT.0).await? {
+        Some(format) if format != FORMAT.1 => {
+            Err(OpenError(format!("the realm has format {format}, this build reads {}: use the newer build", FORMAT.1)))
+        }
+        Some(_) | None => Ok(()),
     }
-    reply::text(link.call(&live, &read("id")).await.map_err(failed)?).map_err(failed)
+}
+
+/// A field of the world's hash.
+async fn read(link: &Link, live: &Live, keys: &Keys, field: &str) -> Result<Option<String>, OpenError> {
+    match link.call(live, cmd("HGET").arg(keys.world()).arg(field)).await.map_err(failed)? {
+        Value::Nil => Ok(None),
+        found => reply::text(found).map(Some).map_err(failed),
+    }
+}
+
+fn failed(failure: Failure) -> OpenError {
+    OpenError(format!("Redis cannot be used: {failure}"))
 }
 
 /// The first connection. A Redis that was started together with this server may have much to read first.
