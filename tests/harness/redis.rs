@@ -207,6 +207,23 @@ impl Redis {
         assert_eq!(self.end(Signal::KILL).await.signal(), Some(9), "it ran until it was killed:\n{}", self.log());
     }
 
+    /// Kills it, and starts it again on so much to load, so slowly, that this takes a second. Returns while it loads.
+    ///
+    /// # Panics
+    /// When it does not begin to.
+    pub async fn kill_and_launch_slowly(&mut self) {
+        let filler = "for n = 1, 5000 do redis.call('SET', 'filler:' .. n, n) end";
+        self.tell(&["EVAL", filler, "0"]).await;
+        self.turn("key-load-delay", 200);
+        self.kill().await;
+        self.launch();
+        let begun = Instant::now();
+        while !matches!(self.try_ask(&["GET", "n"]).await, Ok(Reply::Error(error)) if error.starts_with("LOADING ")) {
+            assert!(begun.elapsed() < PATIENCE, "it is never seen loading:\n{}", self.log());
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Asks it to end in good order, and waits for that.
     pub async fn stop(&mut self) {
         assert_eq!(self.end(Signal::TERM).await.code(), Some(0), "{}", self.log());

@@ -29,7 +29,7 @@ pub(super) const BUSY: Load = Load::Depth(8);
 pub(super) const RESTARTED: &str = "the store was restarted; what it holds is compared";
 /// What it says when it could not renew its lease in time.
 pub(super) const LEASE_RAN_OUT: &str = "the lease has run out";
-/// What it says of a player whom another server has taken.
+/// What it says of players whom another server has taken.
 pub(super) const TAKEN_OVER: &str = "players were taken over by another owner";
 /// What it says of a player whom it could not load because Redis was away.
 pub(super) const NOT_LOADED: &str = "a player could not be loaded";

@@ -65,6 +65,21 @@ async fn an_empty_one_where_a_world_was_known_is_refused_until_a_new_world_is_wa
 }
 
 #[tokio::test]
+async fn one_that_is_loading_is_waited_for() {
+    let _lane = lane().await;
+    let mut redis = Redis::run().await;
+    let site = site_on(&redis.url());
+    let server = site.start().await;
+    Client::enter(server.game, "anna").await.apply(grant("ore", 1)).await;
+    assert_eq!(server.stop().await, Some(0));
+    redis.kill_and_launch_slowly().await;
+    let server = site.start().await;
+    assert!(redis.info("loading").await == "0" && server.log().contains("appendfsync always"), "{}", server.log());
+    assert_eq!(Client::enter(server.game, "anna").await.count("ore"), 1);
+    assert_eq!(server.stop().await, Some(0));
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_refused_and_the_right_one_lets_in() {
     let _lane = lane().await;
     let redis = Redis::new().password("correct-horse").running().await;

@@ -1,15 +1,16 @@
 //! Two servers on one Redis: a player has one owner at a time, whoever of the two lives, dies or sleeps.
 
-use super::stage::{BUSY, LEASE, enter_at_last, lane, site_on, try_to_enter, until_healthy};
+use super::stage::{BUSY, LEASE, LEASE_RAN_OUT, TAKEN_OVER, enter_at_last, lane, site_on, try_to_enter, until_healthy};
 use holdall_client_sim::Options;
 use holdall_harness::{
     bots::{self, expect_in_order},
-    child::{Server, Site},
+    child::{PATIENCE, Server, Site},
     client::{Client, Heard, grant},
     proxy::Proxy,
     redis::Redis,
+    resp::Reply,
 };
-use holdall_protocol::{close::Close, message::ServerMessage};
+use holdall_protocol::{close::Close, frame::Subprotocol, message::ServerMessage};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
@@ -52,6 +53,39 @@ async fn a_login_on_the_other_server_hands_the_player_over() {
     }
     println!("handed over within {slowest:?}");
     drop(old);
+    assert_eq!((one.stop().await, other.stop().await), (Some(0), Some(0)));
+}
+
+/// Waits until a server has read a letter from the other one.
+async fn until_a_letter_is_read(redis: &Redis) {
+    let begun = Instant::now();
+    loop {
+        if let [mail] = redis.tell(&["KEYS", "holdall:{main}:node:*:mail"]).await.array()
+            && redis.tell(&["XLEN", mail.text()]).await == Reply::Integer(0)
+        {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "no letter came");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn who_turns_back_is_not_put_out_by_the_login_it_left_behind() {
+    let _lane = lane().await;
+    let (redis, one, other) = pair(LONG_LEASE).await;
+    let (one, other) = (one.start().await, other.start().await);
+    let _old = Client::enter(one.game, "anna").await;
+    let mut left_behind = Client::open(other.game, Subprotocol::Msgpack).await;
+    left_behind.hello("dev:anna", None).await;
+    // She has just come and so stays for a second, in which she comes back.
+    until_a_letter_is_read(&redis).await;
+    let mut anna = Client::enter(one.game, "anna").await;
+    drop(left_behind);
+    // Longer than an abandoned login goes on asking.
+    let heard = anna.hear_within(Duration::from_secs(3)).await;
+    assert!(heard.is_none(), "the newest login was disturbed: {heard:?}");
+    anna.apply(grant("ore", 1)).await;
     assert_eq!((one.stop().await, other.stop().await), (Some(0), Some(0)));
 }
 
@@ -105,6 +139,8 @@ async fn what_a_dead_server_held_its_successor_gives_to_another_at_once() {
 async fn a_server_that_slept_past_its_lease_writes_nothing_and_acknowledges_nothing() {
     let _lane = lane().await;
     let (redis, one, other) = pair(LEASE).await;
+    // What it had begun to write when it fell asleep it may still try to write.
+    let one = one.allow(LEASE_RAN_OUT).allow(TAKEN_OVER);
     let (sleeper, other) = (one.start().await, other.start().await);
     let mut stale = Client::enter(sleeper.game, "anna").await;
     stale.apply(grant("ore", 5)).await;
@@ -119,6 +155,7 @@ async fn a_server_that_slept_past_its_lease_writes_nothing_and_acknowledges_noth
     assert!(!rest.iter().any(|message| matches!(message, ServerMessage::Applied(_))), "{rest:?}");
     assert!(matches!(end, Heard::Close(..)), "{end:?}");
     until_healthy(&sleeper).await;
+    assert!(sleeper.log().contains(LEASE_RAN_OUT), "it knows that it slept");
     assert_eq!(redis.tell(&["HGETALL", "holdall:{main}:player:anna"]).await, before, "it wrote nothing");
     anna.apply(grant("ore", 1)).await;
     assert_eq!(anna.count("ore"), 7);
