@@ -19,6 +19,7 @@ mod hostile;
 mod inspect;
 mod limits;
 mod loads;
+mod migrate;
 mod migrations;
 mod operator;
 mod pending;
