@@ -5,6 +5,7 @@ use holdall_harness::{
     client::{Client, grant, pay},
     command::{Said, holdall},
     redis::Redis,
+    resp::Reply,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -103,6 +104,8 @@ async fn all_are_migrated_on_a_redis() {
     let redis = Redis::run().await;
     let url = redis.url();
     all_are_migrated_once_and_a_dry_run_changes_nothing(Site::new().on(&url), &url).await;
+    let nodes = redis.ask(&["KEYS", "*:node:command*"]).await;
+    assert_eq!(nodes, Reply::Array(Vec::new()), "a command leaves nothing of itself");
 }
 
 async fn who_is_in_play_is_left(mut site: Site, store: &str) {

@@ -60,7 +60,7 @@ fn unread(error: &ReadError) -> Failure {
         ReadError::Unreadable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unreadable"),
         ReadError::Exists => (StatusCode::CONFLICT, "exists"),
     };
-    Failure::new(status, code, error.to_string())
+    Failure::new(status, code, inspect::refusal(error))
 }
 
 /// How a migration is to be done.
