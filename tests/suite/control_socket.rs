@@ -36,7 +36,7 @@ async fn it_is_its_owners_alone_and_what_only_it_answers_is_on_no_port() {
     let (status, body) = server.operate("GET", path, "").await;
     assert_eq!(status, 404, "the port has no such route: {body}");
     let mut client = client::Client::connect(&site.dir().join("data")).await.expect("the server listens");
-    assert_eq!(client.get::<Value>(path).await.expect("an answer")["revision"], 1);
+    assert_eq!(client.get::<Value>(path).await.expect("an answer")["revision"], 2);
     let ready: Value = client.get("/readyz").await.expect("the port's routes are here too");
     assert_eq!(ready["ready"], true);
     drop(client);
@@ -53,10 +53,10 @@ async fn the_one_of_a_dead_server_is_replaced() {
     let socket = site.dir().join("data/control.sock");
     assert!(socket.exists(), "nobody took it away");
     let command = ["inspect", "anna", "--data-dir", "data", "--json"];
-    assert_eq!(holdall(site.dir(), &command).await.json()["revision"], 1, "a command is not misled by it");
+    assert_eq!(holdall(site.dir(), &command).await.json()["revision"], 2, "a command is not misled by it");
     let server = site.start().await;
     is_its_owners_alone(&socket);
-    assert_eq!(holdall(site.dir(), &command).await.json()["revision"], 1);
+    assert_eq!(holdall(site.dir(), &command).await.json()["revision"], 2);
     assert_eq!(server.stop().await, Some(0));
 }
 

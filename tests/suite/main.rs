@@ -23,6 +23,7 @@ mod migrations;
 mod operator;
 mod pending;
 mod proxy_harness;
+mod redis_cost;
 mod redis_harness;
 mod redis_store;
 mod reference;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use holdall_harness::{
     child::{Server, Site},
     client::{Client, grant, pay},
+    redis::Redis,
     rules,
 };
 use holdall_protocol::{
@@ -323,7 +324,16 @@ async fn pages(site: &Site, player: &str) -> Vec<codec::Page> {
 
 #[tokio::test]
 async fn killed_in_between_a_player_has_taken_every_step_or_none() {
-    let mut site = Site::new();
+    killed_in_between(Site::new()).await;
+}
+
+#[tokio::test]
+async fn killed_in_between_on_redis_as_well() {
+    let redis = Redis::run().await;
+    killed_in_between(Site::new().on(&redis.url())).await;
+}
+
+async fn killed_in_between(mut site: Site) {
     let server = site.start().await;
     set_up(&server).await;
     server.kill().await;

@@ -7,7 +7,7 @@ mod text;
 use crate::{
     engine::change::{Content, Stack},
     ledger::codec::{self, Page},
-    schema::{self, Stamp},
+    schema::{OURS, Stamp},
     store::{Owner, ReadError, Store, Stored},
 };
 use holdall_protocol::{
@@ -35,6 +35,8 @@ pub struct Inspection {
     pub seq: Seq,
     /// The record format.
     pub schema: u32,
+    /// The oldest record format whose builds can read it; 0 where the store says nothing of it.
+    pub readable_by: u32,
     /// The content step.
     pub content: u32,
     /// When it was written last, in milliseconds since 1970.
@@ -140,9 +142,19 @@ pub async fn look(store: &dyn Store, player: &PlayerId) -> Result<Option<Inspect
     let ledger = read_ledger(store, player).await?;
     let mut places: Vec<Held> = stored.places.iter().map(|(place, value)| held(&stored, place, value)).collect();
     places.sort_by_cached_key(|held| Place::parse(&held.place).map_err(|_| held.place.clone()));
-    let Stored { owner, epoch, revision, seq, schema, content, saved_at, places: _, readable_by: _ } = stored;
-    let player = player.clone();
-    Ok(Some(Inspection { player, owner, epoch, revision, seq, schema, content, saved_at, places, ledger }))
+    Ok(Some(Inspection {
+        player: player.clone(),
+        owner: stored.owner,
+        epoch: stored.epoch,
+        revision: stored.revision,
+        seq: stored.seq,
+        schema: stored.schema,
+        readable_by: stored.readable_by,
+        content: stored.content,
+        saved_at: stored.saved_at,
+        places,
+        ledger,
+    }))
 }
 
 async fn read_ledger(store: &dyn Store, player: &PlayerId) -> Result<Ledger, ReadError> {
@@ -169,7 +181,7 @@ async fn read_ledger(store: &dyn Store, player: &PlayerId) -> Result<Ledger, Rea
 }
 
 fn held(stored: &Stored, place: &str, value: &[u8]) -> Held {
-    let what = match schema::OURS.read(Stamp::stored(stored.schema, stored.readable_by), place, value) {
+    let what = match OURS.read(Stamp::stored(stored.schema, stored.readable_by), place, value) {
         // What a newer build keeps beyond is nothing that this one could show.
         Ok((_, Content::Stack(Stack { instance, item, quantity, acquired_at, attributes, beyond: _ }))) => {
             What::Stack { instance, item, quantity: quantity.get(), acquired_at, attributes }
