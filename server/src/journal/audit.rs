@@ -9,7 +9,7 @@ use super::{
     Health, Journal,
     writer::{Answered, Broken, PAUSE_FIRST, PAUSE_LONGEST},
 };
-use crate::store::{Batch, Header, Life, Owner, PlayerWrite, Standings};
+use crate::store::{Answer, Batch, Header, Life, Owner, PlayerWrite, ReadError, Standings};
 use holdall_protocol::ids::{PlayerId, Revision};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +34,8 @@ pub(super) struct Certainty {
     life: Life,
     doubts: u64,
     settled: u64,
+    /// Audits begun.
+    audits: u64,
 }
 
 /// The audit has to begin again: the store was restarted under it.
@@ -59,6 +61,12 @@ impl Journal {
         let _ = self.certainty.subscribe().wait_for(|certainty| certainty.settled >= doubts).await;
     }
 
+    /// How many audits have begun. A player who was being loaded meanwhile was not looked at.
+    #[must_use]
+    pub fn audits(&self) -> u64 {
+        self.certainty.borrow().audits
+    }
+
     pub(super) fn is_doubtful(&self) -> bool {
         let certainty = self.certainty.borrow();
         certainty.settled < certainty.doubts
@@ -69,6 +77,7 @@ impl Journal {
     /// only by [`Journal::settle`], once they are dropped.
     pub(super) async fn audit(&self) -> Result<Audited, Broken> {
         loop {
+            self.certainty.send_modify(|certainty| certainty.audits = certainty.audits.saturating_add(1));
             let doubts = self.certainty.borrow().doubts;
             let held = self.watcher().held();
             let kept: Vec<Arc<Batch>> = self.kept.lock().batches.iter().map(|(_, batch, _)| batch.clone()).collect();
@@ -88,6 +97,10 @@ impl Journal {
                     audit.lost.insert(write.player.clone());
                 }
             }
+            // What was refused to us in a life that has ended meanwhile proves nothing.
+            if !audit.lost.is_empty() && self.standings(Vec::new()).await.life != audit.life {
+                continue;
+            }
             self.certainty.send_modify(|certainty| certainty.life = audit.life);
             return Ok(Audited { doubts, lost: audit.lost.into_iter().collect() });
         }
@@ -99,16 +112,25 @@ impl Journal {
     }
 
     async fn standings(&self, players: Vec<PlayerId>) -> Standings {
+        self.insist(|| self.store.standings(players.clone())).await
+    }
+
+    async fn reclaim(&self, player: &PlayerId, owner: &Owner, life: Life) -> bool {
+        self.insist(|| self.store.reclaim(player.clone(), owner.clone(), life)).await
+    }
+
+    /// Asks until there is an answer.
+    async fn insist<T>(&self, ask: impl Fn() -> Answer<Result<T, ReadError>>) -> T {
         let mut pause = PAUSE_FIRST;
         loop {
-            match self.store.standings(players.clone()).await {
-                Ok(standings) => {
+            match ask().await {
+                Ok(answer) => {
                     self.set_health(Health::Good);
-                    return standings;
+                    return answer;
                 }
                 Err(error) => {
                     self.set_health(Health::Away);
-                    tracing::debug!(%error, "the stored revisions cannot be read; trying again");
+                    tracing::debug!(%error, "an audit gets no answer; asking again");
                     sleep(pause).await;
                     pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
                 }
@@ -194,11 +216,7 @@ impl<'j> Audit<'j> {
         if stored.epoch >= owner.epoch() {
             return false;
         }
-        let again = self.journal.store.reclaim(player.clone(), owner.clone(), self.life).await;
-        let again = again.unwrap_or_else(|error| {
-            tracing::warn!(%player, %error, "a forgotten owner could not be told to the store again");
-            false
-        });
+        let again = self.journal.reclaim(player, owner, self.life).await;
         if again {
             let header = Header { owner: Some(owner.clone()), epoch: owner.epoch(), ..stored };
             self.stored.insert(player.clone(), header);

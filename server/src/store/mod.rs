@@ -316,14 +316,17 @@ pub trait Store: Send + Sync + 'static {
     fn commit(&self, batch: Arc<Batch>, life: Life) -> Answer<Outcome>;
 
     /// Takes the right to write a player and reads all of it, in one atomic step. A player that does not exist is owned
-    /// at revision 0. A player whose owner's lease has run out, or whose owner is an earlier boot of its node, is taken.
+    /// at revision 0. A player whose owner's lease has run out, or whose owner is an earlier boot of its node, is taken;
+    /// but for one lease after a new life began no other node's player is: its owner may be alive and forgotten. Epochs
+    /// grow with the store's clock, so that one given in a new life is above all that were forgotten with an earlier one.
     fn acquire(&self, player: PlayerId, life: Life) -> Answer<Result<Loaded, AcquireError>>;
 
     /// Who owns these players now and how far they are, and in which life the store says so.
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>>;
 
     /// Gives an owner back what the store forgot it had given: a player whose highest epoch is below this token's.
-    /// True where the token is the owner's afterwards.
+    /// True where the token is the owner's afterwards. Later than a lease after the life began, a player whom the store
+    /// knows as another node's is not given back: that node may be serving it.
     fn reclaim(&self, player: PlayerId, owner: Owner, life: Life) -> Answer<Result<bool, ReadError>>;
 
     /// How long a node owns its players after each [`Store::renew`]; `None` where nobody else can take them.

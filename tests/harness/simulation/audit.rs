@@ -6,14 +6,13 @@ use holdall_server::{
     engine::change::Content,
     ledger::codec::{self, Page},
     schema,
-    store::memory::Row,
+    store::memory::{Row, Shelf},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-type Rows = BTreeMap<PlayerId, Row>;
-
 /// Everything that is wrong.
-pub(super) fn audit(rows: &Rows, clients: &[Client]) -> Vec<String> {
+pub(super) fn audit(shelf: &Shelf, clients: &[Client]) -> Vec<String> {
+    let rows = &shelf.rows();
     let mut wrong = Vec::new();
     let mut books: BTreeMap<PlayerId, Vec<Page>> = BTreeMap::new();
     for (player, row) in rows {
@@ -32,7 +31,7 @@ pub(super) fn audit(rows: &Rows, clients: &[Client]) -> Vec<String> {
         partners(player, pages, &books, &mut say);
         unique(row, &mut seen, &mut say);
     }
-    for client in clients {
+    for client in clients.iter().filter(|client| !shelf.is_hopeless(&client.id)) {
         acknowledged(client, books.get(&client.id).map(Vec::as_slice).unwrap_or_default(), &mut wrong);
     }
     wrong

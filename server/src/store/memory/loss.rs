@@ -1,0 +1,142 @@
+//! A shelf that loses its last writes, and what may be expected of those who wrote them.
+//!
+//! A node that lives through a loss sends again what it had acknowledged. Nobody can do so for a player
+//! - whose writer has died,
+//! - whom another node got to before the writer had looked (a player without an owner may be loaded at any time, and one
+//!   whose owner is silent for a lease, too),
+//! - of whom two nodes have lost writes, one behind the other: each sends its own again when it notices the loss, and the
+//!   second cannot wait for the first, which may be gone;
+//!
+//! nor for whoever was written in one batch with such a player. All others are healed.
+
+use super::{Life, Node, PlayerId, Revision, Row, Shelf, State};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What one write replaced.
+pub(super) struct Undo {
+    by: Node,
+    rows: Vec<(PlayerId, Option<Row>)>,
+}
+
+/// What was lost, and has not been written again.
+#[derive(Default)]
+pub(super) struct Losses {
+    /// Who lost how far a player was.
+    open: BTreeMap<PlayerId, (Node, Revision)>,
+    /// Players whose writes were lost together.
+    together: Vec<BTreeSet<PlayerId>>,
+    /// Whose lost writes nobody can send again.
+    hopeless: BTreeSet<PlayerId>,
+    healed: usize,
+}
+
+impl Losses {
+    /// Takes note of a write that was lost; whether another node has lost a later one of the same player.
+    fn lost(&mut self, by: &Node, player: &PlayerId, was_at: Revision) -> bool {
+        let (writer, far) = self.open.entry(player.clone()).or_insert_with(|| (by.clone(), was_at));
+        *far = (*far).max(was_at);
+        writer != by
+    }
+
+    /// Nobody can heal this player any more.
+    pub(super) fn give_up(&mut self, player: &PlayerId) {
+        let mut open = vec![player.clone()];
+        while let Some(player) = open.pop() {
+            // Only what is lost now; a player that was healed has nothing to do with a later misfortune.
+            if self.open.remove(&player).is_none() {
+                continue;
+            }
+            let tied = self.together.iter().filter(|players| players.contains(&player)).flatten();
+            open.extend(tied.filter(|tied| self.open.contains_key(*tied)).cloned());
+            self.hopeless.insert(player);
+        }
+    }
+
+    pub(super) fn died(&mut self, node: &Node) {
+        let all: Vec<PlayerId> =
+            self.open.iter().filter(|(_, (by, _))| by == node).map(|(player, _)| player.clone()).collect();
+        for player in all {
+            self.give_up(&player);
+        }
+    }
+}
+
+impl State {
+    /// Takes note of what is there before a write.
+    pub(super) fn remember<'a>(&mut self, by: &Node, players: impl IntoIterator<Item = &'a PlayerId>) {
+        let rows = players.into_iter().map(|player| (player.clone(), self.rows.get(player).cloned())).collect();
+        self.undo.push(Undo { by: by.clone(), rows });
+    }
+
+    /// Takes note of what a write has healed, or made hopeless.
+    pub(super) fn written<'a>(&mut self, by: &Node, players: impl IntoIterator<Item = &'a PlayerId>) {
+        for player in players {
+            let Some((writer, far)) = self.losses.open.get(player) else { continue };
+            if writer != by {
+                self.losses.give_up(player);
+            } else if self.rows.get(player).is_some_and(|row| row.revision >= *far) {
+                self.losses.open.remove(player);
+                self.losses.healed = self.losses.healed.saturating_add(1);
+            }
+        }
+    }
+}
+
+impl Shelf {
+    /// Loses up to the last `count` writes, takeovers and releases, as a crashed store with lazy writes does, and lives on
+    /// in another life. Returns whose they were.
+    pub fn lose_last(&self, count: usize) -> Vec<PlayerId> {
+        let mut state = self.0.lock();
+        let state = &mut *state;
+        if !state.broken_rules.hide_losses {
+            state.life = state.life.saturating_add(1);
+            state.nodes.reborn();
+        }
+        let (mut players, mut torn) = (Vec::new(), Vec::new());
+        for Undo { by, rows } in state.undo.split_off(state.undo.len().saturating_sub(count)).into_iter().rev() {
+            let revision = |row: Option<&Row>| row.map_or(Revision::ZERO, |row| row.revision);
+            state.losses.together.push(rows.iter().map(|(player, _)| player.clone()).collect());
+            for (player, before) in rows {
+                let was_at = revision(state.rows.get(&player));
+                if revision(before.as_ref()) < was_at && state.losses.lost(&by, &player, was_at) {
+                    torn.push(player.clone());
+                }
+                match before {
+                    Some(row) => state.rows.insert(player.clone(), row),
+                    None => state.rows.remove(&player),
+                };
+                players.push(player);
+            }
+        }
+        let dead = |by: &Node| state.nodes.is_killed(by);
+        torn.extend(state.losses.open.iter().filter(|(_, (by, _))| dead(by)).map(|(player, _)| player.clone()));
+        for player in &torn {
+            state.losses.give_up(player);
+        }
+        players
+    }
+
+    /// How far a player was whose last writes were lost and can be sent again.
+    #[must_use]
+    pub fn lost_from(&self, player: &PlayerId) -> Option<Revision> {
+        self.0.lock().losses.open.get(player).map(|(_, far)| *far)
+    }
+
+    /// Whether writes of this player were lost that nobody could send again.
+    #[must_use]
+    pub fn is_hopeless(&self, player: &PlayerId) -> bool {
+        self.0.lock().losses.hopeless.contains(player)
+    }
+
+    /// How often a player has got back what was lost.
+    #[must_use]
+    pub fn healed(&self) -> usize {
+        self.0.lock().losses.healed
+    }
+
+    /// The life of the store.
+    #[must_use]
+    pub fn life(&self) -> Life {
+        Life::new(self.0.lock().life)
+    }
+}
