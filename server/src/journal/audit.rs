@@ -9,7 +9,7 @@ use super::{
     Health, Journal,
     writer::{Answered, Broken, PAUSE_FIRST, PAUSE_LONGEST},
 };
-use crate::store::{Answer, Batch, Header, Life, Owner, PlayerWrite, ReadError, Standings};
+use crate::store::{Answer, Batch, BatchId, Header, Life, Owner, PlayerWrite, ReadError, Standings};
 use holdall_protocol::ids::{PlayerId, Revision};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -101,6 +101,8 @@ impl Journal {
             if !audit.lost.is_empty() && self.standings(Vec::new()).await.life != audit.life {
                 continue;
             }
+            // The players of these are gone; whoever loads one of them again has nothing to do with what they did.
+            self.kept.lock().forget(&audit.given_up);
             self.certainty.send_modify(|certainty| certainty.life = audit.life);
             return Ok(Audited { doubts, lost: audit.lost.into_iter().collect() });
         }
@@ -152,13 +154,16 @@ struct Audit<'j> {
     life: Life,
     stored: BTreeMap<PlayerId, Header>,
     lost: BTreeSet<PlayerId>,
+    /// Kept batches that nothing can be built on any more.
+    given_up: Vec<BatchId>,
 }
 
 impl<'j> Audit<'j> {
     async fn begin(journal: &'j Journal, players: BTreeSet<PlayerId>) -> Self {
         let players: Vec<PlayerId> = players.into_iter().collect();
         let Standings { life, headers } = journal.standings(players.clone()).await;
-        Self { journal, life, stored: players.into_iter().zip(headers).collect(), lost: BTreeSet::new() }
+        let stored = players.into_iter().zip(headers).collect();
+        Self { journal, life, stored, lost: BTreeSet::new(), given_up: Vec::new() }
     }
 
     fn stands(&self, player: &PlayerId) -> Header {
@@ -183,6 +188,7 @@ impl<'j> Audit<'j> {
                 }
             }
             self.lost.extend(batch.players.iter().map(|write| write.player.clone()));
+            self.given_up.push(batch.id);
         }
         Ok(Ok(()))
     }

@@ -1,11 +1,11 @@
 //! The writer: one batch at a time, until the store has given an answer that is final.
 
 use super::{
-    Committed, Health, Journal,
+    Committed, Health, Journal, Kept,
     audit::Audited,
     pending::{BATCH_BYTES_MAX, Flight},
 };
-use crate::store::{Batch, Life, Outcome, PlayerWrite};
+use crate::store::{Batch, BatchId, Life, Outcome, PlayerWrite};
 use holdall_protocol::ids::PlayerId;
 use rand::Rng as _;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -174,20 +174,8 @@ impl Journal {
     }
 
     fn keep(&self, batch: &Arc<Batch>) {
-        if !self.store.may_regress() {
-            return;
-        }
-        let bytes = batch.players.iter().map(PlayerWrite::bytes).sum();
-        let now = Instant::now();
-        let mut kept = self.kept.lock();
-        kept.batches.push_back((now, batch.clone(), bytes));
-        kept.bytes = kept.bytes.saturating_add(bytes);
-        while let Some((at, _, bytes)) = kept.batches.front() {
-            if kept.bytes <= KEPT_BYTES_MAX && now.duration_since(*at) <= KEPT_TIME {
-                break;
-            }
-            kept.bytes = kept.bytes.saturating_sub(*bytes);
-            kept.batches.pop_front();
+        if self.store.may_regress() {
+            self.kept.lock().add(batch.clone(), Instant::now());
         }
     }
 
@@ -197,6 +185,26 @@ impl Journal {
             *now = health;
             changed
         });
+    }
+}
+
+impl Kept {
+    fn add(&mut self, batch: Arc<Batch>, now: Instant) {
+        let bytes = batch.players.iter().map(PlayerWrite::bytes).sum();
+        self.batches.push_back((now, batch, bytes));
+        self.bytes = self.bytes.saturating_add(bytes);
+        while let Some((at, _, bytes)) = self.batches.front() {
+            if self.bytes <= KEPT_BYTES_MAX && now.duration_since(*at) <= KEPT_TIME {
+                break;
+            }
+            self.bytes = self.bytes.saturating_sub(*bytes);
+            self.batches.pop_front();
+        }
+    }
+
+    pub(super) fn forget(&mut self, ids: &[BatchId]) {
+        self.batches.retain(|(_, batch, _)| !ids.contains(&batch.id));
+        self.bytes = self.batches.iter().map(|(_, _, bytes)| bytes).sum();
     }
 }
 

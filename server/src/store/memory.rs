@@ -154,6 +154,7 @@ impl Shelf {
         let standings: Vec<_> =
             batch.players.iter().map(|write| (write.player.clone(), state.standing(write))).collect();
         if let Some(refused) = Standing::verdict(&standings) {
+            dlog(&format!("refused {} {refused:?}", node.id)); //DBG
             return refused;
         }
         state.remember(node, batch.players.iter().map(|write| &write.player));
@@ -161,6 +162,7 @@ impl Shelf {
         for write in batch.players.iter().skip(leave_out) {
             state.rows.entry(write.player.clone()).or_default().write(write, batch);
         }
+        dlog(&format!("commit {} {:?} {:?}", node.id, batch.id, batch.players.iter().map(|w| format!("{}:{}>{} {} {}", w.player, w.base.get(), w.revision.get(), w.owner.as_str(), w.release)).collect::<Vec<_>>())); //DBG
         state.written(node, batch.players.iter().map(|write| &write.player));
         Outcome::Applied
     }
@@ -196,6 +198,7 @@ impl Shelf {
             places: row.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
             recent: row.ledger.iter().rev().take(64).rev().map(|(_, entries)| entries.clone()).collect(),
         };
+        dlog(&format!("acquire {} {player} {:?} r{}", node.id, loaded.owner.as_str(), loaded.revision.get())); //DBG
         state.written(node, [player]);
         Ok(loaded)
     }
@@ -221,9 +224,11 @@ impl Shelf {
         // Once the time for it is over, whoever the store knows as the owner may be serving the player.
         let another = row.owner.as_ref().is_some_and(|known| known.node() != node.id);
         if another && !state.nodes.is_time_to_reclaim() {
+            dlog(&format!("reclaim refused {player} {owner:?} over {:?}", row.owner)); //DBG
             state.losses.give_up(player);
             return false;
         }
+        dlog(&format!("reclaim {player} {owner:?} over {:?}", row.owner)); //DBG
         state.remember(node, [player]);
         state.rows.insert(player.clone(), Row { epoch: owner.epoch(), owner: Some(owner.clone()), ..row });
         true
@@ -483,3 +488,5 @@ impl Store for Memory {
 
 /// Items of one page.
 const PAGE: usize = 100;
+
+pub fn dlog(s: &str) { thread_local!(static T: tokio::time::Instant = tokio::time::Instant::now()); if std::env::var("SHELF").is_ok() { println!("   SHELF {} {s}", T.with(|t| t.elapsed().as_millis())); } } //DBG

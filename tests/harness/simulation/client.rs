@@ -356,6 +356,7 @@ impl Client {
                 self.replied(world, link, seq);
                 match refused.code {
                     Code::Duplicate => {}
+                    Code::SeqReused | Code::SeqGap if world.shelf.is_hopeless(&self.id) => {}
                     Code::SeqReused | Code::SeqGap => {
                         world.violation(format!("{}: {} for {seq}", self.id, refused.code));
                     }

@@ -174,6 +174,7 @@ impl World {
 
     pub(super) fn trace(&mut self, text: String) {
         let at = self.clock.now_ms() - 1_800_000_000_000;
+        holdall_server::store::memory::dlog(&text); //DBG
         self.report.trace.push(format!("{at:>7} {text}"));
     }
 
