@@ -65,7 +65,7 @@ impl Journal {
         loop {
             let mut lost = match self.answer(&flight.batch, self.life()).await? {
                 Answered::Durable => {
-                    self.finish(&flight);
+                    self.finish(flight);
                     if let Some(audited) = audited {
                         // Of the batch that is finished nothing is left to send.
                         let _ = self.lose(&audited);
@@ -144,10 +144,10 @@ impl Journal {
         }
     }
 
-    fn finish(&self, flight: &Flight) {
+    fn finish(&self, flight: Flight) {
         self.pending.lock().flight = None;
-        self.keep(&flight.batch);
         let committed: Vec<Committed> = flight.batch.players.iter().map(Committed::of).collect();
+        self.keep(flight);
         self.watcher().durable(&committed);
         self.progress.notify_waiters();
     }
@@ -173,9 +173,9 @@ impl Journal {
         rest
     }
 
-    fn keep(&self, batch: &Arc<Batch>) {
+    fn keep(&self, flight: Flight) {
         if self.store.may_regress() {
-            self.kept.lock().add(batch.clone(), Instant::now());
+            self.kept.lock().add(flight, Instant::now());
         }
     }
 
@@ -189,22 +189,29 @@ impl Journal {
 }
 
 impl Kept {
-    fn add(&mut self, batch: Arc<Batch>, now: Instant) {
-        let bytes = batch.players.iter().map(PlayerWrite::bytes).sum();
-        self.batches.push_back((now, batch, bytes));
+    pub(super) fn flights(&self) -> Vec<Flight> {
+        self.flights.iter().map(|(_, flight, _)| flight.clone()).collect()
+    }
+
+    fn add(&mut self, flight: Flight, now: Instant) {
+        let bytes = flight.batch.players.iter().map(PlayerWrite::bytes).sum();
+        self.flights.push_back((now, flight, bytes));
         self.bytes = self.bytes.saturating_add(bytes);
-        while let Some((at, _, bytes)) = self.batches.front() {
+        while let Some((at, _, bytes)) = self.flights.front() {
             if self.bytes <= KEPT_BYTES_MAX && now.duration_since(*at) <= KEPT_TIME {
                 break;
             }
             self.bytes = self.bytes.saturating_sub(*bytes);
-            self.batches.pop_front();
+            self.flights.pop_front();
         }
     }
 
-    pub(super) fn forget(&mut self, ids: &[BatchId]) {
-        self.batches.retain(|(_, batch, _)| !ids.contains(&batch.id));
-        self.bytes = self.batches.iter().map(|(_, _, bytes)| bytes).sum();
+    /// Forgets whole groups, each named by its batch and players.
+    pub(super) fn forget(&mut self, groups: &BTreeSet<(BatchId, PlayerId)>) {
+        for (_, flight, _) in &mut self.flights {
+            let id = flight.batch.id;
+            flight.groups.retain(|group| !group.iter().any(|player| groups.contains(&(id, player.clone()))));
+        }
     }
 }
 

@@ -107,7 +107,7 @@ impl Roster {
             // Counted from before the question: the store counts from when it hears it.
             let asked = Instant::now();
             let end = asked.checked_add(length).unwrap_or(asked);
-            match timeout(length, self.store.renew()).await {
+            match timeout(length, self.store.renew(self.journal.life())).await {
                 Ok(Ok(Renewal::Held(life))) if self.lease.is_held() => {
                     quiet.life = Some(life);
                     self.notice(life);

@@ -143,7 +143,13 @@ impl Roster {
                     sleep(pause).await;
                     pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
                 }
-                Err(AcquireError::Restarted) if now >= deadline => return Err(LoadError::StoreAway),
+                Err(AcquireError::Restarted | AcquireError::Unsettled) if now >= deadline => {
+                    return Err(LoadError::StoreAway);
+                }
+                Err(AcquireError::Unsettled) => {
+                    sleep(pause).await;
+                    pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
+                }
                 Err(AcquireError::Restarted) => {
                     self.journal.doubt();
                     if timeout_at(deadline, self.journal.sure()).await.is_err() {

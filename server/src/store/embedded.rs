@@ -440,7 +440,7 @@ impl Store for Embedded {
         None
     }
 
-    fn renew(&self) -> Answer<Result<Renewal, ReadError>> {
+    fn renew(&self, _: Life) -> Answer<Result<Renewal, ReadError>> {
         Box::pin(std::future::ready(Ok(Renewal::Held(Life::default()))))
     }
 

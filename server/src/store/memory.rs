@@ -11,6 +11,7 @@ use super::{
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
+pub use loss::Partners;
 use loss::{Losses, Undo};
 use nodes::Nodes;
 pub use nodes::Reach;
@@ -70,7 +71,6 @@ struct State {
     /// What to go back to for each write, newest last.
     undo: Vec<Undo>,
     losses: Losses,
-    life: u64,
     /// Stands for the store's clock in the epochs that it gives: it goes on where writes are lost.
     ticks: u64,
     nodes: Nodes,
@@ -103,7 +103,6 @@ impl Default for Shelf {
             rows: BTreeMap::new(),
             undo: Vec::new(),
             losses: Losses::default(),
-            life: 0,
             ticks: 0,
             nodes: Nodes::default(),
             letters: BTreeMap::new(),
@@ -145,7 +144,7 @@ impl Shelf {
 
     fn commit(&self, node: &Node, batch: &Batch, life: Life) -> Outcome {
         let mut state = self.0.lock();
-        if state.life != life.get() {
+        if state.nodes.life != life.get() {
             return Outcome::Restarted;
         }
         if batch.players.iter().any(|write| state.rows.get(&write.player).and_then(|row| row.batch) == Some(batch.id)) {
@@ -154,7 +153,6 @@ impl Shelf {
         let standings: Vec<_> =
             batch.players.iter().map(|write| (write.player.clone(), state.standing(write))).collect();
         if let Some(refused) = Standing::verdict(&standings) {
-            dlog(&format!("refused {} {refused:?}", node.id)); //DBG
             return refused;
         }
         state.remember(node, batch.players.iter().map(|write| &write.player));
@@ -162,18 +160,20 @@ impl Shelf {
         for write in batch.players.iter().skip(leave_out) {
             state.rows.entry(write.player.clone()).or_default().write(write, batch);
         }
-        dlog(&format!("commit {} {:?} {:?}", node.id, batch.id, batch.players.iter().map(|w| format!("{}:{}>{} {} {}", w.player, w.base.get(), w.revision.get(), w.owner.as_str(), w.release)).collect::<Vec<_>>())); //DBG
         state.written(node, batch.players.iter().map(|write| &write.player));
         Outcome::Applied
     }
 
     fn acquire(&self, node: &Node, player: &PlayerId, life: Life) -> Result<Loaded, AcquireError> {
         let mut state = self.0.lock();
-        if state.life != life.get() {
+        if state.nodes.life != life.get() {
             return Err(AcquireError::Restarted);
         }
         if !state.nodes.is_newest(node) {
             return Err(AcquireError::Unavailable("a later boot of this node has signed on".to_owned()));
+        }
+        if !state.nodes.is_settled(node) {
+            return Err(AcquireError::Unsettled);
         }
         let held = state.rows.get(player).and_then(|row| row.owner.clone());
         if let Some(owner) = held
@@ -198,7 +198,6 @@ impl Shelf {
             places: row.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
             recent: row.ledger.iter().rev().take(64).rev().map(|(_, entries)| entries.clone()).collect(),
         };
-        dlog(&format!("acquire {} {player} {:?} r{}", node.id, loaded.owner.as_str(), loaded.revision.get())); //DBG
         state.written(node, [player]);
         Ok(loaded)
     }
@@ -212,32 +211,28 @@ impl Shelf {
                 revision: row.revision,
             })
         };
-        Standings { life: Life::new(state.life), headers: players.iter().map(header).collect() }
+        Standings { life: Life::new(state.nodes.life), headers: players.iter().map(header).collect() }
     }
 
     fn reclaim(&self, node: &Node, player: &PlayerId, owner: &Owner, life: Life) -> bool {
         let mut state = self.0.lock();
         let row = state.rows.get(player).cloned().unwrap_or_default();
-        if state.life != life.get() || row.epoch >= owner.epoch() {
+        if state.nodes.life != life.get() || row.epoch >= owner.epoch() {
             return row.owner.as_ref() == Some(owner);
         }
         // Once the time for it is over, whoever the store knows as the owner may be serving the player.
         let another = row.owner.as_ref().is_some_and(|known| known.node() != node.id);
         if another && !state.nodes.is_time_to_reclaim() {
-            dlog(&format!("reclaim refused {player} {owner:?} over {:?}", row.owner)); //DBG
             state.losses.give_up(player);
             return false;
         }
-        dlog(&format!("reclaim {player} {owner:?} over {:?}", row.owner)); //DBG
         state.remember(node, [player]);
         state.rows.insert(player.clone(), Row { epoch: owner.epoch(), owner: Some(owner.clone()), ..row });
         true
     }
 
-    fn renew(&self, node: &Node) -> Renewal {
-        let mut state = self.0.lock();
-        let life = Life::new(state.life);
-        state.nodes.renew(node, life)
+    fn renew(&self, node: &Node, checked: Life) -> Renewal {
+        self.0.lock().nodes.renew(node, checked)
     }
 
     fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Result<(), ReadError> {
@@ -393,9 +388,9 @@ impl Store for Memory {
         state.nodes.lease.map(|lease| lease.saturating_mul(factor))
     }
 
-    fn renew(&self) -> Answer<Result<Renewal, ReadError>> {
+    fn renew(&self, checked: Life) -> Answer<Result<Renewal, ReadError>> {
         let node = self.node.clone();
-        read(self.faulty("renew", move |shelf| shelf.renew(&node)))
+        read(self.faulty("renew", move |shelf| shelf.renew(&node, checked)))
     }
 
     fn resign(&self) -> Answer<()> {
@@ -488,5 +483,3 @@ impl Store for Memory {
 
 /// Items of one page.
 const PAGE: usize = 100;
-
-pub fn dlog(s: &str) { thread_local!(static T: tokio::time::Instant = tokio::time::Instant::now()); if std::env::var("SHELF").is_ok() { println!("   SHELF {} {s}", T.with(|t| t.elapsed().as_millis())); } } //DBG

@@ -1,6 +1,7 @@
 //! The last judgement: everything at rest against everything that was acknowledged.
 
 use super::client::Client;
+use bytes::Bytes;
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId};
 use holdall_server::{
     engine::change::Content,
@@ -9,6 +10,13 @@ use holdall_server::{
     store::memory::{Row, Shelf},
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+/// With whom these entries' player has exchanged something.
+pub(super) fn partners_in(entries: &Bytes) -> Vec<PlayerId> {
+    let pages = codec::read(entries).expect("the server's own entries");
+    let partners = pages.iter().filter_map(|page| page.partner.as_ref());
+    partners.map(|(partner, _)| PlayerId::new(partner).expect("a player id")).collect()
+}
 
 /// Everything that is wrong.
 pub(super) fn audit(shelf: &Shelf, clients: &[Client]) -> Vec<String> {

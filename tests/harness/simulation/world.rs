@@ -104,6 +104,7 @@ impl World {
     pub(super) fn new(plan: Plan) -> Self {
         let shelf = Shelf::default();
         shelf.set_lease(LEASE);
+        shelf.set_partners(audit::partners_in);
         shelf.break_rules(BrokenRules {
             skip_base_check: plan.sabotage == Some(Sabotage::SkipBaseCheck),
             drop_one_player: plan.sabotage == Some(Sabotage::DropOnePlayer),
@@ -174,7 +175,6 @@ impl World {
 
     pub(super) fn trace(&mut self, text: String) {
         let at = self.clock.now_ms() - 1_800_000_000_000;
-        holdall_server::store::memory::dlog(&text); //DBG
         self.report.trace.push(format!("{at:>7} {text}"));
     }
 
@@ -215,9 +215,9 @@ impl World {
             740..800 => client.disconnect(self),
             800..860 => client.repeat(self),
             860..940 => self.change_weather(),
-            940..958 => self.isolate(),
-            958..970 => self.crash(clients),
-            970..985 => self.lose_writes(),
+            940..950 => self.isolate(),
+            950..960 => self.crash(clients),
+            960..980 => self.lose_writes(),
             _ => client.connect_again(self),
         }
     }

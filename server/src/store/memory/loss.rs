@@ -2,15 +2,17 @@
 //!
 //! A node that lives through a loss sends again what it had acknowledged. Nobody can do so for a player
 //! - whose writer has died,
-//! - whom another node got to before the writer had looked (a player without an owner may be loaded at any time, and one
-//!   whose owner is silent for a lease, too),
+//! - whom another node got to because the writer was silent for a lease,
 //! - of whom two nodes have lost writes, one behind the other: each sends its own again when it notices the loss, and the
 //!   second cannot wait for the first, which may be gone;
 //!
-//! nor for whoever was written in one batch with such a player. All others are healed.
+//! nor for whoever exchanged something with such a player. All others are healed.
 
-use super::{Life, Node, PlayerId, Revision, Row, Shelf, State};
+use super::{Bytes, Life, Node, PlayerId, Revision, Row, Shelf, State};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Reads from ledger entries with whom their player has exchanged something; the store itself does not look into them.
+pub type Partners = fn(&Bytes) -> Vec<PlayerId>;
 
 /// What one write replaced.
 pub(super) struct Undo {
@@ -23,8 +25,9 @@ pub(super) struct Undo {
 pub(super) struct Losses {
     /// Who lost how far a player was.
     open: BTreeMap<PlayerId, (Node, Revision)>,
-    /// Players whose writes were lost together.
+    /// Players who had exchanged something in what was lost.
     together: Vec<BTreeSet<PlayerId>>,
+    partners: Option<Partners>,
     /// Whose lost writes nobody can send again.
     hopeless: BTreeSet<PlayerId>,
     healed: usize,
@@ -36,6 +39,15 @@ impl Losses {
         let (writer, far) = self.open.entry(player.clone()).or_insert_with(|| (by.clone(), was_at));
         *far = (*far).max(was_at);
         writer != by
+    }
+
+    /// Takes note of the partners of a player in what is lost between two states.
+    fn tie(&mut self, player: &PlayerId, now: Option<&Row>, before: Option<&Row>) {
+        let kept = before.map_or(0, |row| row.ledger.len());
+        let lost = now.into_iter().flat_map(|row| row.ledger.iter().skip(kept));
+        let partners = self.partners.unwrap_or(|_| Vec::new());
+        let partners = lost.flat_map(|(_, entries)| partners(entries));
+        self.together.push(std::iter::once(player.clone()).chain(partners).collect());
     }
 
     /// Nobody can heal this player any more.
@@ -83,20 +95,24 @@ impl State {
 }
 
 impl Shelf {
+    /// Says how to read ledger entries.
+    pub fn set_partners(&self, partners: Partners) {
+        self.0.lock().losses.partners = Some(partners);
+    }
+
     /// Loses up to the last `count` writes, takeovers and releases, as a crashed store with lazy writes does, and lives on
     /// in another life. Returns whose they were.
     pub fn lose_last(&self, count: usize) -> Vec<PlayerId> {
         let mut state = self.0.lock();
         let state = &mut *state;
         if !state.broken_rules.hide_losses {
-            state.life = state.life.saturating_add(1);
             state.nodes.reborn();
         }
         let (mut players, mut torn) = (Vec::new(), Vec::new());
         for Undo { by, rows } in state.undo.split_off(state.undo.len().saturating_sub(count)).into_iter().rev() {
             let revision = |row: Option<&Row>| row.map_or(Revision::ZERO, |row| row.revision);
-            state.losses.together.push(rows.iter().map(|(player, _)| player.clone()).collect());
             for (player, before) in rows {
+                state.losses.tie(&player, state.rows.get(&player), before.as_ref());
                 let was_at = revision(state.rows.get(&player));
                 if revision(before.as_ref()) < was_at && state.losses.lost(&by, &player, was_at) {
                     torn.push(player.clone());
@@ -137,6 +153,6 @@ impl Shelf {
     /// The life of the store.
     #[must_use]
     pub fn life(&self) -> Life {
-        Life::new(self.0.lock().life)
+        Life::new(self.0.lock().nodes.life)
     }
 }

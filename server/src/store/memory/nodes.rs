@@ -1,7 +1,7 @@
 //! Which nodes are alive on a shelf, and what stands between them and it.
 //!
-//! A node owns its players for one lease after each sign of life. When the store begins a new life, nobody's players may
-//! be taken for one lease: whoever is alive has that long to say what the store has forgotten.
+//! A node owns its players for one lease after each sign of life. When the store begins a new life, every node that is
+//! alive has one lease to say what the store has forgotten, and before all of them have, nobody is given a player.
 
 use super::{Fault, Life, Node, Renewal, Shelf};
 use std::{
@@ -24,10 +24,12 @@ pub enum Reach {
 #[derive(Default)]
 pub(super) struct Nodes {
     pub(super) lease: Option<Duration>,
-    /// By id, the newest boot and until when it is alive; without a time, it has resigned.
-    signs: BTreeMap<String, (u64, Option<Instant>)>,
-    /// When the present life of the store began, if it is not the first.
+    /// Which life of the store this is.
+    pub(super) life: u64,
+    /// When it began, if it is not the first.
     reborn: Option<Instant>,
+    /// By id, the newest boot.
+    signs: BTreeMap<String, Sign>,
     /// Boots that were killed: nothing they send arrives, and they get no answer.
     killed: BTreeSet<(String, u64)>,
     away: BTreeMap<String, Reach>,
@@ -35,46 +37,62 @@ pub(super) struct Nodes {
     back: Arc<Notify>,
 }
 
+/// A node's last sign of life.
+struct Sign {
+    boot: u64,
+    /// Until when it is alive; without a time, it has resigned.
+    until: Option<Instant>,
+    /// For which life of the store it has looked at everything it has.
+    checked: u64,
+}
+
 impl Nodes {
+    /// A new boot has nothing that it would have to look at.
     pub(super) fn sign_on(&mut self, node: &Node) {
-        let until = self.lease.map(|lease| later(Instant::now(), lease));
-        self.signs.insert(node.id.clone(), (node.boot, until.or(Some(Instant::now()))));
+        self.sign(node, self.life);
+    }
+
+    fn sign(&mut self, node: &Node, checked: u64) {
+        let now = Instant::now();
+        let until = Some(self.lease.map_or(now, |lease| later(now, lease)));
+        self.signs.insert(node.id.clone(), Sign { boot: node.boot, until, checked });
     }
 
     pub(super) fn is_newest(&self, node: &Node) -> bool {
-        self.signs.get(&node.id).is_none_or(|(boot, _)| *boot == node.boot)
+        self.signs.get(&node.id).is_none_or(|sign| sign.boot == node.boot)
     }
 
     pub(super) fn is_killed(&self, node: &Node) -> bool {
         self.killed.contains(&(node.id.clone(), node.boot))
     }
 
-    pub(super) fn renew(&mut self, node: &Node, life: Life) -> Renewal {
+    pub(super) fn renew(&mut self, node: &Node, checked: Life) -> Renewal {
         if !self.is_newest(node) {
             return Renewal::Superseded;
         }
         let lapsed = !self.is_alive(&node.id);
-        self.sign_on(node);
+        self.sign(node, checked.get());
+        let life = Life::new(self.life);
         if lapsed { Renewal::Lapsed(life) } else { Renewal::Held(life) }
     }
 
     pub(super) fn resign(&mut self, node: &Node) {
         if self.is_newest(node) {
-            self.signs.insert(node.id.clone(), (node.boot, None));
+            self.signs.insert(node.id.clone(), Sign { boot: node.boot, until: None, checked: self.life });
         }
     }
 
     /// Whether a node's lease runs.
     pub(super) fn is_alive(&self, id: &str) -> bool {
-        match self.signs.get(id) {
-            Some((_, Some(until))) => self.lease.is_none() || Instant::now() < *until,
-            Some((_, None)) => false,
+        match self.signs.get(id).map(|sign| sign.until) {
+            Some(Some(until)) => self.lease.is_none() || Instant::now() < until,
+            Some(None) => false,
             None => self.lease.is_none(),
         }
     }
 
     pub(super) fn may_be_taken_from(&self, id: &str) -> bool {
-        let resigned = self.signs.get(id).is_some_and(|(_, until)| until.is_none());
+        let resigned = self.signs.get(id).is_some_and(|sign| sign.until.is_none());
         resigned || (!self.is_alive(id) && !self.is_time_to_reclaim())
     }
 
@@ -83,13 +101,21 @@ impl Nodes {
         self.reborn.zip(self.lease).is_some_and(|(reborn, lease)| Instant::now() < later(reborn, lease))
     }
 
+    /// Whether everybody but this node who could have something to say has looked.
+    pub(super) fn is_settled(&self, node: &Node) -> bool {
+        let Some(reborn) = self.reborn.filter(|_| self.is_time_to_reclaim()) else { return true };
+        let silent = |sign: &Sign| sign.checked != self.life && sign.until.is_some_and(|until| until > reborn);
+        self.signs.iter().all(|(id, sign)| *id == node.id || !silent(sign))
+    }
+
     /// A new life. The signs of life that it has forgotten count until they can have been given again.
     pub(super) fn reborn(&mut self) {
         let now = Instant::now();
+        self.life = self.life.saturating_add(1);
         self.reborn = Some(now);
         let Some(lease) = self.lease else { return };
-        for (_, until) in self.signs.values_mut() {
-            *until = until.map(|until| if now < until { until.max(later(now, lease)) } else { until });
+        for sign in self.signs.values_mut() {
+            sign.until = sign.until.map(|until| if now < until { until.max(later(now, lease)) } else { until });
         }
     }
 }
