@@ -136,8 +136,8 @@ impl Journal {
         self.insist(|| self.store.standings(players.clone())).await
     }
 
-    async fn reclaim(&self, player: &PlayerId, owner: &Owner, life: Life) -> bool {
-        self.insist(|| self.store.reclaim(player.clone(), owner.clone(), life)).await
+    async fn reclaim(&self, player: &PlayerId, owner: &Owner, at: Revision, life: Life) -> bool {
+        self.insist(|| self.store.reclaim(player.clone(), owner.clone(), at, life)).await
     }
 
     /// Asks until there is an answer.
@@ -257,7 +257,9 @@ impl<'j> Audit<'j> {
         // Where the token was forgotten, what is stored above its revisions is not its work.
         let known =
             stored.revision == held.durable || (stored.revision > held.durable && stored.epoch >= held.owner.epoch());
-        if !known || !self.owned(&held.player, &held.owner).await {
+        // Of somebody who is lost nothing must be taken back either.
+        let sound = known && !self.lost.contains(&held.player);
+        if !sound || !self.owned(&held.player, &held.owner).await {
             self.lost.insert(held.player.clone());
         }
     }
@@ -272,7 +274,7 @@ impl<'j> Audit<'j> {
         if stored.epoch >= owner.epoch() {
             return false;
         }
-        let again = self.journal.reclaim(player, owner, self.life).await;
+        let again = self.journal.reclaim(player, owner, stored.revision, self.life).await;
         if again {
             let header = Header { owner: Some(owner.clone()), epoch: owner.epoch(), ..stored };
             self.stored.insert(player.clone(), header);

@@ -428,7 +428,7 @@ impl Store for Embedded {
         })
     }
 
-    fn reclaim(&self, player: PlayerId, owner: Owner, _: Life) -> Answer<Result<bool, ReadError>> {
+    fn reclaim(&self, player: PlayerId, owner: Owner, _: Revision, _: Life) -> Answer<Result<bool, ReadError>> {
         // This store forgets nothing.
         self.look(move |file| {
             let row = file.header(&player)?.unwrap_or_default().unwrap_or_default();

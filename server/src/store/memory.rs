@@ -214,10 +214,10 @@ impl Shelf {
         Standings { life: Life::new(state.nodes.life), headers: players.iter().map(header).collect() }
     }
 
-    fn reclaim(&self, node: &Node, player: &PlayerId, owner: &Owner, life: Life) -> bool {
+    fn reclaim(&self, node: &Node, (player, owner): (&PlayerId, &Owner), at: Revision, life: Life) -> bool {
         let mut state = self.0.lock();
         let row = state.rows.get(player).cloned().unwrap_or_default();
-        if state.nodes.life != life.get() || row.epoch >= owner.epoch() {
+        if state.nodes.life != life.get() || row.revision != at || row.epoch >= owner.epoch() {
             return row.owner.as_ref() == Some(owner);
         }
         // Once the time for it is over, whoever the store knows as the owner may be serving the player.
@@ -377,9 +377,9 @@ impl Store for Memory {
         read(self.faulty("standings", move |shelf| shelf.standings(&players)))
     }
 
-    fn reclaim(&self, player: PlayerId, owner: Owner, life: Life) -> Answer<Result<bool, ReadError>> {
+    fn reclaim(&self, player: PlayerId, owner: Owner, at: Revision, life: Life) -> Answer<Result<bool, ReadError>> {
         let node = self.node.clone();
-        read(self.faulty("reclaim", move |shelf| shelf.reclaim(&node, &player, &owner, life)))
+        read(self.faulty("reclaim", move |shelf| shelf.reclaim(&node, (&player, &owner), at, life)))
     }
 
     fn lease(&self) -> Option<Duration> {

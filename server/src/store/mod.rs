@@ -328,10 +328,11 @@ pub trait Store: Send + Sync + 'static {
     /// Who owns these players now and how far they are, and in which life the store says so.
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>>;
 
-    /// Gives an owner back what the store forgot it had given: a player whose highest epoch is below this token's.
+    /// Gives an owner back what the store forgot it had given: a player at this revision, whose highest epoch is below this
+    /// token's.
     /// True where the token is the owner's afterwards. Later than a lease after the life began, a player whom the store
     /// knows as another node's is not given back: that node may be serving it.
-    fn reclaim(&self, player: PlayerId, owner: Owner, life: Life) -> Answer<Result<bool, ReadError>>;
+    fn reclaim(&self, player: PlayerId, owner: Owner, at: Revision, life: Life) -> Answer<Result<bool, ReadError>>;
 
     /// How long a node owns its players after each [`Store::renew`]; `None` where nobody else can take them.
     fn lease(&self) -> Option<Duration>;
