@@ -228,6 +228,7 @@ impl Shelf {
         }
         state.remember(node, [player]);
         state.rows.insert(player.clone(), Row { epoch: owner.epoch(), owner: Some(owner.clone()), ..row });
+        state.written(node, [player]);
         true
     }
 

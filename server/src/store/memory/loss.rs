@@ -8,7 +8,7 @@
 //!
 //! nor for whoever exchanged something with such a player. All others are healed.
 
-use super::{Bytes, Life, Node, PlayerId, Revision, Row, Shelf, State};
+use super::{Bytes, Life, Node, Owner, PlayerId, Revision, Row, Shelf, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads from ledger entries with whom their player has exchanged something; the store itself does not look into them.
@@ -25,6 +25,8 @@ pub(super) struct Undo {
 pub(super) struct Losses {
     /// Who lost how far a player was.
     open: BTreeMap<PlayerId, (Node, Revision)>,
+    /// Who took a player over in what was lost, and so kept an earlier owner from writing it.
+    fences: BTreeMap<PlayerId, Node>,
     /// Players who had exchanged something in what was lost.
     together: Vec<BTreeSet<PlayerId>>,
     partners: Option<Partners>,
@@ -52,6 +54,9 @@ impl Losses {
 
     /// Nobody can heal this player any more.
     pub(super) fn give_up(&mut self, player: &PlayerId) {
+        if self.fences.remove(player).is_some() {
+            self.hopeless.insert(player.clone());
+        }
         let mut open = vec![player.clone()];
         while let Some(player) = open.pop() {
             // Only what is lost now; a player that was healed has nothing to do with a later misfortune.
@@ -65,11 +70,16 @@ impl Losses {
     }
 
     pub(super) fn died(&mut self, node: &Node) {
-        let all: Vec<PlayerId> =
-            self.open.iter().filter(|(_, (by, _))| by == node).map(|(player, _)| player.clone()).collect();
-        for player in all {
+        for player in self.of(|by| by == node) {
             self.give_up(&player);
         }
+    }
+
+    /// The players whom such nodes have lost something of.
+    fn of(&self, such: impl Fn(&Node) -> bool) -> Vec<PlayerId> {
+        let writes = self.open.iter().map(|(player, (by, _))| (player, by));
+        let all = writes.chain(&self.fences).filter(|(_, by)| such(by));
+        all.map(|(player, _)| player.clone()).collect()
     }
 }
 
@@ -83,6 +93,11 @@ impl State {
     /// Takes note of what a write has healed, or made hopeless.
     pub(super) fn written<'a>(&mut self, by: &Node, players: impl IntoIterator<Item = &'a PlayerId>) {
         for player in players {
+            match self.losses.fences.get(player) {
+                Some(owner) if owner == by => drop(self.losses.fences.remove(player)),
+                Some(_) => self.losses.give_up(player),
+                None => {}
+            }
             let Some((writer, far)) = self.losses.open.get(player) else { continue };
             if writer != by {
                 self.losses.give_up(player);
@@ -108,7 +123,9 @@ impl Shelf {
         if !state.broken_rules.hide_losses {
             state.nodes.reborn();
         }
-        let (mut players, mut torn) = (Vec::new(), Vec::new());
+        let owners: BTreeMap<PlayerId, Option<Owner>> =
+            state.rows.iter().map(|(player, row)| (player.clone(), row.owner.clone())).collect();
+        let (mut players, mut torn, mut last) = (Vec::new(), Vec::new(), BTreeMap::new());
         for Undo { by, rows } in state.undo.split_off(state.undo.len().saturating_sub(count)).into_iter().rev() {
             let revision = |row: Option<&Row>| row.map_or(Revision::ZERO, |row| row.revision);
             for (player, before) in rows {
@@ -121,11 +138,17 @@ impl Shelf {
                     Some(row) => state.rows.insert(player.clone(), row),
                     None => state.rows.remove(&player),
                 };
+                last.entry(player.clone()).or_insert_with(|| by.clone());
                 players.push(player);
             }
         }
-        let dead = |by: &Node| state.nodes.is_killed(by);
-        torn.extend(state.losses.open.iter().filter(|(_, (by, _))| dead(by)).map(|(player, _)| player.clone()));
+        let owner = |player: &PlayerId| state.rows.get(player).and_then(|row| row.owner.as_ref());
+        last.retain(|player, _| {
+            let before = owners.get(player).and_then(Option::as_ref);
+            before.is_some() && before != owner(player)
+        });
+        state.losses.fences.append(&mut last);
+        torn.extend(state.losses.of(|by| state.nodes.is_killed(by)));
         for player in &torn {
             state.losses.give_up(player);
         }
