@@ -110,9 +110,13 @@ impl Roster {
             match timeout(length, self.store.renew(self.journal.life())).await {
                 Ok(Ok(Renewal::Held(life))) if self.lease.is_held() => {
                     quiet.life = Some(life);
-                    self.notice(life);
                     self.lease.extend(end);
-                    sleep(step).await;
+                    if life == self.journal.life() {
+                        sleep(step).await;
+                    } else {
+                        // Others wait for us to look, and to say so with the next renewal.
+                        self.look_around(asked.checked_add(step).unwrap_or(asked)).await;
+                    }
                 }
                 Ok(Ok(Renewal::Held(life) | Renewal::Lapsed(life))) => {
                     quiet.come_back(life, end);
@@ -146,17 +150,11 @@ impl Roster {
         inner.take_ready(session, out)
     }
 
-    fn notice(&self, life: Life) {
-        if life != self.journal.life() {
-            self.journal.doubt();
-        }
-    }
-
-    /// Others may have taken players: nobody is served before each of them has been looked at. Whether that was done in
-    /// time.
-    async fn look_around(&self, end: Instant) -> bool {
+    /// Others may have taken players, or the store may have lost some: each of them is looked at. Whether that was done by
+    /// `until`.
+    async fn look_around(&self, until: Instant) -> bool {
         self.journal.doubt();
-        timeout_at(end, self.journal.sure()).await.is_ok()
+        timeout_at(until, self.journal.sure()).await.is_ok()
     }
 
     /// Takes note of a lease that has run out.
