@@ -32,9 +32,6 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-/// How long a reply, or any progress of a join, may take while the connection stands.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// The longest pause between two tries to connect.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
@@ -247,7 +244,7 @@ impl Bot {
     async fn act(&mut self, socket: &mut Socket, phase: Phase) -> ControlFlow<Over, Option<Instant>> {
         let now = Instant::now();
         let waiting = self.checker.unanswered() > 0 || !self.checker.is_live();
-        let patience = waiting.then(|| self.heard_at + PATIENCE);
+        let patience = waiting.then(|| self.heard_at + self.world.options.patience);
         if patience.is_some_and(|until| until <= now) {
             return Break(self.lose_patience());
         }
@@ -483,9 +480,10 @@ impl Bot {
     }
 
     fn lose_patience(&mut self) -> Over {
+        let waited = self.world.options.patience;
         let fault = self.checker.oldest().map_or_else(
             || Fault::Protocol("no welcome and no snapshot came".to_owned()),
-            |seq| Fault::NoReply { seq, waited: PATIENCE },
+            |seq| Fault::NoReply { seq, waited },
         );
         self.world.metrics.violation(Some(self.checker.player()), &fault);
         Over::Cut

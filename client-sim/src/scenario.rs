@@ -97,6 +97,8 @@ pub struct Options {
     pub server_pid: Option<u32>,
     /// How long a bot tries to come back before it is a violation.
     pub give_up: Duration,
+    /// How long a reply, or any progress of a join, may take while the connection stands, before it is a violation.
+    pub patience: Duration,
 }
 
 impl Options {
@@ -115,6 +117,7 @@ impl Options {
             churn: None,
             server_pid: None,
             give_up: Duration::from_secs(30),
+            patience: Duration::from_secs(30),
         }
     }
 }

@@ -11,11 +11,11 @@ use holdall_protocol::{
     message::ItemDefinition,
 };
 use holdall_server::{
-    catalog::{Catalog, Definition, Kind, Rarity, Rules},
+    catalog::{Catalog, Definition, Kind, Rarity, Rules, migrations::Migrations},
     engine::{
         action::Action,
         apply,
-        change::{Changes, Content, Stack},
+        change::{Beyond, Changes, Content, Stack},
         moment::Moment,
         player::Player,
     },
@@ -80,6 +80,7 @@ fn rules() -> Rules {
         attribute_bytes_max: 1024,
         gift_items_max: 20,
         kit: Vec::new(),
+        migrations: Migrations::default(),
     }
 }
 
@@ -95,6 +96,7 @@ fn player(stacks: u16) -> (Player, Vec<(u16, InstanceId)>) {
             quantity: NonZeroU32::MAX,
             acquired_at: NOW,
             attributes: Attributes::default(),
+            beyond: Beyond::default(),
         };
         (Place::Bag(*slot), Content::Stack(stack))
     });

@@ -5,6 +5,7 @@
 
 mod data_dir;
 mod stop;
+pub mod stores;
 mod wiring;
 
 use crate::{
@@ -13,10 +14,10 @@ use crate::{
     config::Settings,
     gateway,
     journal::{Ack, Journal, spool},
-    operator::{self, Operator},
+    operator::{self, Operator, control::Control},
     roster::Roster,
-    session::{Sessions, token},
-    store::{Life, Outcome, Store, embedded::Embedded},
+    session::{InForce, Sessions, token},
+    store::{Life, Outcome, Store},
     telemetry::{log::LogLevel, readiness::Readiness},
 };
 use data_dir::DataDir;
@@ -40,7 +41,7 @@ pub enum Stopped {
     StoreFailed,
 }
 
-/// Why a server did not start.
+/// Why a server did not start, or a command did not get at a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The settings do not fit this machine; the text says what to do.
@@ -59,6 +60,8 @@ pub struct Plan {
     pub rules: Rules,
     /// Where to write the addresses once the server is ready.
     pub ready_file: Option<PathBuf>,
+    /// Whether a store without the world that was served before is welcome.
+    pub new_world: bool,
     /// The level of the log, changeable while it runs.
     pub log: LogLevel,
 }
@@ -68,45 +71,55 @@ pub struct Plan {
 /// # Errors
 /// [`StartError`]; then nothing was served.
 pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<Stopped, StartError> {
-    let Plan { settings, rules, ready_file, log } = plan;
+    let Plan { settings, rules, ready_file, new_world, log } = plan;
     let listen = settings.server.listen;
     let verifier = token::Verifier::new(wiring::token_options(&settings)?).map_err(StartError::Config)?;
     if verifier.is_development() {
         token::development_allowed(listen).map_err(StartError::Config)?;
     }
     let data = DataDir::open(&settings.server.data_dir)?;
-    let store: Arc<dyn Store> = Arc::new(
-        Embedded::open(&data.store_file(), settings.store.cache_bytes, data.node().clone())
-            .map_err(|error| StartError::Store(format!("{}: {error}", data.store_file().display())))?,
-    );
+    let store = stores::open(&settings, &data, new_world).await?;
     replay_spool(&*store, &data).await?;
+    // The replay may have taken longer than a lease.
+    store.renew(Life::default()).await.map_err(|error| StartError::Store(error.to_string()))?;
 
-    let durability = durability(&settings, &*store);
-    let readiness = Arc::new(Readiness::starting(&durability.store, &durability.promise));
+    let in_force = in_force(&settings, &store);
+    let durability = in_force();
+    let promised = in_force.clone();
+    let readiness = Arc::new(Readiness::starting(&durability.store, Box::new(move || promised().promise)));
     let (stopping, stopped) = watch::channel(false);
     let journal =
         Arc::new(Journal::new(store.clone(), wiring::journal_options(&settings), Clock::System, Dice::from_os()));
     let roster = Roster::new(
         journal.clone(),
-        store,
+        store.clone(),
         Arc::new(rules),
         (Clock::System, Dice::from_os()),
         wiring::roster_options(&settings),
     );
     let options = wiring::session_options(&settings);
     let development = verifier.is_development();
-    let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, durability.clone(), stopped.clone()));
+    let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force, stopped.clone()));
     let game = gateway::bind(listen, &wiring::gateway_options(&settings))
         .map_err(|error| StartError::Config(error.to_string()))?;
     let operators = operator::bind(settings.server.operator_listen)
         .await
         .map_err(|error| StartError::Config(format!("operator port {}: {error}", settings.server.operator_listen)))?;
+    let socket = operator::bind_socket(data.path())
+        .map_err(|error| StartError::Store(format!("control socket in {}: {error}", data.path().display())))?;
     let addresses = (game.addr, operators.addr);
     let writer = {
         let journal = journal.clone();
         tokio::spawn(async move { journal.run().await })
     };
-    let operator_task = tokio::spawn(operators.run(Operator { readiness: readiness.clone(), log }, stopped.clone()));
+    let lease = tokio::spawn(roster.clone().keep_lease());
+    let letters = tokio::spawn(roster.clone().read_letters());
+    let operator = Operator { readiness: readiness.clone(), log };
+    let control = socket.run(operator.clone(), Control { store: store.clone() }, stopped.clone());
+    let operators = operators.run(operator, stopped.clone());
+    let operator_task = tokio::spawn(async {
+        tokio::join!(operators, control);
+    });
     let gateway_task = tokio::spawn(game.run(sessions, stopped));
     readiness.unblock("starting");
     announce(addresses, &settings, &durability, development);
@@ -115,7 +128,18 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
             .map_err(|error| StartError::Config(format!("{}: {error}", file.display())))?;
     }
 
-    let running = stop::Running { journal, roster, readiness, stopping, writer, gateway_task, operator_task };
+    let running = stop::Running {
+        journal,
+        roster,
+        store,
+        readiness,
+        stopping,
+        writer,
+        lease,
+        letters,
+        gateway_task,
+        operator_task,
+    };
     Ok(running.until(stop, Duration::from_secs(settings.limits.drain_seconds), &data.spool_file()).await)
 }
 
@@ -143,19 +167,23 @@ async fn replay_spool(store: &dyn Store, data: &DataDir) -> Result<(), StartErro
     std::fs::rename(&file, &aside).map_err(|error| failed(error.to_string()))
 }
 
-fn durability(settings: &Settings, store: &dyn Store) -> Durability {
-    let (ack, promise) = match wiring::ack(settings) {
-        Ack::Durable => ("durable", format!("a reply leaves after its commit; {}", store.promise())),
-        Ack::Applied { interval } => (
-            "applied",
-            format!(
-                "replies leave at once; a crash loses at most the last {} ms of each player; {}",
-                interval.as_millis(),
-                store.promise()
+/// What an acknowledgement promises, as the store stands whenever it is asked.
+fn in_force(settings: &Settings, store: &Arc<dyn Store>) -> InForce {
+    let (ack, store) = (wiring::ack(settings), store.clone());
+    Arc::new(move || {
+        let (ack, promise) = match ack {
+            Ack::Durable => ("durable", format!("a reply leaves after its commit; {}", store.promise())),
+            Ack::Applied { interval } => (
+                "applied",
+                format!(
+                    "replies leave at once; a crash loses at most the last {} ms of each player; {}",
+                    interval.as_millis(),
+                    store.promise()
+                ),
             ),
-        ),
-    };
-    Durability { ack: ack.to_owned(), store: store.name().to_owned(), promise }
+        };
+        Durability { ack: ack.to_owned(), store: store.name().to_owned(), promise }
+    })
 }
 
 fn announce((game, operators): (SocketAddr, SocketAddr), settings: &Settings, durability: &Durability, dev: bool) {
@@ -164,6 +192,7 @@ fn announce((game, operators): (SocketAddr, SocketAddr), settings: &Settings, du
     tracing::info!("operators look at http://{operators}/readyz");
     tracing::info!(
         store = %durability.store,
+        url = %settings.store.url,
         data_dir = %shown(&settings.server.data_dir),
         ack = %durability.ack,
         "durability in force: {}",

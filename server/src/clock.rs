@@ -36,6 +36,30 @@ impl Clock {
     }
 }
 
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// A time in milliseconds since 1970 as people and other programs read it: `2026-02-03T04:05:06.789Z`.
+#[must_use]
+pub fn iso(ms: u64) -> String {
+    let (days, in_day) = (ms / DAY_MS, ms % DAY_MS);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1_000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", in_day % 1_000)
+}
+
+/// The Gregorian date so many days after 1970-01-01. Counted in eras of 400 years and in years that begin in March, so
+/// that the leap day is a year's last.
+const fn date(days: u64) -> (u64, u64, u64) {
+    let days = days.saturating_add(719_468);
+    let (era, in_era) = (days / 146_097, days % 146_097);
+    let year = (in_era - in_era / 1_460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * month + 2) / 5 + 1;
+    let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + later, month, day)
+}
+
 /// A shared source of random numbers.
 #[derive(Clone)]
 pub struct Dice(Arc<Mutex<StdRng>>);

@@ -2,25 +2,21 @@
 
 use holdall_server::{
     app::{self, Plan, StartError, Stopped},
-    cli::{self, Command, ServeArgs},
+    cli::{self, EXIT_STORE_REFUSED, ServeArgs, fail},
     telemetry::log::LogLevel,
 };
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Many small, short-lived frames on many threads: what it is made for.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const EXIT_STORE_REFUSED: u8 = 3;
 const EXIT_SPOOLED: u8 = 4;
 const EXIT_STORE_FAILED: u8 = 5;
 
 fn main() -> ExitCode {
-    match cli::parse() {
-        Command::Config(args) => cli::config(&args),
-        Command::Serve(args) => serve(args),
-    }
+    cli::run(cli::parse(), serve)
 }
 
 fn serve(args: ServeArgs) -> ExitCode {
@@ -40,7 +36,7 @@ fn serve(args: ServeArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(cli::EXIT_USAGE, &format!("no threads to serve with: {error}")),
     };
-    let plan = Plan { settings, rules, ready_file: args.ready_file, log };
+    let plan = Plan { settings, rules, ready_file: args.ready_file, new_world: args.new_world, log };
     match runtime.block_on(app::serve(plan, told_to_stop())) {
         Ok(Stopped::Clean) => ExitCode::SUCCESS,
         Ok(Stopped::Spooled) => ExitCode::from(EXIT_SPOOLED),
@@ -58,10 +54,4 @@ async fn told_to_stop() {
         _ = term.recv() => {}
         _ = int.recv() => {}
     }
-}
-
-fn fail(code: u8, why: &str) -> ExitCode {
-    // Nobody is left to tell when stderr itself is gone.
-    let _ = writeln!(std::io::stderr(), "holdall: {why}");
-    ExitCode::from(code)
 }

@@ -65,6 +65,12 @@ impl Site {
             .knob("limits.gifts_burst", 100_000)
     }
 
+    /// Keeps the players in the Redis at this URL.
+    #[must_use]
+    pub fn on(self, url: &str) -> Self {
+        self.knob("store.url", url)
+    }
+
     /// Sets `section.name`; the last one wins.
     #[must_use]
     pub fn knob(mut self, path: &str, value: impl ToString) -> Self {
@@ -181,6 +187,16 @@ impl Server {
         self.expect_quiet();
     }
 
+    /// Lets it stand still, with its connections open.
+    pub fn pause(&self) {
+        self.child.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.child.signal(Signal::CONT);
+    }
+
     /// Asks it to stop and waits for its exit code.
     ///
     /// # Panics
@@ -254,14 +270,14 @@ impl Server {
 }
 
 /// A child whose standard error is read as it comes. Dropped, it is killed.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     said: Arc<parking_lot::Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Running {
-    fn spawn(command: &mut Command) -> Self {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let program = command.get_program().to_owned();
         let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
@@ -278,12 +294,12 @@ impl Running {
         Self { child, said, reader: Some(reader) }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("a child that has not been waited for can be signalled");
     }
 
-    fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.try_wait().expect("a child can be waited for")?;
         // With the process its end of the pipe is gone: the reader ends with the last line.
         if let Some(reader) = self.reader.take() {
@@ -292,18 +308,18 @@ impl Running {
         Some(status)
     }
 
-    async fn wait(&mut self) -> ExitStatus {
+    pub(crate) async fn wait(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.ended() {
                 return status;
             }
-            assert!(begun.elapsed() < PATIENCE, "the server does not end:\n{}", self.said());
+            assert!(begun.elapsed() < PATIENCE, "the child does not end:\n{}", self.said());
             sleep(Duration::from_millis(5)).await;
         }
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.said.lock().clone()
     }
 }

@@ -1,9 +1,14 @@
 //! What the suite stands on: a deterministic simulation, real servers, and the catalogue that tests play with.
 
+pub mod bots;
 pub mod child;
 pub mod client;
+pub mod command;
 pub mod disk;
+pub mod proxy;
 pub mod raw;
+pub mod redis;
+pub mod resp;
 pub mod server;
 pub mod simulation;
 

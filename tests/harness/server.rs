@@ -72,7 +72,8 @@ impl Server {
         let ready_file = dir.join("ready.json");
         let _ = std::fs::remove_file(&ready_file);
         let log = LogLevel::start("warn", false);
-        let plan = Plan { settings, rules: crate::rules(), ready_file: Some(ready_file.clone()), log };
+        let plan =
+            Plan { settings, rules: crate::rules(), ready_file: Some(ready_file.clone()), new_world: false, log };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let stopped = async {

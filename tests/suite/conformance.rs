@@ -1,34 +1,61 @@
 //! What every store promises, checked on each of them by the same tests.
 
 use bytes::Bytes;
-use holdall_harness::server::TempDir;
+use holdall_harness::{redis::Redis, server::TempDir};
 use holdall_protocol::{
     NUMBER_MAX,
     ids::{PlayerId, Revision, Seq},
 };
 use holdall_server::store::{
-    Batch, BatchId, Life, Loaded, Node, Outcome, Owner, PlayerWrite, Store, embedded::Embedded, memory::Shelf,
+    Batch, BatchId, Life, Loaded, Node, Outcome, Owner, PlayerWrite, Store,
+    embedded::Embedded,
+    memory::Shelf,
+    redis::{Options, Redis as RedisStore},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 /// A store to try, and what must live as long as it does.
-type Made = (Arc<dyn Store>, Option<TempDir>);
+type Made = (Arc<dyn Store>, Box<dyn Any>);
 
 pub(crate) fn node() -> Node {
     Node { id: "here".to_owned(), boot: 1 }
 }
 
-fn memory() -> Made {
-    (Arc::new(Shelf::default().open(node())), None)
+async fn memory() -> Made {
+    (Arc::new(Shelf::default().open(node())), Box::new(()))
 }
 
-fn embedded() -> Made {
+async fn embedded() -> Made {
     let dir = TempDir::new();
     let store = Embedded::open(&dir.path().join("store.redb"), 1 << 20, node()).expect("a new file opens");
-    (Arc::new(store), Some(dir))
+    (Arc::new(store), Box::new(dir))
+}
+
+async fn redis() -> Made {
+    let redis = Redis::run().await;
+    (Arc::new(on(&redis, node()).await), Box::new(redis))
+}
+
+/// A node's handle on a real Redis.
+pub(crate) async fn on(redis: &Redis, node: Node) -> RedisStore {
+    let options = Options {
+        url: redis.url(),
+        password: None,
+        ca_cert: None,
+        realm: "conformance".to_owned(),
+        lease: Duration::from_secs(2),
+        known_world: None,
+        new_world: false,
+        fresh_world: "world".to_owned(),
+    };
+    RedisStore::open(options, node).await.expect("a Redis that runs can be opened")
 }
 
 pub(crate) fn id(text: &str) -> PlayerId {
@@ -49,6 +76,7 @@ pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> Pl
         places: Vec::new(),
         entries: Bytes::new(),
         release: false,
+        readable_by: 1,
     }
 }
 
@@ -100,12 +128,12 @@ async fn what_is_written_is_read_back(store: &dyn Store) {
     assert_eq!(store.commit(batch(vec![first]), Life::default()).await, Outcome::Applied);
     let mut second = placing(write("p", &owner, 1, 4), &[("b:0", None), ("b:1", Some("new")), ("b:9", None)]);
     second.entries = Bytes::from_static(b"second");
-    (second.schema, second.content) = (7, 9);
+    (second.schema, second.readable_by, second.content) = (7, 6, 9);
     assert_eq!(store.commit(batch(vec![second]), Life::default()).await, Outcome::Applied);
     let loaded = acquire(store, "p").await;
     assert_eq!(things(&loaded), pairs(&[("b:1", "new"), ("w:gold", "3")]));
     assert_eq!((loaded.revision, loaded.seq), (Revision::new(4), Seq::new(4)));
-    assert_eq!((loaded.schema, loaded.content), (7, 9));
+    assert_eq!((loaded.schema, loaded.readable_by, loaded.content), (7, 6, 9));
     assert_eq!(loaded.recent, [Bytes::from_static(b"first"), Bytes::from_static(b"second")]);
     assert_eq!(revisions(store, &[id("q"), id("p")]).await, [Revision::ZERO, Revision::new(4)]);
 }
@@ -292,7 +320,7 @@ macro_rules! conformance {
         mod $store {
             $(#[tokio::test]
             async fn $promise() {
-                let (store, _dir) = super::$store();
+                let (store, _alive) = super::$store().await;
                 super::$promise(&*store).await;
             })*
         }
@@ -315,6 +343,7 @@ conformance! {
     verbs_at_the_same_time_agree_on_one_owner;
     memory
     embedded
+    redis
 }
 
 mod the_file {

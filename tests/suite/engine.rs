@@ -5,6 +5,7 @@ mod equipment;
 mod frozen;
 mod gifts;
 mod granting;
+mod migration;
 
 mod model;
 mod moving;

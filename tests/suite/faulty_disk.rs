@@ -5,7 +5,9 @@ use crate::conformance::{batch, id, node};
 use bytes::Bytes;
 use holdall_harness::disk::{Disk, Fault};
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
-use holdall_server::store::{AcquireError, Batch, Life, Node, Outcome, Owner, PlayerWrite, Store, embedded::Embedded};
+use holdall_server::store::{
+    AcquireError, Batch, Life, Node, Outcome, Owner, PlayerWrite, Store, Stored, embedded::Embedded,
+};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -60,6 +62,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
             places: places.collect(),
             entries: Bytes::from(format!("{player} {}", base.next().get())),
             release: false,
+            readable_by: 1,
             player,
         }
     });
@@ -81,13 +84,28 @@ async fn read(store: &dyn Store) -> Model {
     model
 }
 
-/// Everybody's verbs fail from now on.
+fn stored() -> Stored {
+    let (revision, seq) = (Revision::new(1), Seq::new(1));
+    Stored {
+        owner: None,
+        epoch: 1,
+        revision,
+        seq,
+        schema: 1,
+        readable_by: 1,
+        content: 1,
+        saved_at: 0,
+        places: Vec::new(),
+    }
+}
+
+/// Everybody's writes fail from now on.
 async fn expect_broken(store: &dyn Store, again: Arc<Batch>) {
     for _ in 0..3 {
         let outcome = store.commit(again.clone(), Life::default()).await;
         assert!(matches!(outcome, Outcome::Broken { .. }), "{outcome:?}");
         assert!(matches!(store.acquire(id("a"), Life::default()).await, Err(AcquireError::Unavailable(_))));
-        assert!(store.standings(vec![id("a")]).await.is_err());
+        assert!(store.import(id("new"), stored(), Vec::new()).await.is_err());
     }
 }
 

@@ -18,7 +18,7 @@ use holdall_server::{
         codec,
         entry::{self, Actor, Entry, Partner, Reason},
     },
-    schema,
+    schema::{OURS, Stamp},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -321,12 +321,6 @@ mod records {
     use super::*;
 
     #[derive(Deserialize)]
-    struct V1 {
-        values: Vec<ValueRow>,
-        entries: Vec<EntryRow>,
-    }
-
-    #[derive(Deserialize)]
     struct ValueRow {
         name: String,
         filled: Filled,
@@ -384,25 +378,58 @@ mod records {
                 quantity: NonZeroU32::new(stack.quantity).expect("a stack is not empty"),
                 acquired_at: stack.acquired_at,
                 attributes: stack.attributes.clone(),
+                beyond: change::Beyond::default(),
             }),
             (None, Some(amount)) => Content::Amount(amount),
             (Some(_), Some(_)) | (None, None) => panic!("a place holds a stack or an amount"),
         }
     }
 
+    /// The rows of one list of the file of a format.
+    fn values<T: DeserializeOwned>(format: u32, list: &str) -> Vec<T> {
+        let mut file: serde_json::Map<String, Value> = golden(&format!("records/v{format}.json"));
+        let rows = file.remove(list).unwrap_or_else(|| panic!("v{format}.json has no {list}"));
+        serde_json::from_value(rows).expect("rows")
+    }
+
     #[test]
-    fn values_of_format_1_are_read_and_written_as_ever() {
-        for ValueRow { name, filled, hex: stored } in golden::<V1>("records/v1.json").values {
-            let (place, read) = schema::read(1, &filled.place.to_string(), &bytes(&stored))
-                .unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!((place, &read), (filled.place.clone(), &content(&filled)), "{name}");
-            assert_eq!(hex(&schema::to_bytes(&read)), stored, "{name}");
+    fn values_of_every_format_are_read_and_those_of_the_newest_written_as_ever() {
+        for format in 1..=OURS.number {
+            for ValueRow { name, filled, hex: stored } in values(format, "values") {
+                let (place, read) = OURS
+                    .read(Stamp::stored(format, format), &filled.place.to_string(), &bytes(&stored))
+                    .unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert_eq!((place, &read), (filled.place.clone(), &content(&filled)), "{name}");
+                if format == OURS.number {
+                    assert_eq!(hex(&OURS.to_bytes(&read)), stored, "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_newer_format_has_behind_a_stack_is_kept_and_written_back() {
+        for ValueRow { name, filled, hex: stored } in values(OURS.number, "newer") {
+            let place = filled.place.to_string();
+            let newer = Stamp { format: OURS.number + 1, readable_by: OURS.number };
+            let read = OURS.read(newer, &place, &bytes(&stored)).unwrap_or_else(|error| panic!("{name}: {error}")).1;
+            assert_eq!(hex(&OURS.to_bytes(&read)), stored, "{name}");
+            match read {
+                Content::Stack(stack) => {
+                    assert!(!stack.beyond.bytes().is_empty(), "{name}");
+                    let known = Content::Stack(change::Stack { beyond: change::Beyond::default(), ..stack });
+                    assert_eq!(known, content(&filled), "{name}");
+                    let own = OURS.read(Stamp::stored(OURS.number, OURS.number), &place, &bytes(&stored));
+                    assert!(own.is_err(), "{name}: in a record of this format it would be a fault");
+                }
+                Content::Amount(_) => assert_eq!(read, content(&filled), "{name}"),
+            }
         }
     }
 
     #[test]
     fn ledger_entries_are_read_and_written_as_ever() {
-        for row in golden::<V1>("records/v1.json").entries {
+        for row in values::<EntryRow>(1, "entries") {
             let name = &row.name;
             let asked = row.asked.as_ref().map(|asked| entry::Asked { seq: Seq::new(asked.seq), hash: asked.hash });
             let changes: Vec<change::Change> = row
@@ -432,6 +459,7 @@ mod records {
                 asked,
                 partner,
                 changes: &changes,
+                form: OURS.form(),
             };
             let mut written = Vec::new();
             codec::write(&page, &mut written);
@@ -449,7 +477,9 @@ mod records {
                 schema: 1,
                 before: changes
                     .iter()
-                    .map(|change| (change.place.to_string(), change.before.as_ref().map(schema::to_bytes)))
+                    .map(|change| {
+                        (change.place.to_string(), change.before.as_ref().map(|content| OURS.to_bytes(content)))
+                    })
                     .collect(),
                 lines: row
                     .lines

@@ -18,7 +18,7 @@ use holdall_server::{
         memory::{Reach, Shelf},
     },
 };
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{convert::Infallible, num::NonZeroU32, sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
     task::JoinHandle,
@@ -30,7 +30,7 @@ const LEASE: Duration = Duration::from_secs(1);
 /// One process.
 struct House {
     roster: Arc<Roster>,
-    lease: JoinHandle<Result<(), Superseded>>,
+    lease: JoinHandle<Result<Infallible, Superseded>>,
 }
 
 fn shelf() -> Shelf {

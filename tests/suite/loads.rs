@@ -12,7 +12,7 @@ use holdall_protocol::{
 };
 use holdall_server::{
     clock::{Clock, Dice},
-    engine::change::{Content, Stack},
+    engine::change::{Beyond, Content, Stack},
     journal::{Ack, Journal, Options as JournalOptions},
     replication::outbox::{Frame, Kind, Outbox},
     roster::{LoadError, Options, Roster, allowance::Quotas},
@@ -29,12 +29,13 @@ use tokio::sync::Notify;
 const NOW: u64 = 1_800_000_000_000;
 
 fn stack(instance: u128, item: &str, quantity: u32, acquired_at: u64) -> Bytes {
-    schema::to_bytes(&Content::Stack(Stack {
+    schema::OURS.to_bytes(&Content::Stack(Stack {
         instance: InstanceId::new(uuid::Uuid::from_u128(instance)),
         item: ItemId::new(item).expect("an item id"),
         quantity: NonZeroU32::new(quantity).expect("not zero"),
         acquired_at,
         attributes: Attributes::default(),
+        beyond: Beyond::default(),
     }))
 }
 
@@ -43,7 +44,15 @@ async fn stored(shelf: &Shelf, player: &str, schema: u32, places: Vec<(String, B
     let store = shelf.open(node());
     let owner = acquire(&store, player).await.owner;
     let places = places.into_iter().map(|(place, value)| (place, Some(value))).collect();
-    let write = PlayerWrite { schema, places, entries, release: true, ..write(player, &owner, 0, 1) };
+    let write = PlayerWrite {
+        schema,
+        readable_by: schema,
+        content: 0,
+        places,
+        entries,
+        release: true,
+        ..write(player, &owner, 0, 1)
+    };
     assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
 }
 
@@ -58,6 +67,7 @@ fn roster(shelf: &Shelf) -> Arc<Roster> {
         resume_bytes_max: 4_096,
         outbox_bytes_max: 6_000,
         quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
+        chain: &schema::OURS,
     };
     Roster::new(journal, store, Arc::new(rules()), (clock, Dice::from_seed(2)), options)
 }
@@ -92,7 +102,7 @@ async fn a_record_of_a_newer_format_is_refused_also_where_it_holds_nothing() {
 #[tokio::test]
 async fn what_cannot_be_one_player_is_refused() {
     let sword = || stack(2, "iron_sword", 1, NOW);
-    let amount = |amount| schema::to_bytes(&Content::Amount(amount));
+    let amount = |amount| schema::OURS.to_bytes(&Content::Amount(amount));
     for places in [
         vec![("b:0", sword()), ("b:1", sword())],
         vec![("b:0", amount(5))],

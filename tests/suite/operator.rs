@@ -16,7 +16,8 @@ use tokio::{
 async fn start() -> (SocketAddr, Arc<Readiness>, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
     let bound = operator::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let addr = bound.addr;
-    let readiness = Arc::new(Readiness::starting("embedded", "every acknowledged change survives"));
+    let readiness =
+        Arc::new(Readiness::starting("embedded", Box::new(|| "every acknowledged change survives".to_owned())));
     let (stop, stopped) = watch::channel(false);
     let operator = Operator { readiness: readiness.clone(), log: LogLevel::start("warn", false) };
     (addr, readiness, stop, tokio::spawn(bound.run(operator, stopped)))

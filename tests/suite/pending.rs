@@ -38,7 +38,16 @@ fn sets(place: Place, amount: u64) -> Change {
 
 /// One player's record; `entry` is also what it brings.
 fn side<'a>(player: &'a PlayerId, owner: &'a Owner, revision: u64, changes: &'a [Change], entry: &'a [u8]) -> Side<'a> {
-    Side { player, owner, revision: Revision::new(revision), seq: Seq::new(revision), content: 1, changes, entry }
+    Side {
+        player,
+        owner,
+        revision: Revision::new(revision),
+        seq: Seq::new(revision),
+        form: schema::OURS.form(),
+        content: 1,
+        changes,
+        entry,
+    }
 }
 
 fn take(pending: &mut Pending, now: Instant) -> Option<Flight> {
@@ -70,7 +79,7 @@ async fn the_last_image_of_a_place_wins_and_entries_stand_one_behind_the_other()
     assert_eq!(&write.entries[..], (1..=41).collect::<Vec<u8>>());
     assert_eq!(write.places.len(), 42);
     let at = |place: &Place| write.places.iter().find(|(at, _)| *at == place.to_string()).expect("touched").1.clone();
-    assert_eq!(at(&gold()), Some(schema::to_bytes(&Content::Amount(40))));
+    assert_eq!(at(&gold()), Some(schema::OURS.to_bytes(&Content::Amount(40))));
     assert_eq!(at(&Place::Bag(3)), None);
     assert!(pending.is_empty() && pending.bytes() == 0);
 }

@@ -20,14 +20,27 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("journal", &["store", "schema", "engine", "clock"]),
     ("roster", &["journal", "store", "replication", "ledger", "schema", "engine", "catalog", "clock"]),
     ("market", &["roster", "engine", "ledger"]),
+    ("upkeep", &["store", "ledger", "schema", "engine", "clock"]),
     ("session", &["market", "roster", "replication", "ledger", "engine"]),
-    ("operator", &["telemetry"]),
+    ("operator", &["upkeep", "store", "telemetry"]),
     ("gateway", &["session"]),
     (
         "app",
-        &["gateway", "operator", "session", "roster", "journal", "store", "catalog", "config", "clock", "telemetry"],
+        &[
+            "gateway",
+            "operator",
+            "session",
+            "roster",
+            "journal",
+            "store",
+            "schema",
+            "catalog",
+            "config",
+            "clock",
+            "telemetry",
+        ],
     ),
-    ("cli", &["app", "catalog", "config", "telemetry"]),
+    ("cli", &["app", "operator", "upkeep", "store", "catalog", "config", "telemetry"]),
 ];
 
 fn root() -> PathBuf {

@@ -4,11 +4,12 @@
 use super::Stopped;
 use crate::{
     journal::{Health, Journal, spool},
-    roster::Roster,
+    roster::{Roster, lease::Superseded},
+    store::Store,
     telemetry::readiness::Readiness,
 };
 use holdall_protocol::close::Close;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -19,9 +20,12 @@ use tokio::{
 pub(super) struct Running {
     pub(super) journal: Arc<Journal>,
     pub(super) roster: Arc<Roster>,
+    pub(super) store: Arc<dyn Store>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) stopping: watch::Sender<bool>,
     pub(super) writer: JoinHandle<()>,
+    pub(super) lease: JoinHandle<Result<Infallible, Superseded>>,
+    pub(super) letters: JoinHandle<Infallible>,
     pub(super) gateway_task: JoinHandle<()>,
     pub(super) operator_task: JoinHandle<()>,
 }
@@ -34,7 +38,8 @@ impl Running {
         patience: Duration,
         spool: &Path,
     ) -> Stopped {
-        let mut health = self.journal.health();
+        let (mut health, mut held) = (self.journal.health(), self.roster.lease.watch());
+        let mut superseded = false;
         tokio::pin!(stop);
         loop {
             tokio::select! {
@@ -50,10 +55,28 @@ impl Running {
                     }
                     break;
                 }
+                _ = &mut self.lease => {
+                    tracing::error!("another server has signed on with this data directory's node id: give each server a data directory of its own");
+                    superseded = true;
+                    break;
+                }
                 _ = health.changed() => self.tell_health(&health.borrow_and_update()),
+                _ = held.changed() => self.tell_lease(*held.borrow_and_update()),
             }
         }
-        self.end(patience, spool).await
+        match self.end(patience, spool).await {
+            Stopped::Clean if superseded => Stopped::StoreFailed,
+            stopped => stopped,
+        }
+    }
+
+    fn tell_lease(&self, held: bool) {
+        if held {
+            self.readiness.unblock("lease");
+        } else {
+            self.readiness
+                .block("lease", "the store was away for longer than a lease: nobody is served until it is back");
+        }
     }
 
     fn tell_health(&self, health: &Health) {
@@ -86,6 +109,12 @@ impl Running {
             // A writer that is aborted in the middle of a commit does not know its outcome; the spool will.
             self.writer.abort();
             let _ = self.writer.await;
+        }
+        self.letters.abort();
+        // A renewal under way must not overtake the resignation.
+        self.lease.abort();
+        if flushed {
+            self.store.resign().await;
         }
         let stopped = if flushed { Stopped::Clean } else { self.journal.spool_rest(spool, broken) };
         let _ = timeout_at(deadline, self.operator_task).await;

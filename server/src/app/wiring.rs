@@ -6,6 +6,7 @@ use crate::{
     gateway,
     journal::{self, Ack},
     roster::{self, allowance::Quotas},
+    schema,
     session::{self, token},
 };
 use std::{num::NonZeroU32, time::Duration};
@@ -43,6 +44,7 @@ pub(super) fn roster_options(settings: &Settings) -> roster::Options {
             (not_zero(limits.actions_per_second), not_zero(limits.actions_burst)),
             (not_zero(limits.gifts_per_minute), not_zero(limits.gifts_burst)),
         ),
+        chain: &schema::OURS,
     }
 }
 

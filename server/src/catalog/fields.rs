@@ -1,4 +1,5 @@
-//! One `[[item]]` as it was typed: fields taken by name, what is wrong with each kept for the end.
+//! One `[[item]]`, or one step of a migration, as it was typed: fields taken by name, what is wrong with each kept for the
+//! end.
 
 use crate::config::{
     document::{Wrong, described, unknown_keys},
@@ -15,54 +16,50 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-/// Every key that an `[[item]]` can have.
-const KEYS: [&str; 15] = [
-    "id",
-    "name",
-    "description",
-    "kind",
-    "rarity",
-    "max_stack",
-    "weight",
-    "tradeable",
-    "sellable",
-    "base_value",
-    "icon_url",
-    "slots",
-    "two_handed",
-    "attributes",
-    "renamed_from",
-];
+/// What kind of table is read, in words.
+pub(super) struct Shape<'a> {
+    /// With its article: "an item".
+    pub(super) a: &'a str,
+    /// How one is written.
+    pub(super) write: &'a str,
+    /// Every key that it can have.
+    pub(super) keys: &'a [&'a str],
+}
 
-/// The fields of one item.
+/// The fields of one table.
 pub(super) struct Fields<'a, 't> {
-    item: &'a Spanned<DeValue<'t>>,
+    whole: &'a Spanned<DeValue<'t>>,
     table: &'a DeTable<'t>,
+    a: &'a str,
     wrong: &'a mut Vec<Wrong>,
 }
 
 impl<'a, 't> Fields<'a, 't> {
-    /// Opens an item; what is not one, and every unknown key, is wrong.
-    pub(super) fn open(item: &'a Spanned<DeValue<'t>>, wrong: &'a mut Vec<Wrong>) -> Option<Self> {
-        let DeValue::Table(table) = item.get_ref() else {
-            wrong.push(Wrong::new(
-                item,
-                format!("an item is a table, not {}: write [[item]]", described(item.get_ref())),
-            ));
+    /// Opens a table; what is not one, and every unknown key, is wrong.
+    pub(super) fn open(whole: &'a Spanned<DeValue<'t>>, shape: &Shape<'a>, wrong: &'a mut Vec<Wrong>) -> Option<Self> {
+        let Shape { a, write, keys } = shape;
+        let DeValue::Table(table) = whole.get_ref() else {
+            let what = format!("{a} is a table, not {}: write {write}", described(whole.get_ref()));
+            wrong.push(Wrong::new(whole, what));
             return None;
         };
-        unknown_keys(table, &KEYS, "an item", wrong);
-        Some(Self { item, table, wrong })
+        unknown_keys(table, keys, a, wrong);
+        Some(Self { whole, table, a, wrong })
     }
 
-    /// Whether the item has this key.
+    /// Whether the table has this key.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
-    /// Something wrong with a field; with the item itself where it has no such field.
+    /// What was typed for a key.
+    pub(super) fn value(&self, key: &str) -> Option<&DeValue<'t>> {
+        self.table.get(key).map(Spanned::get_ref)
+    }
+
+    /// Something wrong with a field; with the table itself where it has no such field.
     pub(super) fn fault(&mut self, key: &str, what: impl std::fmt::Display) {
-        let at = self.table.get(key).unwrap_or(self.item);
+        let at = self.table.get(key).unwrap_or(self.whole);
         self.wrong.push(Wrong::new(at, format!("{key} {what}")));
     }
 
@@ -81,9 +78,24 @@ impl<'a, 't> Fields<'a, 't> {
     /// A field that must be there.
     pub(super) fn required<T: Setting>(&mut self, key: &str) -> Option<T> {
         if !self.has(key) {
-            self.fault(key, format_args!("is missing: every item needs one ({})", T::TAKES));
+            self.missing(key, T::TAKES);
         }
         self.optional(key)
+    }
+
+    /// A field that must be there is not.
+    pub(super) fn missing(&mut self, key: &str, takes: &str) {
+        let a = self.a;
+        self.fault(key, format_args!("is missing: {a} needs one ({takes})"));
+    }
+
+    /// One attribute's value, which must be there: TOML's own types are theirs.
+    pub(super) fn attribute(&mut self, key: &str) -> Option<Value> {
+        let Some(value) = self.table.get(key) else {
+            self.missing(key, ATTRIBUTE_TAKES);
+            return None;
+        };
+        attribute(value).map_err(|what| self.wrong.push(Wrong::new(value, format!("{key} {what}")))).ok()
     }
 
     /// A text of a bounded length.
@@ -139,6 +151,8 @@ impl<'a, 't> Fields<'a, 't> {
     }
 }
 
+const ATTRIBUTE_TAKES: &str = "true or false, a whole number, a number with a fraction or a text";
+
 /// One attribute's value.
 fn attribute(value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
     match value.get_ref() {
@@ -152,9 +166,8 @@ fn attribute(value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
             let float = number.as_str().parse().unwrap_or(f64::NAN);
             Float::new(float).map(Value::Float).map_err(|bad| bad.to_string())
         }
-        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => Err(format!(
-            "must be true or false, a whole number, a number with a fraction or a text, not {}",
-            described(value.get_ref())
-        )),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            Err(format!("must be {ATTRIBUTE_TAKES}, not {}", described(value.get_ref())))
+        }
     }
 }

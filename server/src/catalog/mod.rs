@@ -5,6 +5,7 @@
 //! it. Never knows a player.
 
 mod fields;
+pub mod migrations;
 mod parse;
 mod rules;
 

@@ -1,6 +1,9 @@
 //! Reading `items.toml`: every fault of it at once, each with its line.
 
-use super::{Catalog, Definition, Kind, Rarity, STACK_MAX, WEIGHT_MAX, fields::Fields};
+use super::{
+    Catalog, Definition, Kind, Rarity, STACK_MAX, WEIGHT_MAX,
+    fields::{Fields, Shape},
+};
 use crate::config::{
     Faults, Settings,
     document::{Document, Wrong},
@@ -14,6 +17,24 @@ use holdall_protocol::{
 use std::{collections::BTreeMap, num::NonZeroU32, ops::Range, sync::Arc};
 use toml::de::{DeTable, DeValue};
 
+/// Every key that an `[[item]]` can have.
+const KEYS: [&str; 15] = [
+    "id",
+    "name",
+    "description",
+    "kind",
+    "rarity",
+    "max_stack",
+    "weight",
+    "tradeable",
+    "sellable",
+    "base_value",
+    "icon_url",
+    "slots",
+    "two_handed",
+    "attributes",
+    "renamed_from",
+];
 const NAME_BYTES_MAX: usize = 128;
 const DESCRIPTION_BYTES_MAX: usize = 1_024;
 const ICON_URL_BYTES_MAX: usize = 512;
@@ -69,7 +90,8 @@ fn entries(root: &DeTable<'_>, settings: &Settings, wrong: &mut Vec<Wrong>) -> V
         wrong.push(Wrong::new(items, "items are a list: write [[item]], with two brackets"));
         return Vec::new();
     };
-    items.iter().filter_map(|item| entry(&mut Fields::open(item, wrong)?, item.span(), settings)).collect()
+    const SHAPE: Shape<'_> = Shape { a: "an item", write: "[[item]]", keys: &KEYS };
+    items.iter().filter_map(|item| entry(&mut Fields::open(item, &SHAPE, wrong)?, item.span(), settings)).collect()
 }
 
 /// One item. What is wrong is kept in `fields`; `None` where too little is left to go on with.
@@ -128,7 +150,7 @@ fn entry(fields: &mut Fields<'_, '_>, span: Range<usize>, settings: &Settings) -
 fn required_text(fields: &mut Fields<'_, '_>, key: &str, bytes_max: usize) -> String {
     let text = fields.text(key, bytes_max);
     if !fields.has(key) {
-        fields.fault(key, format_args!("is missing: every item needs one ({})", String::TAKES));
+        fields.missing(key, String::TAKES);
     } else if text.trim().is_empty() {
         fields.fault(key, "must be a text that is not empty");
     }

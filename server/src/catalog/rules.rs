@@ -1,6 +1,6 @@
 //! Everything that the engine judges by: the catalogue and the bounds from the settings.
 
-use super::{Catalog, Definition, Kind};
+use super::{Catalog, Definition, Kind, migrations::Migrations};
 use crate::config::{
     Fault, Faults, Loaded,
     setting::{Setting, Thousandths},
@@ -33,14 +33,22 @@ pub struct Rules {
     pub gift_items_max: usize,
     /// What a player is born with; items and currencies, under their present ids, each once.
     pub kit: Vec<(ItemId, NonZeroU64)>,
+    /// The steps that players take at a load.
+    pub migrations: Migrations,
 }
 
 impl Rules {
-    /// Reads the catalogue's file that the settings name, and checks the settings against it.
+    /// Reads the files that the settings name, catalogue and migrations, and checks the settings against them.
     ///
     /// # Errors
-    /// Everything that is wrong with either.
+    /// Everything that is wrong with any.
     pub fn read(loaded: &Loaded) -> Result<Self, Faults> {
+        let mut rules = Self::read_items(loaded)?;
+        rules.migrations = read_migrations(loaded, &rules.catalog)?;
+        Ok(rules)
+    }
+
+    fn read_items(loaded: &Loaded) -> Result<Self, Faults> {
         let path = &loaded.settings.catalog.items_file;
         match std::fs::read_to_string(path) {
             Ok(text) => Self::load(&text, &path.display().to_string(), loaded),
@@ -49,9 +57,7 @@ impl Rules {
                 if loaded.file.is_none() {
                     what.push_str(". There is no config file: give --config, or run where config/holdall.toml is");
                 }
-                let mut faults = Faults::default();
-                faults.push(Fault { place: path.display().to_string(), line: None, what });
-                Err(faults)
+                Err(unreadable(path, what))
             }
         }
     }
@@ -75,6 +81,7 @@ impl Rules {
             attribute_bytes_max: limits.attribute_bytes_max,
             gift_items_max: limits.gift_items_max,
             kit: Vec::new(),
+            migrations: Migrations::default(),
         };
         let mut faults = Faults::default();
         rules.choose_currency(loaded, &mut faults);
@@ -121,6 +128,24 @@ impl Rules {
             faults.push(loaded.fault(KNOB, what));
         }
     }
+}
+
+/// The migrations' file, which may be absent.
+fn read_migrations(loaded: &Loaded, catalog: &Catalog) -> Result<Migrations, Faults> {
+    let path = &loaded.settings.catalog.migrations_file;
+    match std::fs::read_to_string(path) {
+        Ok(text) => Migrations::parse(&text, &path.display().to_string(), &loaded.settings, catalog),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Migrations::default()),
+        Err(error) => {
+            Err(unreadable(path, format!("the migrations cannot be read: {error}; catalog.migrations_file names them")))
+        }
+    }
+}
+
+fn unreadable(path: &std::path::Path, what: String) -> Faults {
+    let mut faults = Faults::default();
+    faults.push(Fault { place: path.display().to_string(), line: None, what });
+    faults
 }
 
 /// Bag slots that so many of an item take, in an empty bag.

@@ -28,6 +28,14 @@ pub struct Flag {
     pub text: String,
 }
 
+impl Flag {
+    /// A knob as it was typed.
+    #[must_use]
+    pub fn new(flag: &'static str, path: &'static str, text: &str) -> Self {
+        Self { flag, path, text: text.to_owned() }
+    }
+}
+
 /// Where settings can come from, besides their defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sources {

@@ -10,6 +10,7 @@ pub mod fault;
 mod kinds;
 mod load;
 mod manual;
+mod realm;
 mod relations;
 pub mod setting;
 mod table;
@@ -18,6 +19,7 @@ pub use fault::{Fault, Faults};
 pub use kinds::{Ack, Algorithm, KitLine, Level, LogFormat, SignIn, WebOrigin};
 pub use load::{Flag, Loaded, Origin, Sources};
 pub use manual::manual;
+pub use realm::{RealmName, StoreUrl};
 pub use table::{
     Auth, CatalogFile, Equipment, Inventory, KNOBS, Knob, Limits, Log, NewPlayer, Server, Settings, Store,
 };

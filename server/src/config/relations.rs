@@ -4,7 +4,7 @@ use super::{
     fault::Faults,
     kinds::{Algorithm, SignIn},
     load::{Loaded, Origin},
-    table::{Auth, Server},
+    table::{Auth, Server, Store},
 };
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 
@@ -19,6 +19,7 @@ pub(super) fn check(loaded: &Loaded, faults: &mut Faults) {
     judge.equipment();
     judge.kit();
     judge.times();
+    judge.store();
 }
 
 struct Judge<'a> {
@@ -132,6 +133,12 @@ impl Judge<'_> {
         for line in self.loaded.settings.new_player.kit.iter().filter(|line| !seen.insert(&line.item)) {
             self.fault(&["new_player.kit"], format_args!("{} stands twice: add the quantities up", line.item));
         }
+    }
+
+    fn store(&mut self) {
+        let Store { password_file, ca_file, .. } = &self.loaded.settings.store;
+        self.file("store.password_file", password_file.as_ref());
+        self.file("store.ca_file", ca_file.as_ref());
     }
 
     fn times(&mut self) {

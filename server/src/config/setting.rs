@@ -3,7 +3,7 @@
 use super::document::{Wrong, described};
 use holdall_protocol::{
     NUMBER_MAX,
-    ids::{BadId, ItemId, SlotId},
+    ids::{AttributeKey, BadId, ItemId, SlotId},
 };
 use std::{
     borrow::Cow,
@@ -172,6 +172,18 @@ impl Word for ItemId {
 
 impl Word for SlotId {
     const TAKES: &'static str = "an equipment slot";
+
+    fn read(text: &str) -> Result<Self, String> {
+        Self::new(text).map_err(|bad| without_name(&bad))
+    }
+
+    fn written(&self) -> Cow<'_, str> {
+        self.as_str().into()
+    }
+}
+
+impl Word for AttributeKey {
+    const TAKES: &'static str = "an attribute's key";
 
     fn read(text: &str) -> Result<Self, String> {
         Self::new(text).map_err(|bad| without_name(&bad))

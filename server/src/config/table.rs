@@ -4,6 +4,7 @@
 use super::{
     kinds::{Ack, Algorithm, KitLine, Level, LogFormat, SignIn, WebOrigin},
     load::Reader,
+    realm::{RealmName, StoreUrl},
     setting::{Setting, Thousandths},
 };
 use holdall_protocol::ids::{ItemId, SlotId};
@@ -124,6 +125,8 @@ knobs! {
     catalog: CatalogFile {
         /// The items.
         items_file: PathBuf = "items.toml";
+        /// The steps that change what players already have, taken once by each player when it is loaded. May be absent.
+        migrations_file: PathBuf = "migrations.toml";
     }
 
     /// Bags, and selling out of them.
@@ -158,8 +161,20 @@ knobs! {
 ]";
     }
 
-    /// How changes become durable.
+    /// Where players rest, and how changes become durable.
     store: Store {
+        /// Where: "" is a file in the data directory. "redis://HOST:PORT", or "rediss://…" for TLS, with a user and a database
+        /// number where needed, is a Redis (7.0 or later, or Valkey) that several servers may share.
+        url: StoreUrl = "";
+        /// File with the password of that Redis.
+        password_file: Option<PathBuf> = "";
+        /// Certificate (PEM) of the authority that vouches for that Redis, where this machine does not know it.
+        ca_file: Option<PathBuf> = "";
+        /// Which world in that Redis: servers with the same realm share their players.
+        realm: RealmName = "main";
+        /// Milliseconds that a server keeps its players after its last sign of life to that Redis. When it dies, others take
+        /// them after so long; when Redis is away for so long, it serves nobody until it is back.
+        lease_ms: u64 = 10_000, in 500..=600_000;
         /// "durable": a reply leaves after the commit that holds its change. "applied": replies leave at once and a crash
         /// loses up to autosave_interval_ms of each player's last changes (never half a change; what touches two players
         /// is always durable).

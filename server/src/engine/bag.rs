@@ -107,6 +107,9 @@ impl Bag {
         if stack.attributes != after.attributes {
             stack.attributes = after.attributes.clone();
         }
+        if stack.beyond != after.beyond {
+            stack.beyond = after.beyond.clone();
+        }
     }
 
     /// Gives back what was reserved for stacks that never came.

@@ -7,7 +7,7 @@ use holdall_protocol::{
     attribute::Attributes,
     ids::{InstanceId, ItemId, Place},
 };
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, sync::Arc};
 
 /// One stack of things. Cheap to clone: the texts and attributes inside are shared and immutable.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,27 @@ pub struct Stack {
     pub acquired_at: u64,
     /// Its attributes.
     pub attributes: Attributes,
+    /// What a newer build wrote of it.
+    pub beyond: Beyond,
+}
+
+/// What a newer build wrote of a stack and this one cannot read: bytes that go where the stack goes, parts of it too, and
+/// that nobody looks into. Mostly there are none, and then it costs one null pointer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Beyond(Option<Arc<Vec<u8>>>);
+
+impl Beyond {
+    /// These bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(if bytes.is_empty() { None } else { Some(Arc::new(bytes)) })
+    }
+
+    /// The bytes; empty where there are none.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |bytes| bytes)
+    }
 }
 
 /// What a place can hold.

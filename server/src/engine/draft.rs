@@ -3,7 +3,7 @@
 //! Used where one step must see the step before it. Actions of one step write their changes directly.
 
 use super::{
-    change::{Change, Changes, Content, Stack},
+    change::{Beyond, Change, Changes, Content, Stack},
     moment::Moment,
     player::Player,
     refusal::Refusal,
@@ -32,6 +32,7 @@ pub(super) struct Arrival<'a> {
     pub(super) item: &'a ItemId,
     pub(super) definition: &'a Definition,
     pub(super) attributes: &'a Attributes,
+    pub(super) beyond: &'a Beyond,
     pub(super) acquired_at: u64,
     pub(super) quantity: NonZeroU64,
     /// The id of the first slot it opens; a new one where it arrives as part of something, or out of nothing.
@@ -102,6 +103,7 @@ impl<'a> Draft<'a> {
             quantity: max.min(u32::try_from(left).ok().and_then(NonZeroU32::new).unwrap_or(max)),
             acquired_at: arrival.acquired_at,
             attributes: arrival.attributes.clone(),
+            beyond: arrival.beyond.clone(),
         };
         for slot in self.candidates(arrival.item) {
             let Some(there) = self.stack(slot).filter(|there| common(there, &model, self.rules).is_some()) else {
@@ -137,6 +139,7 @@ impl<'a> Draft<'a> {
                     item: &stack.item,
                     definition,
                     attributes: &stack.attributes,
+                    beyond: &stack.beyond,
                     acquired_at: stack.acquired_at,
                     quantity: stack.quantity.into(),
                     instance: Some(stack.instance),

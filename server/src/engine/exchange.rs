@@ -113,6 +113,7 @@ fn arrive(draft: &mut Draft<'_>, parcels: &[Parcel<'_>], moment: &mut Moment<'_>
             item: &stack.item,
             definition,
             attributes: &stack.attributes,
+            beyond: &stack.beyond,
             acquired_at: stack.acquired_at,
             quantity: NonZeroU64::from(stack.quantity),
             instance: whole.then_some(stack.instance),

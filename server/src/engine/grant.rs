@@ -2,7 +2,7 @@
 
 use super::{
     attributes,
-    change::Changes,
+    change::{Beyond, Changes},
     draft::{Arrival, Draft},
     moment::Moment,
     money,
@@ -48,6 +48,7 @@ impl Grant<'_> {
                 item: &definition.id,
                 definition,
                 attributes: self.attributes.unwrap_or(&definition.attributes),
+                beyond: &Beyond::default(),
                 acquired_at: moment.now,
                 quantity,
                 instance: None,

@@ -15,6 +15,7 @@ mod equip;
 pub mod exchange;
 mod figures;
 mod grant;
+pub mod migration;
 pub mod moment;
 mod money;
 mod moving;

@@ -56,9 +56,9 @@ fn pieces<'a>(player: &'a Player, below: u16, rules: &'a Rules) -> Vec<Piece<'a>
 }
 
 fn arranged(mut pieces: Vec<Piece<'_>>) -> Vec<Piece<'_>> {
-    pieces.sort_unstable_by(|a, b| by_item(a, b).then_with(|| by_attributes(a, b)).then_with(|| by_age(a, b)));
+    pieces.sort_unstable_by(|a, b| by_item(a, b).then_with(|| by_marks(a, b)).then_with(|| by_age(a, b)));
     let mut merged: Vec<Piece<'_>> = Vec::with_capacity(pieces.len());
-    for group in pieces.chunk_by(|a, b| by_item(a, b).is_eq() && by_attributes(a, b).is_eq()) {
+    for group in pieces.chunk_by(|a, b| by_item(a, b).is_eq() && by_marks(a, b).is_eq()) {
         merge(group, &mut merged);
     }
     merged.sort_unstable_by(|a, b| by_item(a, b).then_with(|| by_age(a, b)));
@@ -98,7 +98,11 @@ fn by_age(a: &Piece<'_>, b: &Piece<'_>) -> Ordering {
     (a.stack.acquired_at, a.stack.instance).cmp(&(b.stack.acquired_at, b.stack.instance))
 }
 
-/// Any order will do, as long as equal sets end up side by side.
+/// What stacks must share to become one, besides their item. Any order will do, as long as equal ones end up side by side.
+fn by_marks(a: &Piece<'_>, b: &Piece<'_>) -> Ordering {
+    by_attributes(a, b).then_with(|| a.stack.beyond.cmp(&b.stack.beyond))
+}
+
 fn by_attributes(a: &Piece<'_>, b: &Piece<'_>) -> Ordering {
     let (a, b): (&Attributes, &Attributes) = (&a.stack.attributes, &b.stack.attributes);
     let mut pairs = a.iter().zip(b.iter());

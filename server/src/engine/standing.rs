@@ -40,7 +40,7 @@ pub(super) fn ids_of<'a>(item: &'a ItemId, rules: &'a Rules) -> impl Iterator<It
 
 /// The definition under which two stacks may become one; `None` where they may not.
 pub(super) fn common<'r>(a: &Stack, b: &Stack, rules: &'r Rules) -> Option<&'r Definition> {
-    if a.attributes != b.attributes {
+    if a.attributes != b.attributes || a.beyond != b.beyond {
         return None;
     }
     let shared = definition(a, rules)?;

@@ -4,7 +4,7 @@
 
 use crate::{
     engine::change::{Change, Content},
-    schema,
+    schema::Form,
     store::{Batch, BatchId, Owner, PlayerWrite},
 };
 use bytes::Bytes;
@@ -32,6 +32,8 @@ pub struct Side<'a> {
     pub revision: Revision,
     /// The last request number spent.
     pub seq: Seq,
+    /// How the player's record is written.
+    pub form: Form,
     /// The content step the player is at.
     pub content: u32,
     /// What changed.
@@ -56,6 +58,7 @@ struct Dirty {
     base: Revision,
     newest: Revision,
     seq: Seq,
+    form: Form,
     content: u32,
     due: Instant,
     images: Images,
@@ -180,6 +183,7 @@ impl Pending {
         assert_eq!(dirty.owner, *side.owner, "one load of a player at a time");
         dirty.newest = side.revision;
         dirty.seq = side.seq;
+        dirty.form = side.form;
         dirty.content = side.content;
         let mut grown = side.entry.len();
         for change in side.changes {
@@ -375,6 +379,7 @@ impl Dirty {
             base,
             newest: base,
             seq: side.seq,
+            form: side.form,
             content: side.content,
             due,
             images: Images::default(),
@@ -386,20 +391,22 @@ impl Dirty {
     }
 
     fn into_write(self, player: PlayerId, saved_at: u64) -> PlayerWrite {
-        let image =
-            |(place, content): (Place, Option<Content>)| (place.to_string(), content.as_ref().map(schema::to_bytes));
+        let form = self.form;
+        let bytes = |content: Option<Content>| content.map(|content| form.to_bytes(&content));
+        let image = |(place, content): (Place, Option<Content>)| (place.to_string(), bytes(content));
         PlayerWrite {
             player,
             owner: self.owner,
             base: self.base,
             revision: self.newest,
             seq: self.seq,
-            schema: schema::CURRENT,
+            schema: form.stamp().format,
             content: self.content,
             saved_at,
             places: self.images.list.into_iter().map(image).collect(),
             entries: Bytes::from(self.entries),
             release: self.release,
+            readable_by: form.stamp().readable_by,
         }
     }
 }

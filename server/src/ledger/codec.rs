@@ -2,13 +2,12 @@
 //!
 //! `[version, revision, at, actor, reason, seq, hash, partner, schema, [[place, before]…], [[from, to, item, quantity,
 //! [instance…]]…]]`. Actors and accounts are text: `player:<id>`, `server`, `mint`, `sink`. `before` is the place's value
-//! in record format `schema`, nil where it was empty.
+//! in a record of format `schema`, nil where it was empty.
 
 use super::{
     entry::{Actor, Asked, Entry},
     line::{Account, Line},
 };
-use crate::schema;
 use bytes::Bytes;
 use holdall_protocol::ids::{InstanceId, ItemId, Revision, Seq};
 use serde::{Deserialize, Serialize};
@@ -67,10 +66,9 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         Actor::Server => "server".to_owned(),
     };
     let asked = entry.asked.unwrap_or(Asked { seq: Seq::ZERO, hash: 0 });
-    let before = entry
-        .changes
-        .iter()
-        .map(|change| StoredBefore(change.place.to_string(), change.before.as_ref().map(schema::to_bytes)));
+    let before = entry.changes.iter().map(|change| {
+        StoredBefore(change.place.to_string(), change.before.as_ref().map(|content| entry.form.to_bytes(content)))
+    });
     let stored = StoredEntry(
         VERSION,
         entry.revision.get(),
@@ -80,7 +78,7 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         asked.seq.get(),
         asked.hash,
         entry.partner.as_ref().map(|partner| (partner.player.to_string(), partner.revision.get())),
-        schema::CURRENT,
+        entry.form.stamp().format,
         before.collect(),
         entry.lines().into_iter().map(stored_line).collect(),
     );

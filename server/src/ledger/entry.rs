@@ -1,7 +1,7 @@
 //! One page of one player's ledger.
 
 use super::line::{Account, Line, lines};
-use crate::engine::change::Change;
+use crate::{engine::change::Change, schema::Form};
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
 
 /// Who caused a revision.
@@ -20,6 +20,10 @@ pub enum Reason {
     Born,
     /// A harmless value set right at a load.
     Repair,
+    /// The whole record written again in a newer format; its things are the same.
+    Upgrade,
+    /// Content steps that an operator wrote.
+    Migration,
     /// Moved within the bag.
     Move,
     /// Sorted.
@@ -44,9 +48,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Born,
         Self::Repair,
+        Self::Upgrade,
+        Self::Migration,
         Self::Move,
         Self::Sort,
         Self::Use,
@@ -65,6 +71,8 @@ impl Reason {
         match self {
             Self::Born => "born",
             Self::Repair => "repair",
+            Self::Upgrade => "upgrade",
+            Self::Migration => "migration",
             Self::Move => "move",
             Self::Sort => "sort",
             Self::Use => "use",
@@ -98,7 +106,7 @@ pub struct Partner {
 }
 
 /// What happened to one player at one revision.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Entry<'a> {
     /// Whose page.
     pub player: &'a PlayerId,
@@ -116,6 +124,8 @@ pub struct Entry<'a> {
     pub partner: Option<Partner>,
     /// What changed; stored are the places and what was in them before.
     pub changes: &'a [Change],
+    /// How the player's record is written at this revision.
+    pub form: Form,
 }
 
 impl Entry<'_> {

@@ -1,6 +1,11 @@
-//! The operator port's listener: HTTP/1.1 with every wait bounded.
+//! The operators' listeners, a port and a local socket: HTTP/1.1 with every wait bounded.
 
-use super::{Operator, answers::Failure, routes};
+use super::{
+    Operator,
+    answers::Failure,
+    control::{self, Control},
+    routes, socket,
+};
 use axum::{
     Router,
     extract::Request,
@@ -13,9 +18,17 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
@@ -47,42 +60,101 @@ pub async fn bind(address: SocketAddr) -> io::Result<Bound> {
     Ok(Bound { addr: listener.local_addr()?, listener })
 }
 
+/// A control socket that listens but does not answer yet. The file goes away with it.
+#[derive(Debug)]
+pub struct BoundSocket {
+    listener: UnixListener,
+    file: PathBuf,
+}
+
+/// Opens the control socket in a data directory, which the caller has to itself: a file that is there already belonged
+/// to a process that is dead.
+///
+/// # Errors
+/// What the system said.
+pub fn bind_socket(directory: &Path) -> io::Result<BoundSocket> {
+    let listener = socket::bind(directory)?;
+    Ok(BoundSocket { listener, file: directory.join(socket::NAME) })
+}
+
 impl Bound {
     /// Answers until `stop` turns true, then finishes what is under way, for at most two seconds.
-    pub async fn run(self, operator: Operator, mut stop: watch::Receiver<bool>) {
-        let router = routes::router(operator).layer(from_fn(bounded));
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        loop {
-            let accepted = tokio::select! {
-                accepted = accept(&self.listener, &places) => accepted,
-                _ = stop.wait_for(|stop| *stop) => break,
-            };
-            match accepted {
-                Ok((tcp, place)) => {
-                    tokio::spawn(connection(tcp, router.clone(), stop.clone(), place));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections on the operator port");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-        let everyone = u32::try_from(CONNECTIONS_MAX).expect("a small constant");
-        let _ = timeout(STOP_TIMEOUT, places.acquire_many(everyone)).await;
+    pub async fn run(self, operator: Operator, stop: watch::Receiver<bool>) {
+        serve(&self.listener, routes::router(operator), stop).await;
     }
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
-    let (tcp, _) = listener.accept().await?;
-    Ok((tcp, place))
+impl BoundSocket {
+    /// Answers the port's routes and those of [`control`], as long as the port would.
+    pub async fn run(self, operator: Operator, control: Control, stop: watch::Receiver<bool>) {
+        serve(&self.listener, routes::router(operator).merge(control::router(control)), stop).await;
+    }
 }
 
-async fn connection(tcp: TcpStream, router: Router, mut stop: watch::Receiver<bool>, place: OwnedSemaphorePermit) {
+impl Drop for BoundSocket {
+    fn drop(&mut self) {
+        // The next start replaces one that stays.
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+/// Where connections come from.
+trait Door {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Door for TcpListener {
+    type Stream = TcpStream;
+    async fn accept(&self) -> io::Result<TcpStream> {
+        Self::accept(self).await.map(|(stream, _)| stream)
+    }
+}
+
+impl Door for UnixListener {
+    type Stream = UnixStream;
+    async fn accept(&self) -> io::Result<UnixStream> {
+        Self::accept(self).await.map(|(stream, _)| stream)
+    }
+}
+
+async fn serve(door: &impl Door, router: Router, mut stop: watch::Receiver<bool>) {
+    let router = router.layer(from_fn(bounded));
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(door, &places) => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                tokio::spawn(connection(stream, router.clone(), stop.clone(), place));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept operators' connections");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    let everyone = u32::try_from(CONNECTIONS_MAX).expect("a small constant");
+    let _ = timeout(STOP_TIMEOUT, places.acquire_many(everyone)).await;
+}
+
+async fn accept<D: Door>(door: &D, places: &Arc<Semaphore>) -> io::Result<(D::Stream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+    Ok((door.accept().await?, place))
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    place: OwnedSemaphorePermit,
+) {
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(tcp), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => Some(ended),

@@ -40,7 +40,7 @@ async fn readyz(State(operator): State<Operator>) -> Response {
     let reasons = readiness.reasons();
     let ready = reasons.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let (store, durability) = (readiness.store().to_owned(), readiness.durability().to_owned());
+    let (store, durability) = (readiness.store().to_owned(), readiness.durability());
     (status, Json(Ready { ready, reasons, store, durability })).into_response()
 }
 

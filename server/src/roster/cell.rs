@@ -1,6 +1,6 @@
 //! A loaded player's place: the stage it is in, the player itself, and the connections that are told.
 
-use super::allowance::Allowance;
+use super::{allowance::Allowance, upgrade::Unrecorded};
 use crate::{
     engine::{change::Changes, player::Player},
     ledger::entry::Asked,
@@ -8,6 +8,7 @@ use crate::{
         feed::Feed,
         outbox::{Frame, Kind, Outbox},
     },
+    schema::Form,
     store::Owner,
 };
 use holdall_protocol::{
@@ -16,6 +17,7 @@ use holdall_protocol::{
     ids::{Incarnation, PlayerId, Revision, Seq, SessionId},
 };
 use parking_lot::{Mutex, MutexGuard};
+use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, sync::Arc};
 use tokio::{sync::Notify, time::Instant};
 
@@ -60,7 +62,16 @@ pub struct Inner {
     links: Vec<Link>,
     /// Counts joins and leaves, so that a linger that was overtaken does nothing.
     pub(super) visits: u64,
+    /// Counts joins.
+    logins: u64,
+    /// The login elsewhere that asked for the player last, and the joins there had been when it first did.
+    asked_for: Option<(Login, u64)>,
 }
+
+/// One login at one process, by a random number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Login(pub(super) u64);
 
 /// A player that is in the game.
 #[derive(Debug)]
@@ -75,6 +86,8 @@ pub struct Seat {
     pub revision: Revision,
     /// The last request number spent.
     pub seq: Seq,
+    /// How its record is written.
+    pub(super) form: Form,
     /// The content step it is at.
     pub(super) content: u32,
     /// This load.
@@ -91,6 +104,9 @@ pub struct Seat {
     pub(super) remembers_from: Seq,
     /// Whether harmless values are still to be set right: done when somebody joins, because only then it is recorded.
     pub(super) unrepaired: bool,
+    /// What the load made of it, until that is recorded in the step that lets it into the game. Up to then the checksum is
+    /// that of what was stored.
+    pub(super) unrecorded: Option<Unrecorded>,
 }
 
 /// One connection's end of a cell.
@@ -108,7 +124,14 @@ pub struct Link {
 
 impl Cell {
     pub(super) fn loading(id: PlayerId, allowance: Allowance) -> Arc<Self> {
-        let inner = Inner { stage: Stage::Loading, durable: Revision::ZERO, links: Vec::new(), visits: 0 };
+        let inner = Inner {
+            stage: Stage::Loading,
+            durable: Revision::ZERO,
+            links: Vec::new(),
+            visits: 0,
+            logins: 0,
+            asked_for: None,
+        };
         Arc::new(Self { id, allowance, inner: Mutex::new(inner), changed: Notify::new() })
     }
 
@@ -168,6 +191,7 @@ impl Inner {
             link.close(Close::Replaced);
         }
         self.visits = self.visits.wrapping_add(1);
+        self.logins = self.logins.wrapping_add(1);
         // Mostly there is one, and a vector that grows by itself would make room for four.
         self.links.reserve_exact(1);
         self.links.push(Link { session, outbox, wake, closing: None });
@@ -177,6 +201,17 @@ impl Inner {
     pub(super) fn part(&mut self, session: SessionId) {
         self.links.retain(|link| link.session != session);
         self.visits = self.visits.wrapping_add(1);
+    }
+
+    /// A login elsewhere asks for the player, maybe not for the first time. Whether it is newer than every login here.
+    pub(super) fn ask_for(&mut self, login: Login) -> bool {
+        match self.asked_for {
+            Some((known, logins)) if known == login => logins == self.logins,
+            _ => {
+                self.asked_for = Some((login, self.logins));
+                true
+            }
+        }
     }
 
     /// Tells every connection to end.

@@ -13,6 +13,7 @@ use crate::{
 };
 use holdall_protocol::{close::Close, ids::SessionId};
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,6 +27,8 @@ use tokio::{
 
 /// How often a lease is renewed before it would run out.
 const RENEWALS_PER_LEASE: u32 = 3;
+/// How often a renewal that failed is tried again before the next one would be due.
+const TRIES_PER_RENEWAL: u32 = 10;
 /// The pause after a renewal that failed, at most.
 const PAUSE_LONGEST: Duration = Duration::from_millis(500);
 
@@ -99,7 +102,7 @@ impl Roster {
     ///
     /// # Errors
     /// [`Superseded`]: the process must end.
-    pub async fn keep_lease(self: Arc<Self>) -> Result<(), Superseded> {
+    pub async fn keep_lease(self: Arc<Self>) -> Result<Infallible, Superseded> {
         let Some(length) = self.store.lease() else { return std::future::pending().await };
         let step = length.checked_div(RENEWALS_PER_LEASE).unwrap_or(length);
         let mut quiet = Quiet::default();
@@ -133,7 +136,7 @@ impl Roster {
                 Ok(Ok(Renewal::Superseded)) => return Err(Superseded),
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "the lease could not be renewed");
-                    sleep(step.min(PAUSE_LONGEST)).await;
+                    sleep(step.checked_div(TRIES_PER_RENEWAL).unwrap_or(step).min(PAUSE_LONGEST)).await;
                 }
                 Err(_) => tracing::debug!("the lease could not be renewed: no answer"),
             }

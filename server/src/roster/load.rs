@@ -5,23 +5,24 @@
 use super::{
     Roster,
     allowance::Allowance,
-    cell::{Cell, REMEMBERED_REQUESTS, Seat, Stage},
+    cell::{Cell, Login, REMEMBERED_REQUESTS, Seat, Stage},
+    upgrade::{Plan, Unrecorded},
 };
 use crate::{
-    catalog::Rules,
     engine::{
         change::{Change, Changes, Content},
+        moment::Moment,
         player::Player,
     },
     ledger::{codec, entry::Asked},
     replication::{feed::Feed, snapshot},
-    schema,
     store::{AcquireError, Loaded},
 };
 use holdall_protocol::{
     frame::Subprotocol,
     ids::{Incarnation, PlayerId, Revision, Seq},
 };
+use rand::RngCore as _;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -107,6 +108,7 @@ impl Roster {
                         continue;
                     }
                     inner.loaded(seat);
+                    self.record_load(&cell.id, &mut inner);
                     let visits = inner.visits;
                     drop(inner);
                     cell.changed.notify_waiters();
@@ -129,6 +131,7 @@ impl Roster {
     async fn acquire(&self, player: &PlayerId) -> Result<(Loaded, u64), LoadError> {
         let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
         let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
+        let login = Login(self.dice.clone().next_u64());
         loop {
             let now = Instant::now();
             let audits = self.journal.audits();
@@ -137,7 +140,7 @@ impl Roster {
                 Err(AcquireError::Held(_)) if now >= deadline => return Err(LoadError::Elsewhere),
                 Err(AcquireError::Held(owner)) => {
                     if now >= ask_again {
-                        self.ask_for(player, &owner).await;
+                        self.ask_for(player, &owner, login).await;
                         ask_again = now.checked_add(ASK_AGAIN_AFTER).unwrap_or(now);
                     }
                     sleep(pause).await;
@@ -169,34 +172,30 @@ impl Roster {
         let unreadable = |reason: String| LoadError::Unreadable(reason);
         let now = self.clock.now_ms();
         let rules = self.rules();
-        // Also where nothing is stored that would tell: the next save would turn it into a record of this build's.
-        if loaded.revision > Revision::ZERO {
-            schema::known(loaded.schema).map_err(|error| unreadable(error.to_string()))?;
+        let mut dice = self.dice.clone();
+        let plan = Plan::of(&loaded, self.options.chain, &rules, &mut Moment::new(now, &mut dice));
+        let Plan { player: mut things, form, rewrite, course, content } = plan.map_err(unreadable)?;
+        let changes = course.outcome.map_err(|stuck| unreadable(stuck.to_string()))?;
+        let checksum = snapshot::checksum(&things);
+        things.absorb(&changes);
+        let unrecorded = Unrecorded::new(changes, rewrite);
+        if unrecorded.is_some() && !self.journal.has_room() {
+            return Err(LoadError::StoreAway);
         }
-        let mut places = Vec::with_capacity(loaded.places.len());
-        for (place, value) in &loaded.places {
-            let (place, content) =
-                schema::read(loaded.schema, place, value).map_err(|error| unreadable(error.to_string()))?;
-            places.push((place, shared(content, &rules)));
-        }
-        if loaded.revision == Revision::ZERO && !places.is_empty() {
-            return Err(unreadable("it has things but no revision".to_owned()));
-        }
-        let things = Player::from_places(places).map_err(|error| unreadable(error.to_string()))?;
         let frozen = things.frozen(&rules);
         if !frozen.is_empty() {
             tracing::warn!(%player, ?frozen, "stacks that no longer fit the catalogue were kept, frozen");
         }
         let (applied, remembers_from) = requests(&loaded).map_err(unreadable)?;
-        let checksum = snapshot::checksum(&things);
-        let incarnation = Incarnation::new(self.dice.clone().uuid(now));
+        let incarnation = Incarnation::new(dice.uuid(now));
         Ok(Box::new(Seat {
             owner: loaded.owner,
             since: Instant::now(),
             player: things,
             revision: loaded.revision,
             seq: loaded.seq,
-            content: loaded.content,
+            form,
+            content,
             incarnation,
             checksum,
             shared: loaded.revision,
@@ -204,6 +203,7 @@ impl Roster {
             applied,
             remembers_from,
             unrepaired: true,
+            unrecorded,
         }))
     }
 }
@@ -229,21 +229,6 @@ fn requests(loaded: &Loaded) -> Result<(VecDeque<(Asked, Revision)>, Seq), Strin
         None => loaded.seq.next(),
     };
     Ok((applied, remembers_from))
-}
-
-/// The same content, its texts and attributes shared with the catalogue where they are equal: a thousand loaded swords
-/// then hold one name.
-fn shared(content: Content, rules: &Rules) -> Content {
-    let Content::Stack(mut stack) = content else { return content };
-    if let Some(definition) = rules.catalog.get(&stack.item) {
-        if stack.item == definition.id {
-            stack.item = definition.id.clone();
-        }
-        if stack.attributes == definition.attributes {
-            stack.attributes = definition.attributes.clone();
-        }
-    }
-    Content::Stack(stack)
 }
 
 /// Values that are wrong but harmless to set right: a time of acquisition in the future.

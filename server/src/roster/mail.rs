@@ -3,12 +3,12 @@
 
 use super::{
     Roster,
-    cell::{Cell, Stage},
+    cell::{Cell, Login, Stage},
 };
 use crate::store::Owner;
 use holdall_protocol::{close::Close, ids::PlayerId};
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
 /// A player that has just been loaded stays at least so long: two devices that keep logging in at two servers do not
@@ -25,17 +25,19 @@ enum Letter {
         player: PlayerId,
         /// The token that the sender saw.
         owner: Owner,
+        /// On whose behalf: the same in every letter of one login.
+        login: Login,
     },
 }
 
 impl Roster {
     /// Reads this node's letters, for ever. Run it once, as a task of its own.
-    pub async fn read_letters(self: Arc<Self>) {
+    pub async fn read_letters(self: Arc<Self>) -> Infallible {
         loop {
             for letter in self.store.letters().await {
                 match rmp_serde::from_slice(&letter) {
-                    Ok(Letter::HandOver { player, owner }) => {
-                        tokio::spawn(self.clone().hand_over(player, owner));
+                    Ok(Letter::HandOver { player, owner, login }) => {
+                        tokio::spawn(self.clone().hand_over(player, owner, login));
                     }
                     // A newer build may know more letters.
                     Err(error) => tracing::debug!(%error, "a letter that cannot be read was passed by"),
@@ -45,27 +47,34 @@ impl Roster {
     }
 
     /// Asks the owner's process to give a player up.
-    pub(super) async fn ask_for(&self, player: &PlayerId, owner: &Owner) {
-        let letter = Letter::HandOver { player: player.clone(), owner: owner.clone() };
+    pub(super) async fn ask_for(&self, player: &PlayerId, owner: &Owner, login: Login) {
+        let letter = Letter::HandOver { player: player.clone(), owner: owner.clone(), login };
         let letter = rmp_serde::to_vec_named(&letter).expect("a letter serialises into memory");
         if let Err(error) = self.store.post(owner.node().to_owned(), letter.into()).await {
             tracing::debug!(%player, %error, "a letter could not be posted");
         }
     }
 
-    async fn hand_over(self: Arc<Self>, player: PlayerId, owner: Owner) {
+    /// The newest login wins: one that came here after the one elsewhere had first asked keeps the player.
+    async fn hand_over(self: Arc<Self>, player: PlayerId, owner: Owner, login: Login) {
         let Some(cell) = self.find(&player) else {
             return self.give_up_unknown(&player, &owner).await;
         };
-        let since = match &cell.lock().stage {
-            Stage::Ready(seat) if seat.owner == owner => Some(seat.since),
-            Stage::Ready(seat) if seat.owner.epoch() < owner.epoch() => None,
-            Stage::Ready(_) | Stage::Loading | Stage::Draining | Stage::Gone | Stage::Failed(_) => return,
+        let since = {
+            let mut inner = cell.lock();
+            if !inner.ask_for(login) {
+                return;
+            }
+            match &inner.stage {
+                Stage::Ready(seat) if seat.owner == owner => Some(seat.since),
+                Stage::Ready(seat) if seat.owner.epoch() < owner.epoch() => None,
+                Stage::Ready(_) | Stage::Loading | Stage::Draining | Stage::Gone | Stage::Failed(_) => return,
+            }
         };
         match since {
             Some(since) => {
                 sleep_until(since.checked_add(STAY_MIN).unwrap_or_else(Instant::now)).await;
-                self.give_up(&cell, Some(&owner));
+                self.give_up(&cell, Some((&owner, login)));
             }
             None => self.drop_outrun(&cell, &owner).await,
         }
@@ -100,15 +109,15 @@ impl Roster {
     }
 
     /// Saves and releases a player for somebody else; its client is told that a newer login replaced it. Only under this
-    /// token, or whatever it is now; a player who has a connection is never given up without a token.
-    fn give_up(&self, cell: &Cell, token: Option<&Owner>) {
+    /// token and for a login that is newer, or, without them, only a player who has no connection.
+    fn give_up(&self, cell: &Cell, asked_for: Option<(&Owner, Login)>) {
         let mut inner = cell.lock();
-        let asked_for = match (&inner.stage, token) {
-            (Stage::Ready(seat), Some(token)) => seat.owner == *token,
+        let gives_up = match (&inner.stage, asked_for) {
+            (Stage::Ready(seat), Some((token, login))) => seat.owner == *token && inner.ask_for(login),
             (Stage::Ready(_), None) => !inner.has_links(),
             (Stage::Loading | Stage::Draining | Stage::Gone | Stage::Failed(_), _) => false,
         };
-        if asked_for {
+        if gives_up {
             inner.close(Close::Replaced);
             self.drain(cell, &mut inner);
         }

@@ -13,6 +13,7 @@ mod mail;
 pub mod pair;
 pub mod record;
 mod unload;
+pub mod upgrade;
 
 pub use load::LoadError;
 
@@ -20,6 +21,7 @@ use crate::{
     catalog::Rules,
     clock::{Clock, Dice},
     journal::{Ack, Committed, Held, Journal, Watcher},
+    schema::Chain,
     store::Store,
 };
 use allowance::Quotas;
@@ -41,6 +43,8 @@ pub struct Options {
     pub outbox_bytes_max: usize,
     /// What a player may ask for.
     pub quotas: Quotas,
+    /// The record formats.
+    pub chain: &'static Chain,
 }
 
 /// All players in this process.

@@ -81,11 +81,17 @@ impl Roster {
 
     /// Records a change of the server's own at the beginning of a session, which will see it in its snapshot.
     pub fn record_quietly(&self, half: Half<'_>) {
+        let changes = half.changes;
+        self.record_written(half, changes);
+    }
+
+    /// The same where other places are written than those that changed.
+    pub(super) fn record_written(&self, half: Half<'_>, written: &Changes) {
         let Half { player, inner, changes, note } = half;
         let seat = inner.seat().expect("only a player in the game has records");
         let mut scratch = Scratch::default();
         seat.advance((player, changes, &note), None, self.clock.now_ms(), &mut scratch);
-        self.journal.push(&[seat.side(player, changes, &scratch.entries)], true);
+        self.journal.push(&[seat.side(player, written, &scratch.entries)], true);
         seat.shared = seat.revision;
     }
 
@@ -95,6 +101,8 @@ impl Roster {
         let at = self.clock.now_ms();
         let seats = (one.inner.seat(), other.inner.seat());
         let (Some(first), Some(second)) = seats else { unreachable!("only players in the game have records") };
+        // What a newer build wrote of a stack goes where the stack goes, and its stamp with it.
+        (first.form, second.form) = (first.form.over(second.form.stamp()), second.form.over(first.form.stamp()));
         let partner =
             |player: &PlayerId, seat: &Seat| Partner { player: player.clone(), revision: seat.revision.next() };
         let (to_other, to_one) = (partner(other.player, second), partner(one.player, first));
@@ -179,6 +187,7 @@ impl Seat {
             asked: note.asked,
             partner,
             changes: &changes.list,
+            form: self.form,
         };
         codec::write(&page, &mut scratch.entries);
     }
@@ -189,6 +198,7 @@ impl Seat {
             owner: &self.owner,
             revision: self.revision,
             seq: self.seq,
+            form: self.form,
             content: self.content,
             changes: &changes.list,
             entry,

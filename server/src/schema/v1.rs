@@ -1,45 +1,88 @@
 //! Record format 1. Frozen: what is written here lies in stores for ever.
 //!
 //! A stack is a MessagePack array `[instance (16 bytes), item, quantity, acquired_at (ms), attributes]`, the attributes
-//! a map from key to a one-key map of the type (`{"integer": 5}`). A balance is an integer.
+//! a map from key to a one-key map of the type (`{"integer": 5}`). A balance is an integer. Of a newer format that this
+//! one may read, a stack has elements behind these.
 
-use crate::engine::change::{Content, Stack};
-use holdall_protocol::{
-    attribute::Attributes,
-    ids::{InstanceId, ItemId},
-};
-use serde::{Deserialize, Serialize};
-use std::num::NonZeroU32;
+use super::Behind;
+use crate::engine::change::{Beyond, Content, Stack};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-#[derive(Serialize, Deserialize)]
-struct StackV1(InstanceId, ItemId, NonZeroU32, u64, Attributes);
+/// Elements of a stack.
+const ELEMENTS: u32 = 5;
 
 /// Appends a value.
 pub(super) fn write(content: &Content, out: &mut Vec<u8>) {
     match content {
-        Content::Amount(amount) => rmp_serde::encode::write(out, amount),
-        Content::Stack(Stack { instance, item, quantity, acquired_at, attributes }) => rmp_serde::encode::write(
-            out,
-            &StackV1(*instance, item.clone(), *quantity, *acquired_at, attributes.clone()),
-        ),
+        Content::Amount(amount) => append(amount, out),
+        Content::Stack(stack) => {
+            let mut beyond = stack.beyond.bytes();
+            let more = if beyond.is_empty() { 0 } else { length(&mut beyond).expect("only `read` makes these bytes") };
+            let Stack { instance, item, quantity, acquired_at, attributes, beyond: _ } = stack;
+            append_length(ELEMENTS.saturating_add(more), out);
+            append(instance, out);
+            append(item, out);
+            append(quantity, out);
+            append(acquired_at, out);
+            append(attributes, out);
+            out.extend_from_slice(beyond);
+        }
     }
-    .expect("a value serialises into memory");
 }
 
 /// Reads a value, all of it.
-pub(super) fn read(value: &[u8]) -> Result<Content, String> {
+pub(super) fn read(value: &[u8], behind: Behind) -> Result<Content, String> {
+    let mut rest = value;
     // An array is a stack, anything else is an amount.
-    match value.first() {
-        Some(0x90..=0x9f | 0xdc | 0xdd) => {
-            let StackV1(instance, item, quantity, acquired_at, attributes) = whole(value)?;
-            Ok(Content::Stack(Stack { instance, item, quantity, acquired_at, attributes }))
-        }
-        _ => whole(value).map(Content::Amount),
-    }
+    let content = match value.first() {
+        Some(0x90..=0x9f | 0xdc | 0xdd) => Content::Stack(stack(&mut rest, behind)?),
+        _ => Content::Amount(next(&mut rest)?),
+    };
+    if rest.is_empty() { Ok(content) } else { Err("bytes behind the value".to_owned()) }
 }
 
-fn whole<'de, T: Deserialize<'de>>(value: &'de [u8]) -> Result<T, String> {
-    let mut reader = rmp_serde::Deserializer::new(value);
+fn stack(rest: &mut &[u8], behind: Behind) -> Result<Stack, String> {
+    let count = length(rest)?;
+    let more = count.checked_sub(ELEMENTS).filter(|more| *more == 0 || behind == Behind::Kept);
+    let more = more.ok_or_else(|| format!("a stack has {ELEMENTS} elements, not {count}"))?;
+    Ok(Stack {
+        instance: next(rest)?,
+        item: next(rest)?,
+        quantity: next(rest)?,
+        acquired_at: next(rest)?,
+        attributes: next(rest)?,
+        beyond: if more == 0 { Beyond::default() } else { beyond(more, rest)? },
+    })
+}
+
+/// So many elements as they are, as an array of their own.
+fn beyond(count: u32, rest: &mut &[u8]) -> Result<Beyond, String> {
+    let begin = *rest;
+    for _ in 0..count {
+        next::<IgnoredAny>(rest)?;
+    }
+    let elements = begin.strip_suffix(*rest).expect("what is left is the end of what was there");
+    let mut bytes = Vec::with_capacity(elements.len().saturating_add(5));
+    append_length(count, &mut bytes);
+    bytes.extend_from_slice(elements);
+    Ok(Beyond::new(bytes))
+}
+
+fn append(value: &impl Serialize, out: &mut Vec<u8>) {
+    rmp_serde::encode::write(out, value).expect("a value serialises into memory");
+}
+
+fn append_length(count: u32, out: &mut Vec<u8>) {
+    rmp::encode::write_array_len(out, count).expect("memory takes it");
+}
+
+fn length(rest: &mut &[u8]) -> Result<u32, String> {
+    rmp::decode::read_array_len(rest).map_err(|error| error.to_string())
+}
+
+fn next<'de, T: Deserialize<'de>>(rest: &mut &'de [u8]) -> Result<T, String> {
+    let mut reader = rmp_serde::Deserializer::new(*rest);
     let read = T::deserialize(&mut reader).map_err(|error| error.to_string())?;
-    if reader.get_ref().is_empty() { Ok(read) } else { Err("bytes behind the value".to_owned()) }
+    *rest = reader.into_inner();
+    Ok(read)
 }

@@ -168,7 +168,7 @@ impl Sessions {
                 idle_seconds: u32::try_from(self.options.idle_timeout.as_secs()).unwrap_or(u32::MAX),
             },
             catalog: CatalogVersion { version: rules.catalog.version(), hash: rules.catalog.hash().to_owned() },
-            durability: self.durability.clone(),
+            durability: (self.in_force)(),
             now: self.roster.clock.now_ms(),
         }));
         let snapshot = missed.is_none().then(|| snapshot::of(&seat.player, seat.revision, seat.checksum, &rules));

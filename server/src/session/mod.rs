@@ -70,10 +70,13 @@ pub struct Sessions {
     roster: Arc<Roster>,
     verifier: Verifier,
     options: Options,
-    durability: Durability,
+    in_force: InForce,
     /// True once the server stops: nobody joins any more.
     stopping: watch::Receiver<bool>,
 }
+
+/// Tells what an acknowledgement promises now.
+pub type InForce = Arc<dyn Fn() -> Durability + Send + Sync>;
 
 /// Why a session ends: what the client is told, `None` when it has gone by itself.
 type End = Option<(Close, String)>;
@@ -81,14 +84,14 @@ type End = Option<(Close, String)>;
 impl Sessions {
     /// Sessions over a roster.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         roster: Arc<Roster>,
         verifier: Verifier,
         options: Options,
-        durability: Durability,
+        in_force: InForce,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { roster, verifier, options, durability, stopping }
+        Self { roster, verifier, options, in_force, stopping }
     }
 
     /// Queues the snapshot that stands for deltas that were too many to keep for this session.

@@ -44,6 +44,9 @@ struct HeaderRow {
     schema: u32,
     content: u32,
     saved_at: u64,
+    /// Absent in headers of earlier builds.
+    #[serde(default)]
+    readable_by: u32,
 }
 
 enum Verb {
@@ -332,6 +335,7 @@ impl<'t> Tables<'t> {
                 schema: write.schema,
                 content: write.content,
                 saved_at: write.saved_at,
+                readable_by: write.readable_by,
             },
         )
     }
@@ -361,6 +365,7 @@ impl<'t> Tables<'t> {
             revision: Revision::new(header.revision),
             seq: Seq::new(header.seq),
             schema: header.schema,
+            readable_by: header.readable_by,
             content: header.content,
             places,
             recent,
@@ -393,6 +398,7 @@ impl<'t> Tables<'t> {
             schema: stored.schema,
             content: stored.content,
             saved_at: stored.saved_at,
+            readable_by: stored.readable_by,
         };
         self.put_header(player, &header)?;
         Ok(Ok(()))

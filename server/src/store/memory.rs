@@ -36,6 +36,8 @@ pub struct Row {
     pub batch: Option<super::BatchId>,
     /// The record format.
     pub schema: u32,
+    /// The oldest format whose builds can read it.
+    pub readable_by: u32,
     /// The content step.
     pub content: u32,
     /// When it was written last.
@@ -194,6 +196,7 @@ impl Shelf {
             revision: row.revision,
             seq: row.seq,
             schema: row.schema,
+            readable_by: row.readable_by,
             content: row.content,
             places: row.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
             recent: row.ledger.iter().rev().take(64).rev().map(|(_, entries)| entries.clone()).collect(),
@@ -241,9 +244,21 @@ impl Shelf {
         if state.rows.contains_key(&player) {
             return Err(ReadError::Exists);
         }
-        let Stored { owner: _, epoch, revision, seq, schema, content, saved_at, places } = stored;
+        let Stored { owner: _, epoch, revision, seq, schema, readable_by, content, saved_at, places } = stored;
         let places = places.into_iter().collect();
-        let row = Row { owner: None, revision, seq, batch: None, schema, content, saved_at, epoch, places, ledger };
+        let row = Row {
+            owner: None,
+            revision,
+            seq,
+            batch: None,
+            schema,
+            readable_by,
+            content,
+            saved_at,
+            epoch,
+            places,
+            ledger,
+        };
         state.rows.insert(player, row);
         Ok(())
     }
@@ -282,6 +297,7 @@ impl Row {
             revision: self.revision,
             seq: self.seq,
             schema: self.schema,
+            readable_by: self.readable_by,
             content: self.content,
             saved_at: self.saved_at,
             places: self.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
@@ -292,6 +308,7 @@ impl Row {
         self.revision = write.revision;
         self.seq = write.seq;
         self.schema = write.schema;
+        self.readable_by = write.readable_by;
         self.content = write.content;
         self.saved_at = write.saved_at;
         self.batch = Some(batch.id);

@@ -15,6 +15,7 @@
 
 pub mod embedded;
 pub mod memory;
+pub mod redis;
 
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
@@ -155,6 +156,9 @@ pub struct PlayerWrite {
     pub entries: Bytes,
     /// Whether the owner gives the player up in the same step.
     pub release: bool,
+    /// The oldest record format whose builds can read the places. Last, and absent in batches of earlier builds.
+    #[serde(default)]
+    pub readable_by: u32,
 }
 
 /// What became of a batch.
@@ -207,6 +211,8 @@ pub struct Loaded {
     pub seq: Seq,
     /// The record format of the places; 0 for a player who was never born.
     pub schema: u32,
+    /// The oldest record format whose builds can read them; 0 where the store says nothing of it.
+    pub readable_by: u32,
     /// The content step the player is at.
     pub content: u32,
     /// All places, spelled as in the batch.
@@ -228,6 +234,8 @@ pub struct Stored {
     pub seq: Seq,
     /// The record format of the places.
     pub schema: u32,
+    /// The oldest record format whose builds can read them; 0 where the store says nothing of it.
+    pub readable_by: u32,
     /// The content step the player is at.
     pub content: u32,
     /// When it was written last, in milliseconds since 1970.

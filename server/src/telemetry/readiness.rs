@@ -4,19 +4,18 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
 /// The reasons against being ready, by what they are about. Ready is: there are none.
-#[derive(Debug)]
 pub struct Readiness {
     store: String,
-    durability: String,
+    durability: Box<dyn Fn() -> String + Send + Sync>,
     reasons: Mutex<BTreeMap<&'static str, String>>,
 }
 
 impl Readiness {
-    /// Not ready yet, because of `starting`, over this store and with this promise.
+    /// Not ready yet, because of `starting`, over this store and with this promise, which may change while the server runs.
     #[must_use]
-    pub fn starting(store: &str, durability: &str) -> Self {
+    pub fn starting(store: &str, durability: Box<dyn Fn() -> String + Send + Sync>) -> Self {
         let reasons = Mutex::new(BTreeMap::from([("starting", "the server has not finished starting".to_owned())]));
-        Self { store: store.into(), durability: durability.into(), reasons }
+        Self { store: store.into(), durability, reasons }
     }
 
     /// Adds the reason about `subject`, or replaces it.
@@ -49,7 +48,7 @@ impl Readiness {
 
     /// What an acknowledgement promises.
     #[must_use]
-    pub fn durability(&self) -> &str {
-        &self.durability
+    pub fn durability(&self) -> String {
+        (self.durability)()
     }
 }

@@ -6,7 +6,7 @@ use holdall_protocol::ids::{InstanceId, ItemId, PlayerId};
 use holdall_server::{
     engine::change::Content,
     ledger::codec::{self, Page},
-    schema,
+    schema::{OURS, Stamp},
     store::memory::{Row, Shelf},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,9 +83,10 @@ fn replay(row: &Row, pages: &[Page], say: &mut impl FnMut(String)) {
 }
 
 fn contents(row: &Row) -> Vec<Content> {
+    let stamp = Stamp::stored(row.schema, row.readable_by);
     row.places
         .iter()
-        .map(|(place, value)| schema::read(row.schema, place, value).expect("stored values can be read").1)
+        .map(|(place, value)| OURS.read(stamp, place, value).expect("stored values can be read").1)
         .collect()
 }
 

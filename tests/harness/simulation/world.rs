@@ -7,6 +7,7 @@ use holdall_server::{
     clock::{Clock, Dice},
     journal::{Ack, Journal, Options as JournalOptions},
     roster::{Options as RosterOptions, Roster, allowance::Quotas},
+    schema::OURS,
     session::{Options as SessionOptions, Sessions, token},
     store::{
         Node, Store,
@@ -146,6 +147,7 @@ impl World {
             resume_bytes_max: 4_096,
             outbox_bytes_max: 6_000,
             quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
+            chain: &OURS,
         };
         let roster = Roster::new(journal.clone(), store, self.rules.clone(), (self.clock, dice), options);
         let switch = Switch::default();
@@ -153,16 +155,22 @@ impl World {
             tokio::spawn(switch.clone().run(async move { journal.run().await })),
             tokio::spawn(switch.clone().run({
                 let roster = roster.clone();
-                async move { roster.keep_lease().await.expect("every boot of a node is the newest until it is killed") }
+                async move {
+                    let Err(superseded) = roster.keep_lease().await;
+                    panic!("every boot of a node is the newest until it is killed: {superseded:?}");
+                }
             })),
-            tokio::spawn(switch.clone().run(roster.clone().read_letters())),
+            tokio::spawn(switch.clone().run({
+                let roster = roster.clone();
+                async move { match roster.read_letters().await {} }
+            })),
         ];
         let (stop, stopping) = watch::channel(false);
         let sessions = Arc::new(Sessions::new(
             roster,
             token::Verifier::new(token::Options::Development).expect("development needs nothing"),
             session_options(),
-            Durability { ack: "durable".into(), store: "memory".into(), promise: String::new() },
+            Arc::new(|| Durability { ack: "durable".into(), store: "memory".into(), promise: String::new() }),
             stopping,
         ));
         NodeState { node, sessions, switch, tasks, _stop: stop, away_until: None }

@@ -13,7 +13,7 @@ use holdall_server::{
     catalog::{Definition, Kind, Rules},
     engine::{
         action::Action,
-        change::{Content, Stack},
+        change::{Beyond, Content, Stack},
     },
 };
 use std::{cmp::Reverse, collections::BTreeMap, num::NonZeroU32};
@@ -291,6 +291,7 @@ impl Model {
                 quantity: NonZeroU32::MIN,
                 acquired_at: world.now,
                 attributes: attributes.clone(),
+                beyond: Beyond::default(),
             };
             let then = self.weight(world.rules) + u128::from(known.weight);
             let heavy = world.rules.max_weight > 0 && known.weight > 0 && then > u128::from(world.rules.max_weight);

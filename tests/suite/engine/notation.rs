@@ -15,7 +15,7 @@ use holdall_server::{
     engine::{
         action::Action,
         apply,
-        change::{Changes, Content, Stack},
+        change::{Beyond, Changes, Content, Stack},
         exchange::gift,
         moment::Moment,
         player::Player,
@@ -64,6 +64,7 @@ fn content(word: &str, side: &str) -> (Place, Content) {
         quantity: quantity.parse().unwrap(),
         acquired_at,
         attributes,
+        beyond: Beyond::default(),
     };
     let place = place.parse().map_or_else(|_| Place::Equipment(slot(place)), Place::Bag);
     (place, Content::Stack(stack))

@@ -9,7 +9,7 @@ use holdall_server::{
     catalog::Rules,
     engine::{
         apply,
-        change::{Changes, Content, Stack},
+        change::{Beyond, Changes, Content, Stack},
         moment::Moment,
         player::Player,
     },
@@ -46,6 +46,7 @@ fn the_heaviest_bag_is_told_in_bounds_and_kept_exactly() {
             quantity: NonZeroU32::MAX,
             acquired_at: 0,
             attributes: Attributes::default(),
+            beyond: Beyond::default(),
         };
         (Place::Bag(slot), Content::Stack(stack))
     }))

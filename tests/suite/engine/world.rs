@@ -5,7 +5,7 @@ use holdall_protocol::{
     ids::{AttributeKey, ItemId, SlotId},
     message::ItemDefinition,
 };
-use holdall_server::catalog::{Catalog, Definition, Kind, Rarity, Rules};
+use holdall_server::catalog::{Catalog, Definition, Kind, Rarity, Rules, migrations::Migrations};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 pub fn item(text: &str) -> ItemId {
@@ -123,6 +123,7 @@ pub fn rules() -> Rules {
         attribute_bytes_max: 40,
         gift_items_max: 3,
         kit: Vec::new(),
+        migrations: Migrations::default(),
     }
 }
 

@@ -64,6 +64,7 @@ impl Snapshot {
             revision: Revision::new(row.revision),
             seq: Seq::new(row.seq),
             schema: row.schema,
+            readable_by: row.readable_by,
             content: row.content,
             saved_at: row.saved_at,
             places,

@@ -1,0 +1,86 @@
+//! The command line's end of the control socket.
+
+use super::socket;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+    header::HOST,
+};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, de::DeserializeOwned};
+use std::{fmt, io, path::Path};
+
+/// A connection to the server that runs on a data directory.
+pub struct Client(SendRequest<Empty<Bytes>>);
+
+/// What the server said instead of what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    /// What it is about, for programs.
+    pub code: String,
+    /// What it is about, for people.
+    pub message: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens, or the connection broke.
+    #[error("{0}")]
+    Broken(String),
+    /// The server answered, and it is a no.
+    #[error("{0}")]
+    Refused(Refused),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ClientError {
+    fn broken(error: impl fmt::Display) -> Self {
+        Self::Broken(format!("the connection to the server broke: {error}"))
+    }
+}
+
+impl Client {
+    /// Connects to the server that runs on `directory`.
+    ///
+    /// # Errors
+    /// What the system said: usually that nobody listens there.
+    pub async fn connect(directory: &Path) -> io::Result<Self> {
+        let stream = socket::connect(directory).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        // It ends with the sender; an error of it is one of the request, too.
+        tokio::spawn(connection);
+        Ok(Self(sender))
+    }
+
+    /// Asks, and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, ClientError> {
+        let response = self.send(Method::GET, path).await?;
+        let body = response.into_body().collect().await.map_err(ClientError::broken)?.to_bytes();
+        serde_json::from_slice(&body).map_err(ClientError::broken)
+    }
+
+    async fn send(&mut self, method: Method, path: &str) -> Result<Response<Incoming>, ClientError> {
+        let request = Request::builder().method(method).uri(path).header(HOST, "control").body(Empty::new());
+        let request = request.map_err(ClientError::broken)?;
+        let response = self.0.send_request(request).await.map_err(ClientError::broken)?;
+        if response.status() == StatusCode::OK {
+            return Ok(response);
+        }
+        let body = response.into_body().collect().await.map_err(ClientError::broken)?.to_bytes();
+        Err(serde_json::from_slice(&body).map_or_else(ClientError::broken, ClientError::Refused))
+    }
+}

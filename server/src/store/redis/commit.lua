@@ -1,0 +1,68 @@
+#!lua
+-- Writes a batch, whole or not at all.
+-- KEYS: for each player its hash and its ledger.
+-- ARGV: the batch id; then for each player: owner, base revision, new revision, '1' to release, ledger entries ('' for
+--       none), how many arguments to set, how many to delete, those to set (field, value, …), those to delete.
+-- Answers {batch id, 'applied' | 'already'} or {batch id, 'fenced' | 'regressed' | 'conflict', {player number, …}}.
+-- A script that fails halfway does not take back what it wrote: so everything is read and compared first, the one write
+-- that can fail on a damaged key comes next and is taken back, and what then follows cannot fail.
+local batch = ARGV[1]
+local fenced, regressed, conflict = {}, {}, {}
+local at = 2
+for i = 1, #KEYS, 2 do
+  local player = (i + 1) / 2
+  local header = redis.pcall('HMGET', KEYS[i], 'owner', 'rev', 'batch')
+  if header.err or header[1] ~= ARGV[at] then
+    -- Whoever put something else there is the owner now.
+    fenced[#fenced + 1] = player
+  else
+    local rev, base = header[2] or '0', ARGV[at + 1]
+    if rev ~= base then
+      local stored = tonumber(rev)
+      if stored and stored < tonumber(base) then
+        regressed[#regressed + 1] = player
+      else
+        conflict[#conflict + 1] = player
+      end
+    end
+  end
+  if not header.err and header[3] == batch then return {batch, 'already'} end
+  at = at + 7 + ARGV[at + 5] + ARGV[at + 6]
+end
+if #fenced > 0 then return {batch, 'fenced', fenced} end
+if #regressed > 0 then return {batch, 'regressed', regressed} end
+if #conflict > 0 then return {batch, 'conflict', conflict} end
+
+local added = {}
+at = 2
+for i = 1, #KEYS, 2 do
+  if ARGV[at + 4] ~= '' then
+    local id = redis.pcall('XADD', KEYS[i + 1], '*', 'r', ARGV[at + 2], 'e', ARGV[at + 4])
+    if type(id) == 'table' then
+      for _, entry in ipairs(added) do redis.pcall('XDEL', entry[1], entry[2]) end
+      return {batch, 'fenced', {(i + 1) / 2}}
+    end
+    added[#added + 1] = {KEYS[i + 1], id}
+  end
+  at = at + 7 + ARGV[at + 5] + ARGV[at + 6]
+end
+
+-- The Lua stack is bounded: long lists go in pieces of an even number of arguments.
+local PIECE = 500
+local function pieces(command, key, from, to)
+  while from <= to do
+    local last = math.min(from + PIECE - 1, to)
+    redis.call(command, key, unpack(ARGV, from, last))
+    from = last + 1
+  end
+end
+
+at = 2
+for i = 1, #KEYS, 2 do
+  local set, del = at + 7, at + 7 + ARGV[at + 5]
+  pieces('HSET', KEYS[i], set, del - 1)
+  pieces('HDEL', KEYS[i], del, del + ARGV[at + 6] - 1)
+  if ARGV[at + 3] == '1' then redis.call('HDEL', KEYS[i], 'owner') end
+  at = del + ARGV[at + 6]
+end
+return {batch, 'applied'}

@@ -1,0 +1,567 @@
+//! The store that several server processes share: Redis 7.0 or later, or Valkey, standalone.
+//!
+//! Every write of players is one script call that reads and compares everything before it writes anything. Commits have a
+//! connection of their own, so that nothing overtakes or delays them; loads, looks and signs of life share a second one;
+//! letters are waited for on a third.
+
+mod keys;
+mod link;
+mod preflight;
+mod reply;
+mod script;
+mod world;
+
+use super::{
+    AcquireError, Answer, Batch, Header, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError,
+    Renewal, Standings, Store, Stored,
+};
+use bytes::Bytes;
+use holdall_protocol::ids::{PlayerId, Revision};
+use keys::Keys;
+use link::{Failure, Link, Shared};
+use parking_lot::Mutex;
+use redis::{Client, Cmd, IntoConnectionInfo as _, TlsCertificates, Value, cmd};
+use reply::Fields;
+use script::{Call, Script};
+use std::{sync::Arc, time::Duration};
+
+/// For a commit, a load or a look to be answered.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long Redis lets a reader of letters wait.
+const LETTERS_WAIT: Duration = Duration::from_secs(5);
+/// Letters that wait for one node at most; older ones are lost, which is harmless.
+const LETTERS_MAX: usize = 10_000;
+/// After a command that was refused or never sent.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+/// Ledger items read back at a load: as many entries at least.
+const RECENT_ITEMS: u64 = 64;
+/// Players looked at in one call, so that nobody waits long.
+const STANDINGS_PER_CALL: usize = 1_000;
+/// Ledger items of one page.
+const PAGE: usize = 256;
+
+/// How to reach a realm.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `redis://` or `rediss://`, with user, password and database number where needed.
+    pub url: String,
+    /// The password, where the address does not carry it.
+    pub password: Option<String>,
+    /// The certificate (PEM) of the authority that signed Redis's, where this machine does not know it.
+    pub ca_cert: Option<Vec<u8>>,
+    /// Which of the realms in this Redis.
+    pub realm: String,
+    /// How long a node owns its players after each sign of life.
+    pub lease: Duration,
+    /// The world that this data directory has served before.
+    pub known_world: Option<String>,
+    /// Whether a Redis without it is welcome all the same.
+    pub new_world: bool,
+    /// The id of a world that has to be begun: one that nobody had before.
+    pub fresh_world: String,
+}
+
+/// What a visitor does in a realm without a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoWorld {
+    /// Goes away.
+    Refused,
+    /// Begins one.
+    Begun,
+}
+
+/// Why a Redis could not be opened: what is wrong and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct OpenError(String);
+
+/// The store.
+#[derive(Clone)]
+pub struct Redis(Arc<Inner>);
+
+struct Inner {
+    keys: Keys,
+    node: Node,
+    lease: Duration,
+    world: String,
+    shared: Arc<Shared>,
+    commits: Link,
+    looks: Link,
+    letters: Link,
+    /// The last letter that was read.
+    last_letter: Mutex<String>,
+}
+
+impl Redis {
+    /// Connects, looks at what Redis is and which world it holds, and signs the node on.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed, but that a world may have been begun.
+    pub async fn open(options: Options, node: Node) -> Result<Self, OpenError> {
+        let mut inner = Inner::new(&options, node)?;
+        inner.world = world::enter(&inner.looks, &inner.keys, &options).await?;
+        let failed = |failure: Failure| OpenError(format!("Redis does not take this server: {failure}"));
+        inner.sign(inner.lease, true).await.map_err(failed)?;
+        // Letters to an earlier boot are of no use to this one.
+        let letters = inner.keys.mail(&inner.node.id);
+        inner.look(cmd("DEL").arg(letters)).await.map_err(failed)?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Connects without signing on, for whoever is no server. Before it takes a player, the node has to sign on all the same
+    /// ([`Store::renew`]).
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed, but that a world may have been begun where that was asked for.
+    pub async fn visit(options: Options, node: Node, no_world: NoWorld) -> Result<Self, OpenError> {
+        let mut inner = Inner::new(&options, node)?;
+        inner.world = match no_world {
+            NoWorld::Refused => world::existing(&inner.looks, &inner.keys, &options.realm).await?,
+            NoWorld::Begun => world::enter(&inner.looks, &inner.keys, &options).await?,
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// The id of the world, to be known the next time.
+    #[must_use]
+    pub fn world(&self) -> &str {
+        &self.0.world
+    }
+
+    /// A verb that owns what it needs.
+    fn verb<T, F>(&self, run: impl FnOnce(Arc<Inner>) -> F) -> Answer<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        Box::pin(run(self.0.clone()))
+    }
+}
+
+fn client(options: &Options) -> Result<Client, OpenError> {
+    // The library's words could repeat the address, and with it a password.
+    let bad = |_| OpenError("store.url is no address of a Redis, such as redis://127.0.0.1:6379".to_owned());
+    let mut info = options.url.as_str().into_connection_info().map_err(bad)?;
+    if let Some(password) = &options.password {
+        let settings = info.redis_settings().clone().set_password(password);
+        info = info.set_redis_settings(settings);
+    }
+    match &options.ca_cert {
+        None => Client::open(info).map_err(bad),
+        Some(root) => {
+            let certificates = TlsCertificates { client_tls: None, root_cert: Some(root.clone()) };
+            let bad = |error| OpenError(format!("store.ca_file cannot be used: {error}"));
+            Client::build_with_tls(info, certificates).map_err(bad)
+        }
+    }
+}
+
+impl From<Failure> for ReadError {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable(failure.to_string())
+    }
+}
+
+impl Inner {
+    /// Not yet connected, and in no world yet.
+    fn new(options: &Options, node: Node) -> Result<Self, OpenError> {
+        let client = client(options)?;
+        let shared = Arc::<Shared>::default();
+        let link = |answer_time_max| Link::new(client.clone(), shared.clone(), answer_time_max);
+        Ok(Self {
+            keys: Keys::of(&options.realm),
+            node,
+            lease: options.lease,
+            world: String::new(),
+            commits: link(ANSWER_TIME_MAX),
+            looks: link(ANSWER_TIME_MAX),
+            letters: link(LETTERS_WAIT.saturating_add(ANSWER_TIME_MAX)),
+            last_letter: Mutex::new("0".to_owned()),
+            shared,
+        })
+    }
+
+    /// One command that is no script.
+    async fn look(&self, command: &Cmd) -> Result<Value, Failure> {
+        let live = self.looks.live().await?;
+        self.looks.call(&live, command).await
+    }
+
+    async fn script(&self, call: &Call<'_>, script: &Script) -> Result<(Value, Life), Failure> {
+        let live = self.looks.live().await?;
+        Ok((call.run(&self.looks, &live, script).await?, live.life))
+    }
+
+    async fn commit(&self, batch: &Batch, life: Life) -> Outcome {
+        let live = match self.commits.live().await {
+            Ok(live) if live.life == life => live,
+            Ok(_) => return Outcome::Restarted,
+            Err(failure) => return unanswered(&failure),
+        };
+        let call = self.commit_call(batch);
+        let answered = match call.run(&self.commits, &live, &script::COMMIT).await {
+            Ok(value) => reply::outcome(value, batch),
+            Err(failure) => Err(failure),
+        };
+        answered.unwrap_or_else(|failure| unanswered(&failure))
+    }
+
+    fn commit_call<'b>(&self, batch: &'b Batch) -> Call<'b> {
+        let mut call = Call::default();
+        call.bytes(batch.id.as_bytes());
+        for write in &batch.players {
+            call.keys.push(self.keys.player(&write.player));
+            call.keys.push(self.keys.ledger(&write.player));
+            add_write(&mut call, write, batch);
+        }
+        call
+    }
+
+    async fn acquire(&self, player: &PlayerId, life: Life) -> Result<Loaded, AcquireError> {
+        let away = |failure: Failure| AcquireError::Unavailable(failure.to_string());
+        let live = self.looks.live().await.map_err(away)?;
+        if live.life != life {
+            return Err(AcquireError::Restarted);
+        }
+        let boot = format!("{:016x}", self.node.boot);
+        let mut call = Call::default();
+        let keys = &self.keys;
+        call.keys.extend([keys.player(player), keys.ledger(player), keys.world(), keys.nodes()]);
+        call.bytes(&self.world).bytes(&self.node.id).bytes(&boot);
+        call.number(millis(self.lease)).number(RECENT_ITEMS);
+        let answered = call.run(&self.looks, &live, &script::ACQUIRE).await.map_err(away)?;
+        loaded(answered).map_err(away)?
+    }
+
+    async fn standings(&self, players: &[PlayerId]) -> Result<Standings, Failure> {
+        let live = self.looks.live().await?;
+        let mut headers = Vec::with_capacity(players.len());
+        for some in players.chunks(STANDINGS_PER_CALL) {
+            let mut call = Call::default();
+            call.keys.extend(some.iter().map(|player| self.keys.player(player)));
+            for header in reply::list(call.run(&self.looks, &live, &script::STANDINGS).await?)? {
+                headers.push(header_of(header)?);
+            }
+        }
+        Ok(Standings { life: live.life, headers })
+    }
+
+    async fn reclaim(&self, player: &PlayerId, owner: &Owner, at: Revision, life: Life) -> Result<bool, Failure> {
+        let live = self.looks.live().await?;
+        if live.life != life {
+            return Ok(false);
+        }
+        let mut call = Call::default();
+        call.keys.push(self.keys.player(player));
+        call.bytes(owner.as_str()).number(owner.epoch()).number(at.get());
+        Ok(reply::is_one(&call.run(&self.looks, &live, &script::RECLAIM).await?))
+    }
+
+    async fn sign(&self, lease: Duration, on: bool) -> Result<Renewal, Failure> {
+        let boot = format!("{:016x}", self.node.boot);
+        let mut call = Call::default();
+        call.keys.push(self.keys.node(&self.node.id));
+        call.bytes(&boot).number(millis(lease)).number(u64::from(on));
+        let (answered, life) = self.script(&call, &script::RENEW).await?;
+        Ok(match reply::text(answered)?.as_str() {
+            "superseded" => Renewal::Superseded,
+            "held" => Renewal::Held(life),
+            _ => Renewal::Lapsed(life),
+        })
+    }
+
+    async fn post(&self, node: &str, letter: &Bytes) -> Result<(), Failure> {
+        let mut command = cmd("XADD");
+        command.arg(self.keys.mail(node)).arg("MAXLEN").arg("~").arg(LETTERS_MAX);
+        command.arg("*").arg("m").arg(letter.as_ref());
+        self.look(&command).await.map(drop)
+    }
+
+    async fn letters(&self) -> Result<Vec<Bytes>, Failure> {
+        let live = self.letters.live().await?;
+        let (key, last) = (self.keys.mail(&self.node.id), self.last_letter.lock().clone());
+        let mut command = cmd("XREAD");
+        command.arg("COUNT").arg(100).arg("BLOCK").arg(millis(LETTERS_WAIT)).arg("STREAMS").arg(&key).arg(last);
+        let streams = match self.letters.call(&live, &command).await? {
+            Value::Nil => return Ok(Vec::new()),
+            streams => reply::list(streams)?,
+        };
+        let (mut letters, mut read) = (Vec::new(), cmd("XDEL"));
+        read.arg(&key);
+        for stream in streams {
+            for item in reply::list(reply::list(stream)?.pop().unwrap_or(Value::Nil))? {
+                let (id, fields) = reply::stream_item(item)?;
+                read.arg(&id);
+                *self.last_letter.lock() = id;
+                letters.extend(fields.into_iter().map(|(_, letter)| letter));
+            }
+        }
+        // What could not be deleted is not read again anyway.
+        let _ = self.letters.call(&live, &read).await;
+        Ok(letters)
+    }
+
+    async fn players(&self, mark: Option<String>) -> Result<Page<PlayerId>, Failure> {
+        let (keys, next) = self.scan(&self.keys.players(), mark).await?;
+        Ok(Page { items: keys.iter().filter_map(|key| self.keys.player_of(key)).collect(), next })
+    }
+
+    async fn scan(&self, pattern: &str, mark: Option<String>) -> Result<(Vec<String>, Option<String>), Failure> {
+        let mut command = cmd("SCAN");
+        command.arg(mark.as_deref().unwrap_or("0")).arg("MATCH").arg(pattern).arg("COUNT").arg(1_000);
+        let mut parts = reply::list(self.look(&command).await?)?.into_iter();
+        let next = reply::text(parts.next().unwrap_or(Value::Nil))?;
+        let keys = reply::list(parts.next().unwrap_or(Value::Nil))?.into_iter().map(reply::text);
+        Ok((keys.collect::<Result<_, _>>()?, (next != "0").then_some(next)))
+    }
+
+    async fn peek(&self, player: &PlayerId) -> Result<Option<Stored>, ReadError> {
+        let fields = match self.look(cmd("HGETALL").arg(self.keys.player(player))).await {
+            Ok(fields) => fields,
+            Err(failure) => return Err(damaged_or_away(failure)),
+        };
+        if fields.as_sequence().is_some_and(<[Value]>::is_empty) {
+            return Ok(None);
+        }
+        Ok(Some(Fields::read(fields)?.map_err(ReadError::Unreadable)?.stored()))
+    }
+
+    async fn ledger(&self, player: &PlayerId, mark: Option<String>) -> Result<Page<LedgerItem>, ReadError> {
+        let from = mark.map_or_else(|| "-".to_owned(), |mark| format!("({mark}"));
+        let mut command = cmd("XRANGE");
+        command.arg(self.keys.ledger(player)).arg(from).arg("+").arg("COUNT").arg(PAGE);
+        let items = self.look(&command).await.map_err(damaged_or_away)?;
+        let items = reply::ledger(items)?.map_err(ReadError::Unreadable)?;
+        let next = items.last().filter(|_| items.len() == PAGE).map(|(id, _)| id.clone());
+        Ok(Page { items: items.into_iter().map(|(_, item)| item).collect(), next })
+    }
+
+    async fn import(&self, player: &PlayerId, stored: &Stored, ledger: &[LedgerItem]) -> Result<(), ReadError> {
+        let mut call = Call::default();
+        call.keys.extend([self.keys.player(player), self.keys.ledger(player)]);
+        let header = [
+            ("epoch", stored.epoch),
+            ("rev", stored.revision.get()),
+            ("seq", stored.seq.get()),
+            ("schema", stored.schema.into()),
+            ("readable_by", stored.readable_by.into()),
+            ("content", stored.content.into()),
+            ("saved_at", stored.saved_at),
+        ];
+        let fields = header.len().saturating_add(stored.places.len()).saturating_mul(2);
+        call.number(u64::try_from(fields).unwrap_or(u64::MAX));
+        for (name, number) in header {
+            call.bytes(name).number(number);
+        }
+        for (place, value) in &stored.places {
+            call.bytes(place).bytes(value);
+        }
+        for (revision, entries) in ledger {
+            call.number(revision.get()).bytes(entries);
+        }
+        let (answered, _) = self.script(&call, &script::IMPORT).await?;
+        if reply::is_one(&answered) { Ok(()) } else { Err(ReadError::Exists) }
+    }
+
+    async fn now_ms(&self) -> Result<u64, Failure> {
+        let mut parts = reply::list(self.look(&cmd("TIME")).await?)?.into_iter();
+        let mut part = || Ok::<u64, Failure>(number_or_zero(&reply::bytes(parts.next().unwrap_or(Value::Nil))?));
+        let (seconds, micros) = (part()?, part()?);
+        Ok(seconds.saturating_mul(1_000).saturating_add(micros.checked_div(1_000).unwrap_or(0)))
+    }
+
+    async fn alive(&self) -> Result<Vec<String>, Failure> {
+        let (mut mark, mut alive) = (None, Vec::new());
+        loop {
+            let (keys, next) = self.scan(&format!("{}*", self.keys.nodes()), mark).await?;
+            for key in &keys {
+                let Some(node) = self.keys.node_of(key).filter(|node| *node != self.node.id) else { continue };
+                let until = self.look(cmd("HGET").arg(key).arg("until")).await?;
+                let now = self.now_ms().await?;
+                if matches!(until, Value::BulkString(until) if number_or_zero(&until) > now) {
+                    alive.push(node.to_owned());
+                }
+            }
+            mark = next;
+            if mark.is_none() {
+                return Ok(alive);
+            }
+        }
+    }
+}
+
+fn number_or_zero(text: &[u8]) -> u64 {
+    reply::number(text).unwrap_or(0)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// One player's part of the arguments, as `commit.lua` reads them.
+fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) {
+    call.bytes(write.owner.as_str()).number(write.base.get()).number(write.revision.get());
+    call.number(write.release.into()).bytes(&write.entries);
+    let set = write.places.iter().filter(|(_, value)| value.is_some()).count();
+    let header: [(&str, u64); 6] = [
+        ("rev", write.revision.get()),
+        ("seq", write.seq.get()),
+        ("schema", write.schema.into()),
+        ("readable_by", write.readable_by.into()),
+        ("content", write.content.into()),
+        ("saved_at", write.saved_at),
+    ];
+    // The batch's own field, the header and the places that are set come in pairs.
+    let fields = header.len().saturating_add(1).saturating_add(set).saturating_mul(2);
+    let emptied = write.places.len().saturating_sub(set);
+    call.number(u64::try_from(fields).unwrap_or(u64::MAX)).number(u64::try_from(emptied).unwrap_or(u64::MAX));
+    call.bytes("batch").bytes(batch.id.as_bytes());
+    for (name, number) in header {
+        call.bytes(name).number(number);
+    }
+    for (place, value) in &write.places {
+        if let Some(value) = value {
+            call.bytes(place).bytes(value);
+        }
+    }
+    for (place, value) in &write.places {
+        if value.is_none() {
+            call.bytes(place);
+        }
+    }
+}
+
+/// What a batch comes to whose answer is none of the script's.
+fn unanswered(failure: &Failure) -> Outcome {
+    if failure.wrote_nothing() {
+        tracing::debug!(%failure, "a batch was not taken");
+        return Outcome::Unavailable { retry_after: RETRY_AFTER };
+    }
+    match failure {
+        Failure::Said { .. } => tracing::error!(%failure, "a batch ended in an error of its script; sending it again"),
+        Failure::NotSent(_) | Failure::Lost(_) => tracing::debug!(%failure, "the answer to a batch was lost"),
+    }
+    Outcome::Unknown
+}
+
+fn damaged_or_away(failure: Failure) -> ReadError {
+    match failure {
+        Failure::Said { code, message } if code == "WRONGTYPE" => ReadError::Unreadable(message),
+        failure => failure.into(),
+    }
+}
+
+/// What `acquire.lua` answers.
+fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Failure> {
+    let mut parts = reply::list(answered)?.into_iter();
+    let mut part = || parts.next().unwrap_or(Value::Nil);
+    let unreadable = |why| Ok(Err(AcquireError::Unreadable(why)));
+    match reply::text(part())?.as_str() {
+        "loaded" => {
+            let owner = Owner::stored(&reply::text(part())?);
+            let (fields, recent) = (Fields::read(part())?, reply::ledger(part())?);
+            match (fields, recent) {
+                (Ok(fields), Ok(recent)) => {
+                    Ok(Ok(fields.loaded(owner, recent.into_iter().map(|(_, item)| item).collect())))
+                }
+                (Err(why), _) | (_, Err(why)) => unreadable(why),
+            }
+        }
+        "held" => Ok(Err(AcquireError::Held(Owner::stored(&reply::text(part())?)))),
+        "unreadable" => unreadable(reply::text(part())?),
+        _ => Ok(Err(AcquireError::Unavailable(
+            "this Redis holds another world than it did; nobody is loaded".to_owned(),
+        ))),
+    }
+}
+
+fn header_of(value: Value) -> Result<Header, Failure> {
+    let mut parts = reply::list(value)?.into_iter();
+    let mut part = || reply::bytes(parts.next().unwrap_or(Value::Nil));
+    let owner = String::from_utf8_lossy(&part()?).into_owned();
+    let owner = (!owner.is_empty()).then(|| Owner::stored(&owner));
+    Ok(Header { owner, epoch: number_or_zero(&part()?), revision: Revision::new(number_or_zero(&part()?)) })
+}
+
+impl Store for Redis {
+    fn commit(&self, batch: Arc<Batch>, life: Life) -> Answer<Outcome> {
+        self.verb(|redis| async move { redis.commit(&batch, life).await })
+    }
+
+    fn acquire(&self, player: PlayerId, life: Life) -> Answer<Result<Loaded, AcquireError>> {
+        self.verb(|redis| async move { redis.acquire(&player, life).await })
+    }
+
+    fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {
+        self.verb(|redis| async move { Ok(redis.standings(&players).await?) })
+    }
+
+    fn reclaim(&self, player: PlayerId, owner: Owner, at: Revision, life: Life) -> Answer<Result<bool, ReadError>> {
+        self.verb(|redis| async move { Ok(redis.reclaim(&player, &owner, at, life).await?) })
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        Some(self.0.lease)
+    }
+
+    fn renew(&self, _: Life) -> Answer<Result<Renewal, ReadError>> {
+        self.verb(|redis| async move { Ok(redis.sign(redis.lease, false).await?) })
+    }
+
+    fn resign(&self) -> Answer<()> {
+        self.verb(|redis| async move {
+            // Whoever resigns has nothing left to do about a failure: the lease ends by itself.
+            let _ = redis.sign(Duration::ZERO, false).await;
+        })
+    }
+
+    fn post(&self, node: String, letter: Bytes) -> Answer<Result<(), ReadError>> {
+        self.verb(|redis| async move { Ok(redis.post(&node, &letter).await?) })
+    }
+
+    fn letters(&self) -> Answer<Vec<Bytes>> {
+        self.verb(|redis| async move {
+            loop {
+                match redis.letters().await {
+                    Ok(letters) if letters.is_empty() => {}
+                    Ok(letters) => return letters,
+                    Err(failure) => {
+                        tracing::debug!(%failure, "letters cannot be read");
+                        tokio::time::sleep(RETRY_AFTER).await;
+                    }
+                }
+            }
+        })
+    }
+
+    fn players(&self, mark: Option<String>) -> Answer<Result<Page<PlayerId>, ReadError>> {
+        self.verb(|redis| async move { Ok(redis.players(mark).await?) })
+    }
+
+    fn peek(&self, player: PlayerId) -> Answer<Result<Option<Stored>, ReadError>> {
+        self.verb(|redis| async move { redis.peek(&player).await })
+    }
+
+    fn ledger(&self, player: PlayerId, mark: Option<String>) -> Answer<Result<Page<LedgerItem>, ReadError>> {
+        self.verb(|redis| async move { redis.ledger(&player, mark).await })
+    }
+
+    fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Answer<Result<(), ReadError>> {
+        self.verb(|redis| async move { redis.import(&player, &stored, &ledger).await })
+    }
+
+    fn alive(&self) -> Answer<Result<Vec<String>, ReadError>> {
+        self.verb(|redis| async move { Ok(redis.alive().await?) })
+    }
+
+    fn may_regress(&self) -> bool {
+        true
+    }
+
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    fn promise(&self) -> String {
+        self.0.shared.promise()
+    }
+}

@@ -1,0 +1,9 @@
+#!lua flags=no-writes
+-- KEYS: players' hashes. Answers for each {owner or '', epoch or '0', revision or '0'}; a damaged one has no owner.
+local found = {}
+for i, key in ipairs(KEYS) do
+  local header = redis.pcall('HMGET', key, 'owner', 'epoch', 'rev')
+  if header.err then header = {} end
+  found[i] = {header[1] or '', header[2] or '0', header[3] or '0'}
+end
+return found

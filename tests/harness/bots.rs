@@ -1,0 +1,84 @@
+//! The simulator's bots against servers of the harness: they play, and check every word they hear.
+
+use crate::child::{Server, Site};
+use holdall_client_sim::{Options, Report, conservation::State, run, scenario::Load};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+use tokio::{task::JoinHandle, time::sleep};
+
+/// How many play.
+pub const BOTS: usize = 24;
+
+/// Bots that play against the server at this address for so long.
+///
+/// # Panics
+/// Never: an address makes a URL.
+#[must_use]
+pub fn options(game: SocketAddr, seed: u64, play: Duration, load: Load) -> Options {
+    let url = format!("ws://{game}/ws").parse().expect("an address makes a URL");
+    // Longer than any fault lasts, and what comes after it.
+    let patience = Duration::from_secs(90);
+    Options { seed, load, patience, give_up: patience, ..Options::new(url, BOTS, play) }
+}
+
+/// Lets them play.
+#[must_use]
+pub fn play(options: Options) -> JoinHandle<Report> {
+    tokio::spawn(run(options))
+}
+
+/// Bots play while the server is killed and started again at random moments.
+///
+/// # Panics
+/// When a server does not start, or the last one does not end in good order.
+pub async fn play_while_the_server_is_killed(mut site: Site, seed: u64, length: Duration, load: Load) -> Report {
+    println!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut server = start_for_good(&mut site).await;
+    let bots = play(options(server.game, seed, length, load));
+    let (begin, mut slowest, mut kills) = (Instant::now(), Duration::ZERO, 0);
+    while begin.elapsed() + Duration::from_secs(1) < length {
+        sleep(Duration::from_millis(rng.random_range(200..1200))).await;
+        server.kill().await;
+        let killed = Instant::now();
+        server = site.start().await;
+        (slowest, kills) = (slowest.max(killed.elapsed()), kills + 1);
+    }
+    let report = bots.await.expect("the bots do not panic");
+    println!("{kills} kills, {} effects asked for, ready again after at most {slowest:?}", report.requests);
+    assert_eq!(server.stop().await, Some(0), "a clean stop at the end");
+    report
+}
+
+/// Starts a server whose successors on the site will listen at the same address.
+pub async fn start_for_good(site: &mut Site) -> Server {
+    let server = site.start().await;
+    site.turn("server.listen", server.game);
+    server
+}
+
+/// Expects that no promise was broken: everybody proven, everything conserved, each request answered.
+///
+/// # Panics
+/// When one was.
+pub fn expect_in_order(report: &Report) {
+    assert_eq!(report.violations, Vec::<String>::new(), "{report}");
+    assert_eq!(report.proven, report.bots, "{report}");
+    assert_eq!(report.requests, report.replies, "{report}");
+    assert!(report.conservation.values().all(|account| account.state != State::Broken), "{report}");
+    assert!(report.requests > 0, "they played: {report}");
+}
+
+/// Repeats a randomised round with one new seed after the other, for as long as `tests/run --long` gives it.
+pub async fn again_and_again(mut round: impl AsyncFnMut(u64)) {
+    let minutes = std::env::var("HOLDALL_TEST_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(1.0);
+    let until = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
+    let mut seed: u64 = StdRng::from_os_rng().random();
+    while Instant::now() < until {
+        round(seed).await;
+        seed = seed.wrapping_add(1);
+    }
+}

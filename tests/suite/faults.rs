@@ -1,0 +1,10 @@
+//! Faults with real processes: servers on a real Redis, and what happens to them. One at a time: each of them wants the machine.
+
+mod kills;
+mod losses;
+mod network;
+mod refusals;
+mod stage;
+mod starts;
+mod stops;
+mod two_servers;

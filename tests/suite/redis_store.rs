@@ -1,0 +1,383 @@
+//! The Redis store where it differs from the others: several nodes on one realm, keys that somebody else wrote, scripts
+//! that are forgotten, and what lies in Redis for a person to read.
+
+use crate::conformance::{acquire, batch, id, node, on, placing, write};
+use bytes::Bytes;
+use holdall_harness::redis::Redis;
+use holdall_protocol::ids::{Revision, Seq};
+use holdall_server::store::{
+    AcquireError, Life, Node, Outcome, Owner, ReadError, Renewal, Store, Stored, redis::Redis as RedisStore,
+};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+const REALM: &str = "holdall:{conformance}:";
+/// Guards against hangs only.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn there() -> Node {
+    Node { id: "there".to_owned(), boot: 7 }
+}
+
+fn key(player: &str) -> String {
+    format!("{REALM}player:{player}")
+}
+
+fn ledger(player: &str) -> String {
+    format!("{REALM}player:{player}:ledger")
+}
+
+/// A player at revision 1 with one slot and one ledger entry, and the token under which it was written.
+async fn born(store: &dyn Store, player: &str) -> Owner {
+    let owner = acquire(store, player).await.owner;
+    let mut write = placing(write(player, &owner, 0, 1), &[("b:0", Some("ore"))]);
+    write.entries = Bytes::from_static(b"birth");
+    assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
+    owner
+}
+
+async fn here_and_there(redis: &Redis) -> (RedisStore, RedisStore) {
+    (on(redis, node()).await, on(redis, there()).await)
+}
+
+mod several_nodes {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_player_of_a_live_node_is_held_and_free_after_a_release() {
+        let redis = Redis::run().await;
+        let (here, there) = here_and_there(&redis).await;
+        let owner = born(&here, "p").await;
+        assert_eq!(there.acquire(id("p"), Life::default()).await, Err(AcquireError::Held(owner.clone())));
+        let mut release = write("p", &owner, 1, 1);
+        release.release = true;
+        assert_eq!(here.commit(batch(vec![release]), Life::default()).await, Outcome::Applied);
+        let taken = acquire(&there, "p").await;
+        assert!(taken.owner.epoch() > owner.epoch());
+        let late = here.commit(batch(vec![write("p", &owner, 1, 2)]), Life::default()).await;
+        assert_eq!(late, Outcome::Fenced { players: vec![id("p")] });
+    }
+
+    #[tokio::test]
+    async fn a_player_of_a_node_that_signed_off_or_fell_silent_is_taken() {
+        let redis = Redis::run().await;
+        let (here, there) = here_and_there(&redis).await;
+        born(&here, "p").await;
+        // A Redis that has just been started gives the silent ones the time of a lease.
+        sleep(Duration::from_secs(3)).await;
+        there.renew().await.expect("Redis answers");
+        let taken = acquire(&there, "p").await;
+        assert_eq!(taken.revision, Revision::new(1));
+        born(&there, "q").await;
+        there.resign().await;
+        assert_eq!(acquire(&here, "q").await.revision, Revision::new(1));
+    }
+
+    #[tokio::test]
+    async fn right_after_a_restart_nobody_is_dead_but_an_earlier_boot() {
+        let redis = Redis::run().await;
+        let (here, there) = here_and_there(&redis).await;
+        let owner = born(&here, "p").await;
+        here.resign().await;
+        assert_eq!(there.acquire(id("p"), Life::default()).await, Err(AcquireError::Held(owner)), "it may still heal");
+        let again = on(&redis, Node { boot: 2, ..node() }).await;
+        assert_eq!(acquire(&there, "p").await.revision, Revision::new(1), "its successor says that it is dead");
+        drop(again);
+    }
+
+    #[tokio::test]
+    async fn a_sign_of_life_tells_whether_the_lease_had_run_out() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        assert_eq!(here.renew().await, Ok(Renewal::Held(Life::default())));
+        sleep(Duration::from_millis(2_200)).await;
+        assert_eq!(here.renew().await, Ok(Renewal::Lapsed(Life::default())));
+        assert_eq!(here.renew().await, Ok(Renewal::Held(Life::default())));
+        redis.tell(&["DEL", &format!("{REALM}node:here")]).await;
+        assert_eq!(here.renew().await, Ok(Renewal::Lapsed(Life::default())), "who is forgotten has no lease");
+        let _later = on(&redis, Node { boot: 2, ..node() }).await;
+        assert_eq!(here.renew().await, Ok(Renewal::Superseded));
+    }
+
+    #[tokio::test]
+    async fn who_is_alive_is_told() {
+        let redis = Redis::run().await;
+        let (here, there) = here_and_there(&redis).await;
+        assert_eq!(here.alive().await, Ok(vec!["there".to_owned()]));
+        there.resign().await;
+        assert_eq!(here.alive().await, Ok(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn letters_arrive_once_and_in_order_and_those_to_an_earlier_boot_do_not() {
+        let redis = Redis::run().await;
+        let (here, there) = here_and_there(&redis).await;
+        for letter in ["one", "two"] {
+            here.post("there".to_owned(), letter.into()).await.expect("Redis answers");
+        }
+        assert_eq!(timeout(PATIENCE, there.letters()).await.expect("letters"), ["one", "two"]);
+        let waiting = tokio::spawn(there.letters());
+        here.post("there".to_owned(), "three".into()).await.expect("Redis answers");
+        assert_eq!(timeout(PATIENCE, waiting).await.expect("a letter").expect("no panic"), ["three"]);
+        here.post("there".to_owned(), "too late".into()).await.expect("Redis answers");
+        let later = on(&redis, Node { boot: 8, ..super::there() }).await;
+        here.post("there".to_owned(), "four".into()).await.expect("Redis answers");
+        assert_eq!(timeout(PATIENCE, later.letters()).await.expect("a letter"), ["four"]);
+    }
+
+    #[tokio::test]
+    async fn an_owner_that_redis_forgot_is_told_again_unless_a_later_one_was_given() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let first = born(&here, "p").await;
+        let second = acquire(&here, "p").await.owner;
+        redis.tell(&["HSET", &key("p"), "owner", first.as_str(), "epoch", "1"]).await;
+        assert_eq!(here.reclaim(id("p"), second.clone(), Life::default()).await, Ok(true));
+        assert_eq!(here.reclaim(id("p"), second.clone(), Life::default()).await, Ok(true), "again changes nothing");
+        assert_eq!(here.reclaim(id("p"), first, Life::default()).await, Ok(false));
+        let write = write("p", &second, 1, 2);
+        assert_eq!(here.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
+        assert!(acquire(&here, "p").await.owner.epoch() > second.epoch());
+    }
+}
+
+mod a_restart {
+    use super::*;
+
+    #[tokio::test]
+    async fn begins_another_life_and_nothing_is_taken_for_the_earlier_one() {
+        let mut redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let owner = born(&here, "p").await;
+        redis.kill().await;
+        redis.start().await;
+        let mut outcome = Outcome::Unknown;
+        while matches!(outcome, Outcome::Unknown | Outcome::Unavailable { .. }) {
+            outcome = here.commit(batch(vec![write("p", &owner, 1, 2)]), Life::default()).await;
+        }
+        assert_eq!(outcome, Outcome::Restarted);
+        let standings = loop {
+            if let Ok(standings) = here.standings(vec![id("p")]).await {
+                break standings;
+            }
+        };
+        assert_ne!(standings.life, Life::default());
+        assert_eq!(standings.headers[0].revision, Revision::new(1));
+        assert_eq!(here.acquire(id("p"), Life::default()).await, Err(AcquireError::Restarted));
+        assert_eq!(here.reclaim(id("p"), owner.clone(), Life::default()).await, Ok(false));
+        assert_eq!(here.commit(batch(vec![write("p", &owner, 1, 2)]), standings.life).await, Outcome::Applied);
+    }
+
+    #[tokio::test]
+    async fn in_place_of_the_world_loads_nobody() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        born(&here, "p").await;
+        redis.tell(&["FLUSHALL"]).await;
+        let refused = here.acquire(id("p"), Life::default()).await;
+        assert!(
+            matches!(refused, Err(AcquireError::Unavailable(_))),
+            "nobody is born into an emptied Redis: {refused:?}"
+        );
+    }
+}
+
+mod damage {
+    use super::*;
+
+    /// After `damage`, which may take several commands, `p` is refused and left as it is, in a batch with somebody else
+    /// too, and others are served.
+    async fn refused(damage: &[&[&str]]) {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let (owner, other) = (born(&here, "p").await, born(&here, "other").await);
+        for command in damage {
+            redis.tell(command).await;
+        }
+        let before = (redis.ask(&["DUMP", &key("p")]).await, redis.ask(&["DUMP", &ledger("p")]).await);
+        let with = |player: &str, owner: &Owner| {
+            let mut write = placing(write(player, owner, 1, 2), &[("b:0", None), ("b:1", Some("new"))]);
+            write.entries = Bytes::from_static(b"second");
+            write
+        };
+        let both = here.commit(batch(vec![with("other", &other), with("p", &owner)]), Life::default()).await;
+        assert_eq!(both, Outcome::Fenced { players: vec![id("p")] }, "{damage:?}");
+        let loaded = here.acquire(id("p"), Life::default()).await;
+        assert!(matches!(loaded, Err(AcquireError::Unreadable(_))), "{damage:?}: {loaded:?}");
+        let after = (redis.ask(&["DUMP", &key("p")]).await, redis.ask(&["DUMP", &ledger("p")]).await);
+        assert_eq!(format!("{before:?}"), format!("{after:?}"), "{damage:?}");
+        let rest = here.commit(batch(vec![with("other", &other)]), Life::default()).await;
+        assert_eq!(rest, Outcome::Applied, "{damage:?}");
+        assert_eq!(here.ledger(id("other"), None).await.expect("it is whole").items.len(), 2, "{damage:?}");
+    }
+
+    #[tokio::test]
+    async fn a_player_that_is_something_else_is_refused() {
+        refused(&[&["DEL", &key("p")], &["SET", &key("p"), "diary"]]).await;
+        refused(&[&["DEL", &key("p")], &["RPUSH", &key("p"), "diary"]]).await;
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_is_something_else_is_refused() {
+        refused(&[&["DEL", &ledger("p")], &["SET", &ledger("p"), "diary"]]).await;
+    }
+
+    #[tokio::test]
+    async fn an_owner_that_is_no_token_is_refused() {
+        for owner in ["somebody", "", "a:b:c", "here:0000000000000001:x", "::"] {
+            refused(&[&["HSET", &key("p"), "owner", owner]]).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_number_that_is_none_refuses_the_load() {
+        for (field, value) in [
+            ("rev", "-1"),
+            ("rev", "1e3"),
+            ("rev", ""),
+            ("epoch", "1.5"),
+            ("epoch", "9223372036854775807"),
+            ("seq", "many"),
+            ("schema", "4294967296"),
+            ("content", " 1"),
+            ("saved_at", "0x10"),
+        ] {
+            let redis = Redis::run().await;
+            let here = on(&redis, node()).await;
+            born(&here, "p").await;
+            redis.tell(&["HSET", &key("p"), field, value]).await;
+            let loaded = here.acquire(id("p"), Life::default()).await;
+            assert!(matches!(loaded, Err(AcquireError::Unreadable(_))), "{field} {value:?}: {loaded:?}");
+            assert_eq!(redis.ask(&["HGET", &key("p"), field]).await.text(), value, "it is left as it is");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_takes_no_more_refuses_the_batch_whole() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let (owner, other) = (born(&here, "p").await, born(&here, "other").await);
+        redis.tell(&["XADD", &ledger("p"), "18446744073709551615-18446744073709551615", "r", "1", "e", "x"]).await;
+        let with = |player: &str, owner: &Owner| {
+            let mut write = placing(write(player, owner, 1, 2), &[("b:0", None)]);
+            write.entries = Bytes::from_static(b"second");
+            write
+        };
+        let both = here.commit(batch(vec![with("other", &other), with("p", &owner)]), Life::default()).await;
+        assert_eq!(both, Outcome::Fenced { players: vec![id("p")] });
+        for player in ["p", "other"] {
+            let stored = here.peek(id(player)).await.expect("it can be read").expect("it is there");
+            assert_eq!(stored.revision, Revision::new(1), "nothing was written");
+        }
+        assert_eq!(here.ledger(id("other"), None).await.expect("it is whole").items.len(), 1, "and nothing was kept");
+    }
+
+    #[tokio::test]
+    async fn fields_of_a_newer_build_are_left_alone() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let owner = born(&here, "p").await;
+        redis.tell(&["HSET", &key("p"), "mood", "good"]).await;
+        assert_eq!(acquire(&here, "p").await.places.len(), 1);
+        let loaded = acquire(&here, "p").await;
+        assert_ne!(loaded.owner, owner);
+        let write = write("p", &loaded.owner, 1, 2);
+        assert_eq!(here.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
+        assert_eq!(redis.ask(&["HGET", &key("p"), "mood"]).await.text(), "good");
+    }
+}
+
+mod scripts {
+    use super::*;
+
+    #[tokio::test]
+    async fn that_were_forgotten_are_told_again() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let owner = born(&here, "p").await;
+        redis.tell(&["SCRIPT", "FLUSH"]).await;
+        assert_eq!(here.commit(batch(vec![write("p", &owner, 1, 2)]), Life::default()).await, Outcome::Applied);
+        redis.tell(&["SCRIPT", "FLUSH"]).await;
+        assert_eq!(acquire(&here, "p").await.revision, Revision::new(2));
+    }
+
+    #[tokio::test]
+    async fn take_more_places_than_lua_can_unpack_and_more_players_than_a_batch() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let places: Vec<String> = (0..10_000).map(|slot| format!("b:{slot}")).collect();
+        let all = |value: Option<&'static str>| places.iter().map(|place| (place.as_str(), value)).collect::<Vec<_>>();
+        let owner = acquire(&here, "p").await.owner;
+        let full = placing(write("p", &owner, 0, 1), &all(Some("ore")));
+        assert_eq!(here.commit(batch(vec![full]), Life::default()).await, Outcome::Applied);
+        assert_eq!(here.peek(id("p")).await.expect("it can be read").expect("it is there").places.len(), 10_000);
+        let empty = placing(write("p", &owner, 1, 2), &all(None));
+        assert_eq!(here.commit(batch(vec![empty]), Life::default()).await, Outcome::Applied);
+        assert_eq!(acquire(&here, "p").await.places, []);
+        let mut writes = Vec::new();
+        for n in 0..1_000 {
+            let player = format!("many-{n}");
+            let owner = acquire(&here, &player).await.owner;
+            writes.push(placing(write(&player, &owner, 0, 1), &[("b:0", Some("ore"))]));
+        }
+        let together = batch(writes);
+        assert_eq!(here.commit(together.clone(), Life::default()).await, Outcome::Applied);
+        assert_eq!(here.commit(together, Life::default()).await, Outcome::Already);
+    }
+}
+
+mod looking {
+    use super::*;
+
+    #[tokio::test]
+    async fn finds_every_player_and_its_whole_ledger_page_by_page() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let mut expected: Vec<_> = (0..2_500).map(|n| id(&format!("p{n}"))).collect();
+        let stored = |revision: u64| Stored {
+            owner: None,
+            epoch: 3,
+            revision: Revision::new(revision),
+            seq: Seq::new(5),
+            schema: 1,
+            readable_by: 1,
+            content: 0,
+            saved_at: 1,
+            places: vec![("b:0".to_owned(), Bytes::from_static(b"ore"))],
+        };
+        for player in &expected {
+            here.import(player.clone(), stored(9), Vec::new()).await.expect("it is new");
+        }
+        assert_eq!(here.import(id("p0"), stored(9), Vec::new()).await, Err(ReadError::Exists));
+        let long: Vec<_> = (1..=1_000).map(|n| (Revision::new(n), Bytes::from(format!("entry {n}")))).collect();
+        here.import(id("long"), stored(1_000), long.clone()).await.expect("it is new");
+        expected.push(id("long"));
+        let (mut found, mut mark) = (Vec::new(), None);
+        loop {
+            let page = here.players(mark).await.expect("Redis answers");
+            found.extend(page.items);
+            mark = page.next;
+            if mark.is_none() {
+                break;
+            }
+        }
+        expected.sort();
+        found.sort();
+        found.dedup();
+        assert_eq!(found, expected);
+        let (mut items, mut mark) = (Vec::new(), None);
+        loop {
+            let page = here.ledger(id("long"), mark).await.expect("Redis answers");
+            items.extend(page.items);
+            mark = page.next;
+            if mark.is_none() {
+                break;
+            }
+        }
+        assert_eq!(items, long);
+        assert_eq!(here.peek(id("long")).await, Ok(Some(stored(1_000))));
+        assert_eq!(here.peek(id("nobody")).await, Ok(None));
+        let loaded = acquire(&here, "long").await;
+        assert_eq!((loaded.revision, loaded.recent.len()), (Revision::new(1_000), 64));
+    }
+}
