@@ -13,6 +13,7 @@ use holdall_server::{
     journal::{Ack, Journal, Options as JournalOptions},
     replication::outbox::{Frame, Kind, Outbox},
     roster::{Options, Roster, allowance::Quotas, lease::Superseded},
+    schema,
     store::{
         AcquireError, Life, Node, Renewal, Store,
         memory::{Reach, Shelf},
@@ -50,6 +51,7 @@ async fn house(shelf: &Shelf, name: &str, boot: u64) -> House {
     let journal = Arc::new(Journal::new(store.clone(), options, clock, Dice::from_seed(boot)));
     let some = |n| NonZeroU32::new(n).expect("not zero");
     let options = Options {
+        chain: &schema::OURS,
         linger: Duration::from_secs(600),
         resume_bytes_max: 4_096,
         outbox_bytes_max: 6_000,

@@ -9,6 +9,7 @@ use holdall_server::{
         Ack, Committed, Health, Held, Journal, Options, Watcher,
         pending::{Due, Pending, Side},
     },
+    schema,
     store::{
         Node, Owner, Store,
         memory::{Fault, Memory, Shelf},
@@ -105,7 +106,7 @@ impl Desk {
 
 fn side<'a>(player: &'a PlayerId, owner: &'a Owner, revision: u64) -> Side<'a> {
     let (revision, seq) = (Revision::new(revision), Seq::new(revision));
-    Side { player, owner, revision, seq, content: 1, changes: &[], entry: &[1] }
+    Side { player, owner, revision, seq, content: 1, form: schema::OURS.form(), changes: &[], entry: &[1] }
 }
 
 #[tokio::test]
