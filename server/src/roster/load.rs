@@ -143,7 +143,7 @@ impl Roster {
     /// answer; a store that was restarted is looked at first. Also tells how many audits had begun before.
     async fn acquire(&self, player: &PlayerId, if_held: IfHeld) -> Result<(Loaded, u64), LoadError> {
         let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
-        let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
+        let (mut pause, mut ask_again, mut failed) = (PAUSE_FIRST, Instant::now(), false);
         let login = Login(self.dice.clone().next_u64());
         loop {
             let now = Instant::now();
@@ -173,6 +173,11 @@ impl Roster {
                     if timeout_at(deadline, self.journal.sure()).await.is_err() {
                         return Err(LoadError::StoreAway);
                     }
+                }
+                // A connection that was cut, or an answer that was lost: worth a second try, and no more.
+                Err(AcquireError::Unavailable(_)) if !failed => {
+                    failed = true;
+                    sleep(pause).await;
                 }
                 Err(AcquireError::Unavailable(error)) => {
                     tracing::warn!(%player, %error, "a player could not be loaded");
