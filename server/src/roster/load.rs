@@ -139,7 +139,7 @@ impl Roster {
     async fn acquire(&self, player: &PlayerId, if_held: IfHeld) -> Result<Loaded, LoadError> {
         let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
         let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
-        let login = Login(self.dice.clone().next_u64());
+        let mut login = None;
         loop {
             let now = Instant::now();
             match self.store.acquire(player.clone(), self.journal.life()).await {
@@ -149,7 +149,8 @@ impl Roster {
                 }
                 Err(AcquireError::Held(owner)) => {
                     if now >= ask_again {
-                        self.ask_for(player, &owner, login).await;
+                        let login = login.get_or_insert_with(|| Login(self.dice.clone().next_u64()));
+                        self.ask_for(player, &owner, *login).await;
                         ask_again = now.checked_add(ASK_AGAIN_AFTER).unwrap_or(now);
                     }
                     sleep(pause).await;
