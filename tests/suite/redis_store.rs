@@ -65,7 +65,7 @@ mod several_nodes {
         born(&here, "p").await;
         // A Redis that has just been started gives the silent ones the time of a lease.
         sleep(Duration::from_secs(3)).await;
-        there.renew().await.expect("Redis answers");
+        there.renew(Life::default()).await.expect("Redis answers");
         let taken = acquire(&there, "p").await;
         assert_eq!(taken.revision, Revision::new(1));
         born(&there, "q").await;
@@ -89,14 +89,18 @@ mod several_nodes {
     async fn a_sign_of_life_tells_whether_the_lease_had_run_out() {
         let redis = Redis::run().await;
         let here = on(&redis, node()).await;
-        assert_eq!(here.renew().await, Ok(Renewal::Held(Life::default())));
+        assert_eq!(here.renew(Life::default()).await, Ok(Renewal::Held(Life::default())));
         sleep(Duration::from_millis(2_200)).await;
-        assert_eq!(here.renew().await, Ok(Renewal::Lapsed(Life::default())));
-        assert_eq!(here.renew().await, Ok(Renewal::Held(Life::default())));
+        assert_eq!(here.renew(Life::default()).await, Ok(Renewal::Lapsed(Life::default())));
+        assert_eq!(here.renew(Life::default()).await, Ok(Renewal::Held(Life::default())));
         redis.tell(&["DEL", &format!("{REALM}node:here")]).await;
-        assert_eq!(here.renew().await, Ok(Renewal::Lapsed(Life::default())), "who is forgotten has no lease");
+        assert_eq!(
+            here.renew(Life::default()).await,
+            Ok(Renewal::Lapsed(Life::default())),
+            "who is forgotten has no lease"
+        );
         let _later = on(&redis, Node { boot: 2, ..node() }).await;
-        assert_eq!(here.renew().await, Ok(Renewal::Superseded));
+        assert_eq!(here.renew(Life::default()).await, Ok(Renewal::Superseded));
     }
 
     #[tokio::test]
@@ -132,9 +136,13 @@ mod several_nodes {
         let first = born(&here, "p").await;
         let second = acquire(&here, "p").await.owner;
         redis.tell(&["HSET", &key("p"), "owner", first.as_str(), "epoch", "1"]).await;
-        assert_eq!(here.reclaim(id("p"), second.clone(), Life::default()).await, Ok(true));
-        assert_eq!(here.reclaim(id("p"), second.clone(), Life::default()).await, Ok(true), "again changes nothing");
-        assert_eq!(here.reclaim(id("p"), first, Life::default()).await, Ok(false));
+        assert_eq!(here.reclaim(id("p"), second.clone(), Revision::new(1), Life::default()).await, Ok(true));
+        assert_eq!(
+            here.reclaim(id("p"), second.clone(), Revision::new(1), Life::default()).await,
+            Ok(true),
+            "again changes nothing"
+        );
+        assert_eq!(here.reclaim(id("p"), first, Revision::new(1), Life::default()).await, Ok(false));
         let write = write("p", &second, 1, 2);
         assert_eq!(here.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
         assert!(acquire(&here, "p").await.owner.epoch() > second.epoch());
@@ -164,7 +172,7 @@ mod a_restart {
         assert_ne!(standings.life, Life::default());
         assert_eq!(standings.headers[0].revision, Revision::new(1));
         assert_eq!(here.acquire(id("p"), Life::default()).await, Err(AcquireError::Restarted));
-        assert_eq!(here.reclaim(id("p"), owner.clone(), Life::default()).await, Ok(false));
+        assert_eq!(here.reclaim(id("p"), owner.clone(), Revision::new(1), Life::default()).await, Ok(false));
         assert_eq!(here.commit(batch(vec![write("p", &owner, 1, 2)]), standings.life).await, Outcome::Applied);
     }
 

@@ -252,8 +252,16 @@ impl Inner {
         }
     }
 
-    /// What a session may send now.
-    pub fn take_ready(&mut self, session: SessionId, out: &mut Vec<Frame>) -> Taken {
+    /// Ends a session without another word.
+    pub(super) fn silence(&mut self, session: SessionId, why: Close) {
+        if let Some(link) = self.links.iter_mut().find(|link| link.session == session) {
+            link.outbox.clear();
+            link.close(why);
+        }
+    }
+
+    /// What a session may send now, as far as durability goes.
+    pub(super) fn take_ready(&mut self, session: SessionId, out: &mut Vec<Frame>) -> Taken {
         let durable = self.durable;
         let Some(link) = self.links.iter_mut().find(|link| link.session == session) else {
             return Taken { replies: 0, closing: Some(Close::Reload), waiting: false, collapsed: false };

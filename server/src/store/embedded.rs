@@ -434,7 +434,7 @@ impl Store for Embedded {
         })
     }
 
-    fn reclaim(&self, player: PlayerId, owner: Owner, _: Life) -> Answer<Result<bool, ReadError>> {
+    fn reclaim(&self, player: PlayerId, owner: Owner, _: Revision, _: Life) -> Answer<Result<bool, ReadError>> {
         // This store forgets nothing.
         self.look(move |file| {
             let row = file.header(&player)?.unwrap_or_default().unwrap_or_default();
@@ -446,7 +446,7 @@ impl Store for Embedded {
         None
     }
 
-    fn renew(&self) -> Answer<Result<Renewal, ReadError>> {
+    fn renew(&self, _: Life) -> Answer<Result<Renewal, ReadError>> {
         Box::pin(std::future::ready(Ok(Renewal::Held(Life::default()))))
     }
 

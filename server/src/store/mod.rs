@@ -98,7 +98,7 @@ impl Life {
 }
 
 /// Names one batch, for ever.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BatchId(uuid::Uuid);
 
@@ -296,6 +296,10 @@ pub enum AcquireError {
     /// The store is in another life than the caller named; nothing was changed.
     #[error("the store was restarted and is being checked")]
     Restarted,
+    /// The store was restarted, and another process that is alive has not looked yet: it may own the player without the
+    /// store's knowledge. For a lease at most.
+    #[error("the store was restarted and another process has yet to look at it")]
+    Unsettled,
     /// The store is away.
     #[error("the store is away: {0}")]
     Unavailable(String),
@@ -324,21 +328,26 @@ pub trait Store: Send + Sync + 'static {
     fn commit(&self, batch: Arc<Batch>, life: Life) -> Answer<Outcome>;
 
     /// Takes the right to write a player and reads all of it, in one atomic step. A player that does not exist is owned
-    /// at revision 0. A player whose owner's lease has run out, or whose owner is an earlier boot of its node, is taken.
+    /// at revision 0. A player whose owner's lease has run out, or whose owner is an earlier boot of its node, is taken;
+    /// but for one lease after a new life began no other node's player is: its owner may be alive and seem dead. Epochs
+    /// grow with the store's clock, so that one given in a new life is above all that were forgotten with an earlier one.
     fn acquire(&self, player: PlayerId, life: Life) -> Answer<Result<Loaded, AcquireError>>;
 
     /// Who owns these players now and how far they are, and in which life the store says so.
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>>;
 
-    /// Gives an owner back what the store forgot it had given: a player whose highest epoch is below this token's.
-    /// True where the token is the owner's afterwards.
-    fn reclaim(&self, player: PlayerId, owner: Owner, life: Life) -> Answer<Result<bool, ReadError>>;
+    /// Gives an owner back what the store forgot it had given: a player at this revision, whose highest epoch is below this
+    /// token's.
+    /// True where the token is the owner's afterwards. Later than a lease after the life began, a player whom the store
+    /// knows as another node's is not given back: that node may be serving it.
+    fn reclaim(&self, player: PlayerId, owner: Owner, at: Revision, life: Life) -> Answer<Result<bool, ReadError>>;
 
     /// How long a node owns its players after each [`Store::renew`]; `None` where nobody else can take them.
     fn lease(&self) -> Option<Duration>;
 
-    /// Signs this node as alive for another lease.
-    fn renew(&self) -> Answer<Result<Renewal, ReadError>>;
+    /// Signs this node as alive for another lease. `checked` is the life for which it has looked at all it has: in a new
+    /// one, the others are given players once every node that is alive has said so.
+    fn renew(&self, checked: Life) -> Answer<Result<Renewal, ReadError>>;
 
     /// Signs this node off: whatever it still owns may be taken at once.
     fn resign(&self) -> Answer<()>;

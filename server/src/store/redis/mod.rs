@@ -249,14 +249,14 @@ impl Inner {
         Ok(Standings { life: live.life, headers })
     }
 
-    async fn reclaim(&self, player: &PlayerId, owner: &Owner, life: Life) -> Result<bool, Failure> {
+    async fn reclaim(&self, player: &PlayerId, owner: &Owner, at: Revision, life: Life) -> Result<bool, Failure> {
         let live = self.looks.live().await?;
         if live.life != life {
             return Ok(false);
         }
         let mut call = Call::default();
         call.keys.push(self.keys.player(player));
-        call.bytes(owner.as_str()).number(owner.epoch());
+        call.bytes(owner.as_str()).number(owner.epoch()).number(at.get());
         Ok(reply::is_one(&call.run(&self.looks, &live, &script::RECLAIM).await?))
     }
 
@@ -499,15 +499,15 @@ impl Store for Redis {
         self.verb(|redis| async move { Ok(redis.standings(&players).await?) })
     }
 
-    fn reclaim(&self, player: PlayerId, owner: Owner, life: Life) -> Answer<Result<bool, ReadError>> {
-        self.verb(|redis| async move { Ok(redis.reclaim(&player, &owner, life).await?) })
+    fn reclaim(&self, player: PlayerId, owner: Owner, at: Revision, life: Life) -> Answer<Result<bool, ReadError>> {
+        self.verb(|redis| async move { Ok(redis.reclaim(&player, &owner, at, life).await?) })
     }
 
     fn lease(&self) -> Option<Duration> {
         Some(self.0.lease)
     }
 
-    fn renew(&self) -> Answer<Result<Renewal, ReadError>> {
+    fn renew(&self, _: Life) -> Answer<Result<Renewal, ReadError>> {
         self.verb(|redis| async move { Ok(redis.sign(redis.lease, false).await?) })
     }
 
