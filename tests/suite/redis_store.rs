@@ -111,10 +111,18 @@ mod several_nodes {
         assert_eq!(there.acquire(id("new"), life).await, Err(AcquireError::Unsettled));
         let other_life = another_life(&here).await;
         here.renew(Life::default()).await.expect("Redis answers");
-        assert_eq!(there.acquire(id("new"), life).await, Err(AcquireError::Unsettled), "it is alive and has not looked");
+        assert_eq!(
+            there.acquire(id("new"), life).await,
+            Err(AcquireError::Unsettled),
+            "it is alive and has not looked"
+        );
         here.renew(other_life).await.expect("Redis answers");
         there.acquire(id("new"), life).await.expect("everybody has looked");
-        assert_eq!(there.acquire(id("p"), life).await, Err(AcquireError::Held(owner)), "whoever is alive has its players");
+        assert_eq!(
+            there.acquire(id("p"), life).await,
+            Err(AcquireError::Held(owner)),
+            "whoever is alive has its players"
+        );
     }
 
     #[tokio::test]

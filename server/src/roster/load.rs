@@ -143,8 +143,8 @@ impl Roster {
     /// answer; a store that was restarted is looked at first. Also tells how many audits had begun before.
     async fn acquire(&self, player: &PlayerId, if_held: IfHeld) -> Result<(Loaded, u64), LoadError> {
         let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
-        let (mut pause, mut ask_again, mut failed) = (PAUSE_FIRST, Instant::now(), false);
-        let login = Login(self.dice.clone().next_u64());
+        let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
+        let (mut login, mut failed) = (None, false);
         loop {
             let now = Instant::now();
             let audits = self.journal.audits();
@@ -155,7 +155,8 @@ impl Roster {
                 }
                 Err(AcquireError::Held(owner)) => {
                     if now >= ask_again {
-                        self.ask_for(player, &owner, login).await;
+                        let login = login.get_or_insert_with(|| Login(self.dice.clone().next_u64()));
+                        self.ask_for(player, &owner, *login).await;
                         ask_again = now.checked_add(ASK_AGAIN_AFTER).unwrap_or(now);
                     }
                     sleep(pause).await;
