@@ -237,12 +237,16 @@ impl Inner {
     async fn standings(&self, players: &[PlayerId]) -> Result<Standings, Failure> {
         let live = self.looks.live().await?;
         let mut headers = Vec::with_capacity(players.len());
-        for some in players.chunks(STANDINGS_PER_CALL) {
+        // Also about nobody Redis is asked once: a connection that has not been used for long may reach nothing any more.
+        let mut parts = players.chunks(STANDINGS_PER_CALL);
+        let mut part = Some(parts.next().unwrap_or_default());
+        while let Some(some) = part {
             let mut call = Call::default();
             call.keys.extend(some.iter().map(|player| self.keys.player(player)));
             for header in reply::list(call.run(&self.looks, &live, &script::STANDINGS).await?)? {
                 headers.push(header_of(header)?);
             }
+            part = parts.next();
         }
         Ok(Standings { life: live.life, headers })
     }
