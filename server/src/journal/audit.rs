@@ -10,7 +10,7 @@ use super::{
     pending::Flight,
     writer::{Answered, Broken, PAUSE_FIRST, PAUSE_LONGEST},
 };
-use crate::store::{Answer, Batch, BatchId, Header, Life, Owner, PlayerWrite, ReadError, Standings};
+use crate::store::{Answer, Batch, BatchId, Header, Life, Origin, Owner, PlayerWrite, ReadError, Standings};
 use holdall_protocol::ids::{PlayerId, Revision};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,6 +25,8 @@ pub struct Held {
     pub player: PlayerId,
     /// The token under which it was loaded.
     pub owner: Owner,
+    /// What that load found.
+    pub origin: Origin,
     /// The revision that is known to be durable.
     pub durable: Revision,
 }
@@ -240,7 +242,10 @@ impl<'j> Audit<'j> {
     }
 
     async fn fits(&mut self, writes: &[&PlayerWrite]) -> bool {
-        let based = |write: &&PlayerWrite| self.stands(&write.player).revision == write.base;
+        let based = |write: &&PlayerWrite| {
+            let stored = self.stands(&write.player);
+            stored.revision == write.base && stored.may_be_by(write.follows.as_ref())
+        };
         if !writes.iter().all(|write| based(write) && !self.lost.contains(&write.player)) {
             return false;
         }
@@ -257,8 +262,9 @@ impl<'j> Audit<'j> {
         // Where the token was forgotten, what is stored above its revisions is not its work.
         let known =
             stored.revision == held.durable || (stored.revision > held.durable && stored.epoch >= held.owner.epoch());
+        let ours = stored.may_be_by(held.origin.writer_of(stored.revision, &held.owner));
         // Of somebody who is lost nothing must be taken back either.
-        let sound = known && !self.lost.contains(&held.player);
+        let sound = known && ours && !self.lost.contains(&held.player);
         if !sound || !self.owned(&held.player, &held.owner).await {
             self.lost.insert(held.player.clone());
         }
@@ -284,15 +290,21 @@ impl<'j> Audit<'j> {
 }
 
 impl Header {
-    /// Whether a write that was acknowledged is still there. Not where its very token was forgotten: then another history
-    /// has grown as long.
+    /// Whether a write that was acknowledged is still there. Not where its very token was forgotten, or another's stands
+    /// beside its revision: then another history has grown as long.
     fn has(&self, write: &PlayerWrite) -> bool {
-        self.revision >= write.revision && self.epoch >= write.owner.epoch()
+        let there = self.revision > write.revision || (self.revision == write.revision && self.may_be_by(writer(write)));
+        there && self.epoch >= write.owner.epoch()
     }
 
     /// The header that a write leaves behind.
     fn after(write: &PlayerWrite) -> Self {
         let owner = (!write.release).then(|| write.owner.clone());
-        Self { owner, epoch: write.owner.epoch(), revision: write.revision }
+        Self { owner, epoch: write.owner.epoch(), revision: write.revision, writer: writer(write).cloned() }
     }
+}
+
+/// The token beside the revision that a write leaves behind, where it is known.
+fn writer(write: &PlayerWrite) -> Option<&Owner> {
+    if write.advances() { Some(&write.owner) } else { write.follows.as_ref() }
 }

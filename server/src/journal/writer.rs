@@ -109,7 +109,7 @@ impl Journal {
                 }
                 Outcome::Conflict { players } => {
                     self.set_health(Health::Good);
-                    tracing::error!(?players, "stored revisions disagree with ours; dropped unsaved: this is a bug");
+                    tracing::error!(?players, "the store holds another history of players than ours; dropped unsaved");
                     return Ok(Answered::Lost(players));
                 }
                 Outcome::Regressed { players } => {

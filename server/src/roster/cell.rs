@@ -9,7 +9,7 @@ use crate::{
         outbox::{Frame, Kind, Outbox},
     },
     schema::Form,
-    store::Owner,
+    store::{Origin, Owner},
 };
 use holdall_protocol::{
     checksum::Checksum,
@@ -78,6 +78,8 @@ pub(super) struct Login(pub(super) u64);
 pub struct Seat {
     /// The right to write it.
     pub(super) owner: Owner,
+    /// What the load found.
+    pub(super) origin: Origin,
     /// When it was loaded.
     pub(super) since: Instant,
     /// Its things.

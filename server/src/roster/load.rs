@@ -210,6 +210,7 @@ impl Roster {
         let (applied, remembers_from) = requests(&loaded).map_err(unreadable)?;
         let incarnation = Incarnation::new(dice.uuid(now));
         Ok(Box::new(Seat {
+            origin: loaded.origin(),
             owner: loaded.owner,
             since: Instant::now(),
             player: things,

@@ -48,6 +48,8 @@ pub struct Row {
     pub places: BTreeMap<String, Bytes>,
     /// The ledger, one item a batch.
     pub ledger: Vec<LedgerItem>,
+    /// The token that wrote the revision.
+    pub writer: Option<Owner>,
 }
 
 /// What may go wrong with one verb.
@@ -85,7 +87,7 @@ struct State {
 /// Rules of the contract that a test breaks on purpose, to show that it would notice.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BrokenRules {
-    /// Writes whatever the base revision says.
+    /// Writes whatever the base revision and its writer say.
     pub skip_base_check: bool,
     /// Writes every batch without its last player.
     pub drop_one_player: bool,
@@ -200,6 +202,7 @@ impl Shelf {
             content: row.content,
             places: row.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
             recent: row.ledger.iter().rev().take(64).rev().map(|(_, entries)| entries.clone()).collect(),
+            writer: row.writer.clone(),
         };
         state.written(node, [player]);
         Ok(loaded)
@@ -207,14 +210,8 @@ impl Shelf {
 
     fn standings(&self, players: &[PlayerId]) -> Standings {
         let state = self.0.lock();
-        let header = |player: &PlayerId| {
-            state.rows.get(player).map_or_else(Header::default, |row| Header {
-                owner: row.owner.clone(),
-                epoch: row.epoch,
-                revision: row.revision,
-            })
-        };
-        Standings { life: Life::new(state.nodes.life), headers: players.iter().map(header).collect() }
+        let headers = players.iter().map(|player| state.header(player)).collect();
+        Standings { life: Life::new(state.nodes.life), headers }
     }
 
     fn reclaim(&self, node: &Node, (player, owner): (&PlayerId, &Owner), at: Revision, life: Life) -> bool {
@@ -244,7 +241,7 @@ impl Shelf {
         if state.rows.contains_key(&player) {
             return Err(ReadError::Exists);
         }
-        let Stored { owner: _, epoch, revision, seq, schema, readable_by, content, saved_at, places } = stored;
+        let Stored { owner: _, epoch, revision, seq, schema, readable_by, content, saved_at, places, writer } = stored;
         let places = places.into_iter().collect();
         let row = Row {
             owner: None,
@@ -258,6 +255,7 @@ impl Shelf {
             epoch,
             places,
             ledger,
+            writer,
         };
         state.rows.insert(player, row);
         Ok(())
@@ -278,11 +276,17 @@ impl State {
         }
     }
 
+    fn header(&self, player: &PlayerId) -> Header {
+        self.rows.get(player).map_or_else(Header::default, |row| Header {
+            owner: row.owner.clone(),
+            epoch: row.epoch,
+            revision: row.revision,
+            writer: row.writer.clone(),
+        })
+    }
+
     fn standing(&self, write: &PlayerWrite) -> Standing {
-        let row = self.rows.get(&write.player);
-        let owner = row.and_then(|row| row.owner.as_ref()).map(Owner::as_str);
-        let revision = row.map_or(Revision::ZERO, |row| row.revision);
-        match Standing::of(write, owner, revision) {
+        match Standing::of(write, &self.header(&write.player)) {
             Standing::Conflict | Standing::Regressed if self.broken_rules.skip_base_check => Standing::Ready,
             standing => standing,
         }
@@ -301,6 +305,7 @@ impl Row {
             content: self.content,
             saved_at: self.saved_at,
             places: self.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
+            writer: self.writer.clone(),
         }
     }
 
@@ -320,6 +325,9 @@ impl Row {
         }
         if !write.entries.is_empty() {
             self.ledger.push((write.revision, write.entries.clone()));
+        }
+        if write.advances() {
+            self.writer = Some(write.owner.clone());
         }
         if write.release {
             self.owner = None;

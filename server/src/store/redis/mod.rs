@@ -364,10 +364,13 @@ impl Inner {
             ("content", stored.content.into()),
             ("saved_at", stored.saved_at),
         ];
-        let fields = header.len().saturating_add(stored.places.len()).saturating_mul(2);
-        call.number(u64::try_from(fields).unwrap_or(u64::MAX));
+        let fields = header.len().saturating_add(stored.writer.iter().len()).saturating_add(stored.places.len());
+        call.number(u64::try_from(fields.saturating_mul(2)).unwrap_or(u64::MAX));
         for (name, number) in header {
             call.bytes(name).number(number);
+        }
+        if let Some(writer) = &stored.writer {
+            call.bytes("writer").bytes(writer.as_str());
         }
         for (place, value) in &stored.places {
             call.bytes(place).bytes(value);
@@ -428,11 +431,17 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
         ("content", write.content.into()),
         ("saved_at", write.saved_at),
     ];
-    // The batch's own field, the header and the places that are set come in pairs.
-    let fields = header.len().saturating_add(1).saturating_add(set).saturating_mul(2);
+    let writer = write.advances().then_some(&write.owner);
+    // The batch's own field, the header, the writer of a new revision and the places that are set come in pairs.
+    let own = header.len().saturating_add(1).saturating_add(writer.iter().len());
+    let fields = own.saturating_add(set).saturating_mul(2);
     let emptied = write.places.len().saturating_sub(set);
     call.number(u64::try_from(fields).unwrap_or(u64::MAX)).number(u64::try_from(emptied).unwrap_or(u64::MAX));
+    call.bytes(write.follows.as_ref().map_or("", Owner::as_str));
     call.bytes("batch").bytes(batch.id.as_bytes());
+    if let Some(writer) = writer {
+        call.bytes("writer").bytes(writer.as_str());
+    }
     for (name, number) in header {
         call.bytes(name).number(number);
     }
@@ -496,9 +505,13 @@ fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Failure> {
 fn header_of(value: Value) -> Result<Header, Failure> {
     let mut parts = reply::list(value)?.into_iter();
     let mut part = || reply::bytes(parts.next().unwrap_or(Value::Nil));
-    let owner = String::from_utf8_lossy(&part()?).into_owned();
-    let owner = (!owner.is_empty()).then(|| Owner::stored(&owner));
-    Ok(Header { owner, epoch: number_or_zero(&part()?), revision: Revision::new(number_or_zero(&part()?)) })
+    let token = |text: Bytes| (!text.is_empty()).then(|| Owner::stored(&String::from_utf8_lossy(&text)));
+    Ok(Header {
+        owner: token(part()?),
+        epoch: number_or_zero(&part()?),
+        revision: Revision::new(number_or_zero(&part()?)),
+        writer: token(part()?),
+    })
 }
 
 impl Store for Redis {
