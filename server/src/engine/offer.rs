@@ -118,6 +118,12 @@ impl Player {
         self.offered.as_deref().unwrap_or(&NOTHING)
     }
 
+    /// A stack in the bag.
+    #[must_use]
+    pub fn stack(&self, instance: InstanceId) -> Option<&Stack> {
+        in_bag(self, instance).ok().map(|(_, stack)| stack)
+    }
+
     /// Units of a stack that are put up.
     pub(super) fn locked_units(&self, instance: InstanceId) -> u32 {
         self.offered.as_ref().map_or(0, |offer| offer.units(instance))

@@ -336,5 +336,11 @@ fn session_options() -> SessionOptions {
         ping_interval: Duration::from_secs(20),
         slow_reader_grace: Duration::from_secs(10),
         excess_max: 1_000,
+        trades: trade_desk::Options {
+            invite_expiry: Duration::from_secs(5),
+            trade_expiry: Duration::from_secs(20),
+            invites: Invites { max: 100, per_pair_max: 50 },
+            incoming_max: 4,
+        },
     }
 }

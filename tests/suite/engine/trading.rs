@@ -347,7 +347,8 @@ proptest! {
                     let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
                     prop_assert_eq!(ids.len(), distinct.len(), "no instance stands in two places");
                 }
-                Step::Act(..) | Step::Take { .. } | Step::Shift { .. } => unreachable!("an action"),
+                // A stack that is not there was named.
+                Step::Act(..) | Step::Take { .. } | Step::Shift { .. } => {}
             }
             for player in &players {
                 player.invariants().expect("what is put up is there");
