@@ -6,7 +6,11 @@ use holdall_server::{
     catalog::Rules,
     clock::{Clock, Dice},
     journal::{Ack, Journal, Options as JournalOptions},
-    roster::{Options as RosterOptions, Roster, allowance::Quotas},
+    market::trade_desk,
+    roster::{
+        Options as RosterOptions, Roster,
+        allowance::{Invites, Quotas},
+    },
     schema::OURS,
     session::{Options as SessionOptions, Sessions, token},
     store::{
