@@ -7,6 +7,7 @@ mod data_dir;
 mod stop;
 pub mod stores;
 mod wiring;
+pub mod workshop;
 
 use crate::{
     catalog::Rules,
@@ -88,15 +89,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let promised = in_force.clone();
     let readiness = Arc::new(Readiness::starting(&durability.store, Box::new(move || promised().promise)));
     let (stopping, stopped) = watch::channel(false);
-    let journal =
-        Arc::new(Journal::new(store.clone(), wiring::journal_options(&settings), Clock::System, Dice::from_os()));
-    let roster = Roster::new(
-        journal.clone(),
-        store.clone(),
-        Arc::new(rules),
-        (Clock::System, Dice::from_os()),
-        wiring::roster_options(&settings),
-    );
+    let (journal, roster) = rooms(&settings, rules, &store);
     let options = wiring::session_options(&settings);
     let development = verifier.is_development();
     let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force, stopped.clone()));
@@ -117,7 +110,8 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
     let operator = Operator { readiness: readiness.clone(), log };
-    let control = socket.run(operator.clone(), Control { store: store.clone() }, stopped.clone());
+    let control = Control { roster: roster.clone(), stopped: stopped.clone() };
+    let control = socket.run(operator.clone(), control, stopped.clone());
     let operators = operators.run(operator, stopped.clone());
     let operator_task = tokio::spawn(async {
         tokio::join!(operators, control);
@@ -145,6 +139,15 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         operator_task,
     };
     Ok(running.until(stop, Duration::from_secs(settings.limits.drain_seconds), &data.spool_file()).await)
+}
+
+/// The rooms in which players are, over a store.
+fn rooms(settings: &Settings, rules: Rules, store: &Arc<dyn Store>) -> (Arc<Journal>, Arc<Roster>) {
+    let (clock, options) = (Clock::System, wiring::journal_options(settings));
+    let journal = Arc::new(Journal::new(store.clone(), options, clock, Dice::from_os()));
+    let options = wiring::roster_options(settings);
+    let roster = Roster::new(journal.clone(), store.clone(), Arc::new(rules), (clock, Dice::from_os()), options);
+    (journal, roster)
 }
 
 /// What could not be saved by the last stop is saved before anybody is served.

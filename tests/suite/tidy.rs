@@ -20,9 +20,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("journal", &["store", "schema", "engine", "clock"]),
     ("roster", &["journal", "store", "replication", "ledger", "schema", "engine", "catalog", "clock"]),
     ("market", &["roster", "engine", "ledger"]),
-    ("upkeep", &["store", "ledger", "schema", "engine", "clock"]),
+    ("upkeep", &["roster", "journal", "store", "ledger", "schema", "engine", "clock"]),
     ("session", &["market", "roster", "replication", "ledger", "engine"]),
-    ("operator", &["upkeep", "store", "telemetry"]),
+    ("operator", &["upkeep", "roster", "store", "telemetry"]),
     ("gateway", &["session"]),
     (
         "app",

@@ -26,8 +26,12 @@ impl Checker {
         self.next_seq = welcome.seq.next();
         for pending in &mut self.pending {
             if pending.seq <= welcome.seq {
-                let after = at.unwrap_or_default();
-                pending.asked_again = Some(AskedAgain { after, upto: welcome.revision, resumed: welcome.resumed });
+                let (after, upto, resumed) = (at.unwrap_or_default(), welcome.revision, welcome.resumed);
+                // Cut again before its answer came: its effect may lie before what an earlier return has shown.
+                let before = pending.asked_again;
+                let after = before.map_or(after, |before| before.after);
+                let resumed = resumed && before.is_none_or(|before| before.resumed);
+                pending.asked_again = Some(AskedAgain { after, upto, resumed });
             } else {
                 // It had no effect, so it is a new request.
                 pending.seq = self.next_seq;

@@ -52,12 +52,25 @@ pub enum LoadError {
     Unreadable(String),
 }
 
+/// What a load does about a player whom another process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfHeld {
+    /// Asks for it, and waits a little.
+    Ask,
+    /// Leaves it there.
+    Leave,
+}
+
 impl Roster {
     /// Brings a player into the game, or waits for whoever is doing so already, or for its last save.
     ///
     /// # Errors
     /// [`LoadError`]; nothing was changed.
     pub async fn load(self: &Arc<Self>, player: &PlayerId) -> Result<Arc<Cell>, LoadError> {
+        self.load_or(player, IfHeld::Ask).await
+    }
+
+    pub(super) async fn load_or(self: &Arc<Self>, player: &PlayerId, if_held: IfHeld) -> Result<Arc<Cell>, LoadError> {
         loop {
             let mut first = false;
             let new = || {
@@ -69,7 +82,7 @@ impl Roster {
             tokio::pin!(changed);
             changed.as_mut().enable();
             if first {
-                tokio::spawn(self.clone().fill(cell.clone()));
+                tokio::spawn(self.clone().fill(cell.clone(), if_held));
             }
             let gone = match &cell.lock().stage {
                 Stage::Ready(_) => return Ok(cell.clone()),
@@ -90,9 +103,9 @@ impl Roster {
         }
     }
 
-    async fn fill(self: Arc<Self>, cell: Arc<Cell>) {
+    async fn fill(self: Arc<Self>, cell: Arc<Cell>, if_held: IfHeld) {
         self.journal.settled(&cell.id).await;
-        let seat = match self.acquire(&cell.id).await {
+        let seat = match self.acquire(&cell.id, if_held).await {
             Ok(loaded) => self.read(&cell.id, loaded),
             Err(error) => Err(error),
         };
@@ -124,7 +137,7 @@ impl Roster {
 
     /// Takes the right to write a player. One who is elsewhere is asked for, and waited for while its process is likely to
     /// answer; a store that was restarted is looked at first.
-    async fn acquire(&self, player: &PlayerId) -> Result<Loaded, LoadError> {
+    async fn acquire(&self, player: &PlayerId, if_held: IfHeld) -> Result<Loaded, LoadError> {
         let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
         let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
         let login = Login(self.dice.clone().next_u64());
@@ -132,7 +145,9 @@ impl Roster {
             let now = Instant::now();
             match self.store.acquire(player.clone(), self.journal.life()).await {
                 Ok(loaded) => return Ok(loaded),
-                Err(AcquireError::Held(_)) if now >= deadline => return Err(LoadError::Elsewhere),
+                Err(AcquireError::Held(_)) if if_held == IfHeld::Leave || now >= deadline => {
+                    return Err(LoadError::Elsewhere);
+                }
                 Err(AcquireError::Held(owner)) => {
                     if now >= ask_again {
                         self.ask_for(player, &owner, login).await;
@@ -162,7 +177,7 @@ impl Roster {
         let now = self.clock.now_ms();
         let rules = self.rules();
         let mut dice = self.dice.clone();
-        let plan = Plan::of(&loaded, self.options.chain, &rules, &mut Moment::new(now, &mut dice));
+        let plan = Plan::of(&(&loaded).into(), self.options.chain, &rules, &mut Moment::new(now, &mut dice));
         let Plan { player: mut things, form, rewrite, course, content } = plan.map_err(unreadable)?;
         let changes = course.outcome.map_err(|stuck| unreadable(stuck.to_string()))?;
         let checksum = snapshot::checksum(&things);

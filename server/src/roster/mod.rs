@@ -106,6 +106,12 @@ impl Roster {
         self.cells.get(player).map(|cell| cell.value().clone())
     }
 
+    /// Where players rest.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// Players in memory.
     #[must_use]
     pub fn loaded(&self) -> usize {

@@ -36,7 +36,7 @@ impl Roster {
     }
 
     /// Saves and releases a player who has no connection left; the cell drains until that is durable.
-    fn unload(&self, cell: &Cell, inner: &mut Inner) {
+    pub(super) fn unload(&self, cell: &Cell, inner: &mut Inner) {
         if !inner.has_links() {
             self.drain(cell, inner, Departure::Unloaded);
         }

@@ -84,6 +84,8 @@ struct Inner {
     node: Node,
     lease: Duration,
     world: String,
+    /// Whether nobody will ever come back as this node.
+    passing: bool,
     shared: Arc<Shared>,
     commits: Link,
     looks: Link,
@@ -109,12 +111,13 @@ impl Redis {
     }
 
     /// Connects without signing on, for whoever is no server. Before it takes a player, the node has to sign on all the same
-    /// ([`Store::renew`]).
+    /// ([`Store::renew`]); after [`Store::resign`] nothing is left of it.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed, but that a world may have been begun where that was asked for.
     pub async fn visit(options: Options, node: Node, no_world: NoWorld) -> Result<Self, OpenError> {
         let mut inner = Inner::new(&options, node)?;
+        inner.passing = true;
         inner.world = match no_world {
             NoWorld::Refused => world::existing(&inner.looks, &inner.keys, &options.realm).await?,
             NoWorld::Begun => world::enter(&inner.looks, &inner.keys, &options).await?,
@@ -172,6 +175,7 @@ impl Inner {
             node,
             lease: options.lease,
             world: String::new(),
+            passing: false,
             commits: link(ANSWER_TIME_MAX),
             looks: link(ANSWER_TIME_MAX),
             letters: link(LETTERS_WAIT.saturating_add(ANSWER_TIME_MAX)),
@@ -511,6 +515,10 @@ impl Store for Redis {
         self.verb(|redis| async move {
             // Whoever resigns has nothing left to do about a failure: the lease ends by itself.
             let _ = redis.sign(Duration::ZERO, false).await;
+            if redis.passing {
+                let (sign, mail) = (redis.keys.node(&redis.node.id), redis.keys.mail(&redis.node.id));
+                let _ = redis.look(cmd("DEL").arg(sign).arg(mail)).await;
+            }
         })
     }
 
