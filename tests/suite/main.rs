@@ -38,4 +38,5 @@ mod spool;
 mod stop;
 mod stored;
 mod tidy;
+mod trades;
 mod wire;
