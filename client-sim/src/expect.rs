@@ -119,7 +119,11 @@ impl Case<'_> {
             Action::Equip(_) | Action::Unequip(_) => self.hands(after)?,
             Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Gift(_) => {}
             Action::TradeAccept(_) => {}
-            Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) | Action::Settings(_) => {
+            Action::TradeInvite(_)
+            | Action::TradeAnswer(_)
+            | Action::TradeOffer(_)
+            | Action::TradeCancel(_)
+            | Action::Settings(_) => {
                 return self.wrong("a step of a trade or a setting changed something");
             }
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {

@@ -89,7 +89,17 @@ impl Client {
         let shaken = timeout(PATIENCE, client_async(request, tcp)).await.expect("an answer in time");
         let (socket, _) = shaken.expect("the server agrees");
         let (deltas, snapshots, trades) = (Vec::new(), Vec::new(), Vec::new());
-        Self { socket, subprotocol, seq: 0, welcome: None, mirror: None, frame: Bytes::new(), deltas, snapshots, trades }
+        Self {
+            socket,
+            subprotocol,
+            seq: 0,
+            welcome: None,
+            mirror: None,
+            frame: Bytes::new(),
+            deltas,
+            snapshots,
+            trades,
+        }
     }
 
     /// Joins a development server as `player`, and hears welcome and snapshot.
@@ -476,10 +486,9 @@ pub const fn seq_of(message: &ServerMessage) -> Option<u64> {
     match message {
         ServerMessage::Applied(Applied { seq, .. }) | ServerMessage::Refused(Refused { seq, .. }) => Some(seq.get()),
         ServerMessage::Answer(answer) => Some(answer.seq.get()),
-        ServerMessage::Welcome(_)
-        | ServerMessage::Snapshot(_)
-        | ServerMessage::Delta(_)
-        | ServerMessage::Trade(_) => None,
+        ServerMessage::Welcome(_) | ServerMessage::Snapshot(_) | ServerMessage::Delta(_) | ServerMessage::Trade(_) => {
+            None
+        }
     }
 }
 

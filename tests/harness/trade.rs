@@ -33,11 +33,10 @@ pub const fn decline(trade: TradeId) -> Action {
 /// Puts this up.
 #[must_use]
 pub fn offer(trade: TradeId, items: &[(InstanceId, u64)], currencies: &[(&str, u64)]) -> Action {
-    let line = |(instance, n): &(InstanceId, u64)| action::GiftItem { instance: *instance, quantity: Quantity::new(*n) };
-    let amount = |(currency, n): &(&str, u64)| action::OfferedAmount {
-        currency: item(currency),
-        amount: Quantity::new(*n),
-    };
+    let line =
+        |(instance, n): &(InstanceId, u64)| action::GiftItem { instance: *instance, quantity: Quantity::new(*n) };
+    let amount =
+        |(currency, n): &(&str, u64)| action::OfferedAmount { currency: item(currency), amount: Quantity::new(*n) };
     let (items, currencies) = (items.iter().map(line).collect(), currencies.iter().map(amount).collect());
     Action::TradeOffer(action::TradeOffer { trade, items, currencies })
 }

@@ -65,10 +65,11 @@ fn step_of_a_trade() -> impl Strategy<Value = Action> {
 
 fn trade() -> impl Strategy<Value = Trade> {
     let amount = || (item(), number()).prop_map(|(currency, amount)| TradeAmount { currency, amount });
-    let offer = || {
-        (vec(stack(), 0..3), vec(amount(), 0..3), any::<bool>())
-            .prop_map(|(items, currencies, accepted)| TradeOffer { items, currencies, accepted })
-    };
+    let offer =
+        || {
+            (vec(stack(), 0..3), vec(amount(), 0..3), any::<bool>())
+                .prop_map(|(items, currencies, accepted)| TradeOffer { items, currencies, accepted })
+        };
     let stage = select(vec![TradeStage::Invited, TradeStage::Open, TradeStage::Settled, TradeStage::Closed]);
     let why = select(vec![
         TradeEnd::Declined,
@@ -219,8 +220,7 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         number().prop_map(Answered::Count),
         stats.prop_map(Answered::Stats),
         trade().prop_map(|trade| Answered::Trade(Box::new(trade))),
-        (any::<bool>(), any::<bool>())
-            .prop_map(|(gifts, invites)| Answered::Settings(Settings { gifts, invites })),
+        (any::<bool>(), any::<bool>()).prop_map(|(gifts, invites)| Answered::Settings(Settings { gifts, invites })),
     ];
     let cause = prop_oneof![
         player().prop_map(|from| Cause::Gift { from }),

@@ -229,8 +229,6 @@ fn contradiction(mirror: &Mirror, seq: Seq, action: &Action, answer: &Answer) ->
             | Answered::Trade(_)
             | Answered::Settings(_),
             _,
-        ) => {
-            wrong(format!("an answer of another kind to {}", action.name()))
-        }
+        ) => wrong(format!("an answer of another kind to {}", action.name())),
     }
 }

@@ -186,8 +186,9 @@ impl<'a> Draft<'a> {
         let bag = self.bag.into_iter().map(|(slot, stack)| (Place::Bag(slot), stack));
         let equipment = self.equipment.into_iter().map(|(slot, stack)| (Place::Equipment(slot), stack));
         let stacks = bag.chain(equipment).map(|(place, stack)| (place, stack.map(Content::Stack)));
-        let balance =
-            |(currency, amount): (ItemId, u64)| (Place::Balance(currency), (amount > 0).then_some(Content::Amount(amount)));
+        let balance = |(currency, amount): (ItemId, u64)| {
+            (Place::Balance(currency), (amount > 0).then_some(Content::Amount(amount)))
+        };
         for (place, after) in stacks.chain(self.wallet.into_iter().map(balance)) {
             let before = self.player.at(&place);
             if before != after {

@@ -31,11 +31,11 @@ use dashmap::DashMap;
 use holdall_protocol::{close::Close, ids::PlayerId};
 use lease::Lease;
 use parking_lot::RwLock;
-use trades::{Departure, Departures};
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
+use trades::{Departure, Departures};
 
 /// The roster's bounds.
 #[derive(Debug, Clone)]

@@ -187,9 +187,7 @@ impl Sessions {
         gift: &action::Gift,
         asked: Asked,
     ) -> Result<(), No> {
-        cell.allowance
-            .gift()
-            .map_err(|wait| No::new(Code::RateLimited, "too many gifts").after(wait))?;
+        cell.allowance.gift().map_err(|wait| No::new(Code::RateLimited, "too many gifts").after(wait))?;
         self.room()?;
         let items = lines(&gift.items)?;
         let giving = AssertUnwindSafe(|| {

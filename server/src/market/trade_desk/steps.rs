@@ -153,7 +153,8 @@ impl Entered<'_> {
             return Err(Refusal::SamePlayer.into());
         }
         let other = other.ok_or(TradeRefused::NotLoaded)?;
-        let invited = other.inner.seat().filter(|seat| seat.revision != Revision::ZERO).ok_or(TradeRefused::NotLoaded)?;
+        let invited =
+            other.inner.seat().filter(|seat| seat.revision != Revision::ZERO).ok_or(TradeRefused::NotLoaded)?;
         if !invited.accepts.invites {
             return Err(TradeRefused::NotAccepting);
         }
@@ -194,14 +195,11 @@ impl Entered<'_> {
         let takes_part = |party: &mut Party<'_>, who| {
             party.inner.seat().is_some_and(|seat| seat.incarnation == trade.side(who).load)
         };
-        match other {
-            Some(other) => {
-                if takes_part(own, who) && takes_part(other, who.other()) {
-                    return Ok(Step { trade, who, own, other });
-                }
-                self.desk.roster.end_trade(other.inner, &trade, who.other(), LOST);
+        if let Some(other) = other {
+            if takes_part(own, who) && takes_part(other, who.other()) {
+                return Ok(Step { trade, who, own, other });
             }
-            None => {}
+            self.desk.roster.end_trade(other.inner, &trade, who.other(), LOST);
         }
         self.floor.remove(trade.id);
         self.desk.roster.end_trade(own.inner, &trade, who, LOST);
@@ -225,6 +223,8 @@ impl Entered<'_> {
         }
         trade.open(self.desk.expiry(self.desk.options.trade_expiry));
         self.floor.update(&trade);
+        // It may end before the invite would have.
+        self.desk.wake.notify_one();
         Ok(self.tell(&trade, who, (own, other)))
     }
 
@@ -296,13 +296,7 @@ impl Entered<'_> {
     }
 
     /// Ends a trade by the wish of one side.
-    fn end(
-        &mut self,
-        trade: &Trade,
-        who: Who,
-        (own, other): (&mut Party<'_>, &mut Party<'_>),
-        why: TradeEnd,
-    ) -> Done {
+    fn end(&mut self, trade: &Trade, who: Who, (own, other): (&mut Party<'_>, &mut Party<'_>), why: TradeEnd) -> Done {
         self.floor.remove(trade.id);
         let end = End::Closed(why);
         self.desk.roster.end_trade(other.inner, trade, who.other(), end);
@@ -334,8 +328,7 @@ fn shown(seat: &Seat) -> TradeOffer {
         let Stack { instance, item, acquired_at, attributes, .. } = seat.player.stack(*instance)?.clone();
         Some(message::Stack { instance, item, quantity: units.get(), acquired_at, attributes })
     });
-    let currencies = currencies
-        .iter()
-        .map(|(currency, amount)| TradeAmount { currency: currency.clone(), amount: amount.get() });
+    let currencies =
+        currencies.iter().map(|(currency, amount)| TradeAmount { currency: currency.clone(), amount: amount.get() });
     TradeOffer { items: items.collect(), currencies: currencies.collect(), accepted: false }
 }
