@@ -48,7 +48,7 @@ pub struct Ended {
 }
 
 impl Site {
-    /// An empty data directory. Servers on it have the shipped catalogue, no starting kit, limits on requests and gifts
+    /// An empty data directory. Servers on it have the shipped catalogue, no starting kit, limits on requests, gifts and invites
     /// that no test meets by accident, and otherwise the defaults.
     #[must_use]
     pub fn new() -> Self {
@@ -63,6 +63,8 @@ impl Site {
             .knob("limits.actions_burst", 100_000)
             .knob("limits.gifts_per_minute", 1_000_000)
             .knob("limits.gifts_burst", 100_000)
+            .knob("limits.invites_per_minute", 10_000)
+            .knob("limits.invites_per_pair_per_minute", 10_000)
     }
 
     /// Keeps the players in the Redis at this URL.

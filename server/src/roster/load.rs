@@ -21,6 +21,7 @@ use crate::{
 use holdall_protocol::{
     frame::Subprotocol,
     ids::{Incarnation, PlayerId, Revision, Seq},
+    message::Settings,
 };
 use rand::RngCore as _;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -226,6 +227,8 @@ impl Roster {
             remembers_from,
             unrepaired: true,
             unrecorded,
+            accepts: Settings { gifts: true, invites: true },
+            trades: Vec::new(),
         }))
     }
 }
