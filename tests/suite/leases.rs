@@ -115,10 +115,11 @@ async fn a_process_that_was_stopped_past_its_lease_says_nothing_and_forgets_whom
     let (a, b) = (house(&shelf, "a", 1).await, house(&shelf, "b", 2).await);
     let cell = a.roster.load(&id("p")).await.expect("it is free");
     let session = SessionId::new(uuid::Uuid::from_u128(1));
-    let mut inner = cell.lock();
-    inner.join(session, Outbox::new(Subprotocol::Json, 10_000), Arc::new(Notify::new()));
-    inner.tell(Revision::ZERO, Kind::Reply, Frame::Encoded(Bytes::from_static(b"{}")));
-    drop(inner);
+    {
+        let mut inner = cell.lock();
+        inner.join(session, Outbox::new(Subprotocol::Json, 10_000), Arc::new(Notify::new()));
+        inner.tell(Revision::ZERO, Kind::Reply, Frame::Encoded(Bytes::from_static(b"{}")));
+    }
     shelf.isolate("a", Reach::Waits);
     sleep(LEASE * 2).await;
     b.roster.load(&id("p")).await.expect("its owner seems dead");
