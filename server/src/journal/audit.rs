@@ -293,7 +293,8 @@ impl Header {
     /// Whether a write that was acknowledged is still there. Not where its very token was forgotten, or another's stands
     /// beside its revision: then another history has grown as long.
     fn has(&self, write: &PlayerWrite) -> bool {
-        let there = self.revision > write.revision || (self.revision == write.revision && self.may_be_by(writer(write)));
+        let there =
+            self.revision > write.revision || (self.revision == write.revision && self.may_be_by(writer(write)));
         there && self.epoch >= write.owner.epoch()
     }
 
