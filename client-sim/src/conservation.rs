@@ -53,8 +53,10 @@ impl Tally {
             Action::Drop(_) => self.dropped.take_all(effect),
             Action::DevGrant(_) => self.granted.add_all(effect),
             Action::Sell(_) => self.sale(effect),
-            // A gift moves things to another player of the same books; the rest keeps them where they are.
+            // A gift or a trade moves things to another player of the same books; the rest keeps them where they are.
             Action::Gift(_) | Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
+            Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {}
+            Action::TradeAccept(_) | Action::Settings(_) => {}
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
         }
     }

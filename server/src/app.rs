@@ -105,6 +105,8 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         let journal = journal.clone();
         tokio::spawn(async move { journal.run().await })
     };
+    let desk = sessions.desk().clone();
+    let trades = tokio::spawn(desk.clone().run());
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
     let operator = Operator { readiness: readiness.clone(), log };
@@ -131,6 +133,8 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         writer,
         lease,
         letters,
+        desk,
+        trades,
         gateway_task,
         operator_task,
     };

@@ -40,4 +40,5 @@ mod spool;
 mod stop;
 mod stored;
 mod tidy;
+mod trades;
 mod wire;

@@ -40,6 +40,16 @@ async fn here_and_there(redis: &Redis) -> (RedisStore, RedisStore) {
     (on(redis, node()).await, on(redis, there()).await)
 }
 
+/// The life that a restarted Redis is in for this node.
+async fn another_life(store: &dyn Store) -> Life {
+    loop {
+        match store.standings(Vec::new()).await {
+            Ok(standings) if standings.life != Life::default() => return standings.life,
+            Ok(_) | Err(_) => sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
 mod several_nodes {
     use super::*;
 
@@ -75,14 +85,44 @@ mod several_nodes {
 
     #[tokio::test]
     async fn right_after_a_restart_nobody_is_dead_but_an_earlier_boot() {
-        let redis = Redis::run().await;
+        let mut redis = Redis::run().await;
         let (here, there) = here_and_there(&redis).await;
         let owner = born(&here, "p").await;
-        here.resign().await;
-        assert_eq!(there.acquire(id("p"), Life::default()).await, Err(AcquireError::Held(owner)), "it may still heal");
+        redis.kill().await;
+        sleep(Duration::from_millis(2_200)).await;
+        redis.start().await;
+        let life = another_life(&there).await;
+        assert_eq!(there.acquire(id("p"), life).await, Err(AcquireError::Unsettled), "it may still say what was lost");
+        assert_eq!(there.acquire(id("new"), life).await, Err(AcquireError::Unsettled), "and have whom nobody knows of");
         let again = on(&redis, Node { boot: 2, ..node() }).await;
-        assert_eq!(acquire(&there, "p").await.revision, Revision::new(1), "its successor says that it is dead");
+        let taken = there.acquire(id("p"), life).await.expect("its successor says that it is dead");
+        assert!(taken.owner.epoch() > owner.epoch());
         drop(again);
+    }
+
+    #[tokio::test]
+    async fn after_a_restart_players_are_given_once_everybody_alive_has_looked() {
+        let mut redis = Redis::run().await;
+        let (here, there) = here_and_there(&redis).await;
+        let owner = born(&here, "p").await;
+        redis.kill().await;
+        redis.start().await;
+        let life = another_life(&there).await;
+        assert_eq!(there.acquire(id("new"), life).await, Err(AcquireError::Unsettled));
+        let other_life = another_life(&here).await;
+        here.renew(Life::default()).await.expect("Redis answers");
+        assert_eq!(
+            there.acquire(id("new"), life).await,
+            Err(AcquireError::Unsettled),
+            "it is alive and has not looked"
+        );
+        here.renew(other_life).await.expect("Redis answers");
+        there.acquire(id("new"), life).await.expect("everybody has looked");
+        assert_eq!(
+            there.acquire(id("p"), life).await,
+            Err(AcquireError::Held(owner)),
+            "whoever is alive has its players"
+        );
     }
 
     #[tokio::test]

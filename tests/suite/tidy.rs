@@ -30,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "gateway",
             "operator",
             "session",
+            "market",
             "roster",
             "journal",
             "store",

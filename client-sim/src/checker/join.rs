@@ -39,6 +39,7 @@ impl Checker {
                 self.next_seq = self.next_seq.next();
             }
         }
+        self.trades_at_welcome(&welcome.trades);
         self.claimed.clear();
         self.behind = None;
         self.incarnation = Some(welcome.incarnation);
@@ -112,6 +113,7 @@ impl Checker {
 
     /// Compares the snapshot of a join with what is known, or begins the books with it.
     fn join(&mut self, new: &Mirror) {
+        let trades = self.trades.may_have_settled();
         let Some(old) = &self.mirror else {
             if mem::replace(&mut self.began, true) {
                 self.tally.lost.take_all(&new.totals());
@@ -126,7 +128,8 @@ impl Checker {
         let revisions = new.revision().get().saturating_sub(old.revision().get());
         let spent = |pending: &&Pending| pending.asked_again.is_some() && changes_things(&pending.action);
         let own = u64::try_from(self.pending.iter().filter(spent).count()).unwrap_or(u64::MAX);
-        let explained = own.saturating_add(self.gifts_announced.saturating_sub(self.gifts_seen));
+        let gifts = self.gifts_announced.saturating_sub(self.gifts_seen);
+        let explained = own.saturating_add(gifts).saturating_add(trades);
         if revisions == 0 {
             if let Err(fault) = old.same(new) {
                 self.fault(fault);

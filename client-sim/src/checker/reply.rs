@@ -1,6 +1,6 @@
 //! Terminal replies: whose they are, whether they did what was asked, and what goes into the books.
 
-use super::{AskedAgain, Checker, Fate, Pending, Reply, Stage};
+use super::{AskedAgain, Checker, Fate, Pending, Reply, Stage, trades::answers};
 use crate::{
     expect::{Case, changes_things},
     fault::Fault,
@@ -126,6 +126,8 @@ impl Checker {
                 self.tally.applied(&pending.action, &effect);
             }
             Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
+            Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {}
+            Action::TradeAccept(_) | Action::Settings(_) => {}
             Action::Use(_) | Action::Drop(_) | Action::Gift(_) => self.tally.applied(&pending.action, &effect),
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
         }
@@ -183,6 +185,10 @@ impl Checker {
         {
             self.fault(fault);
         }
+        // One that was kept tells how the trade stood before the cut.
+        if let (Answered::Trade(told), None) = (&answer.answer, pending.asked_again) {
+            self.trade(told);
+        }
         Some(Reply { action, fate: Fate::Answered, stamp })
     }
 }
@@ -209,8 +215,20 @@ fn contradiction(mirror: &Mirror, seq: Seq, action: &Action, answer: &Answer) ->
             let same = usize::from(stats.used_slots) == slots && stats.item_count == units;
             if same { None } else { wrong(format!("{stats:?}, the mirror has {slots} slots and {units} units")) }
         }
-        (Answered::Snapshot(_) | Answered::Count(_) | Answered::Item(_) | Answered::Stats(_), _) => {
-            wrong(format!("an answer of another kind to {}", action.name()))
+        (Answered::Settings(told), Action::Settings(asked)) => {
+            let same = asked.gifts.is_none_or(|gifts| gifts == told.gifts)
+                && asked.invites.is_none_or(|invites| invites == told.invites);
+            if same { None } else { wrong(format!("{told:?}")) }
         }
+        (Answered::Trade(told), _) if answers(told, action) => None,
+        (
+            Answered::Snapshot(_)
+            | Answered::Count(_)
+            | Answered::Item(_)
+            | Answered::Stats(_)
+            | Answered::Trade(_)
+            | Answered::Settings(_),
+            _,
+        ) => wrong(format!("an answer of another kind to {}", action.name())),
     }
 }

@@ -227,6 +227,18 @@ knobs! {
         excess_max: u32 = 100, in 1..=1_000_000;
         /// Lines in one gift.
         gift_items_max: usize = 16, in 1..=64;
+        /// Lines in one trade offer, items and currencies together.
+        offer_lines_max: usize = 16, in 1..=64;
+        /// Milliseconds after which an invite to trade that nobody answered is void.
+        invite_expiry_ms: u64 = 30_000, in 50..=600_000;
+        /// Milliseconds after its last change that an open trade is closed.
+        trade_expiry_ms: u64 = 300_000, in 50..=3_600_000;
+        /// Invites to trade that a player may send in a minute.
+        invites_per_minute: usize = 20, in 1..=10_000;
+        /// Those among them to one and the same player.
+        invites_per_pair_per_minute: usize = 5, in 1..=10_000;
+        /// Invites to trade that may wait for one player's answer.
+        incoming_invites_max: usize = 8, in 1..=1_000;
         /// Attributes on one stack.
         attributes_max: usize = 32, in 0..=256;
         /// Bytes of all attributes on one stack, keys and values.

@@ -42,13 +42,15 @@ pub enum Reason {
     GiftSent,
     /// Received from another player.
     GiftReceived,
+    /// Exchanged with another player.
+    Trade,
     /// Made out of nothing in development sign-in.
     DevGrant,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Born,
         Self::Repair,
         Self::Upgrade,
@@ -62,6 +64,7 @@ impl Reason {
         Self::Sell,
         Self::GiftSent,
         Self::GiftReceived,
+        Self::Trade,
         Self::DevGrant,
     ];
 
@@ -82,6 +85,7 @@ impl Reason {
             Self::Sell => "sell",
             Self::GiftSent => "gift_sent",
             Self::GiftReceived => "gift_received",
+            Self::Trade => "trade",
             Self::DevGrant => "dev_grant",
         }
     }

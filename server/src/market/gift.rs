@@ -1,11 +1,11 @@
 //! A gift between two players who are both in this process's memory: one record, durable whole or not at all.
 
+use super::Party;
 use crate::{
     engine::{self, change::Changes, moment::Moment, refusal::Refusal},
     ledger::entry::{Actor, Asked, Reason},
     roster::{
         Roster,
-        cell::{Cell, Inner},
         record::{Half, Note},
     },
 };
@@ -21,17 +21,12 @@ pub enum GiftRefused {
     /// The receiver is not in the game.
     #[error("the receiver is not in the game")]
     ReceiverNotLoaded,
+    /// The receiver has switched gifts off.
+    #[error("the receiver does not accept gifts")]
+    NotAccepting,
     /// The receiver is just being loaded or saved.
     #[error("the receiver is just being loaded or saved")]
     ReceiverBusy,
-}
-
-/// One player of a gift, with the lock held.
-pub struct Party<'a> {
-    /// Whose cell it is.
-    pub cell: &'a Cell,
-    /// What is behind its lock.
-    pub inner: &'a mut Inner,
 }
 
 /// Gives, all or nothing. The giver is ready and `asked` is new; both locks are held.
@@ -54,6 +49,9 @@ pub fn give(
         let to = receiver.inner.seat().ok_or(GiftRefused::ReceiverBusy)?;
         if to.revision == holdall_protocol::ids::Revision::ZERO {
             return Err(GiftRefused::ReceiverNotLoaded);
+        }
+        if !to.accepts.gifts {
+            return Err(GiftRefused::NotAccepting);
         }
         engine::exchange::gift(&mut from.player, &mut to.player, items, &rules, &mut moment, &mut changes)?;
     }

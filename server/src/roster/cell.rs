@@ -15,6 +15,7 @@ use holdall_protocol::{
     checksum::Checksum,
     close::Close,
     ids::{Incarnation, PlayerId, Revision, Seq, SessionId},
+    message::{Settings, Trade},
 };
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,10 @@ pub struct Seat {
     /// What the load made of it, until that is recorded in the step that lets it into the game. Up to then the checksum is
     /// that of what was stored.
     pub(super) unrecorded: Option<Unrecorded>,
+    /// What the player accepts from others. A load starts with everything: a stored preference would come in there.
+    pub accepts: Settings,
+    /// The trades that are not over, as the player was last told of them: an open one and invites.
+    pub(super) trades: Vec<Trade>,
 }
 
 /// One connection's end of a cell.

@@ -21,6 +21,7 @@ use crate::{
 use holdall_protocol::{
     frame::Subprotocol,
     ids::{Incarnation, PlayerId, Revision, Seq},
+    message::Settings,
 };
 use rand::RngCore as _;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -144,7 +145,7 @@ impl Roster {
     async fn acquire(&self, player: &PlayerId, if_held: IfHeld) -> Result<(Loaded, u64), LoadError> {
         let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
         let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
-        let login = Login(self.dice.clone().next_u64());
+        let (mut login, mut failed) = (None, false);
         loop {
             let now = Instant::now();
             let audits = self.journal.audits();
@@ -155,7 +156,8 @@ impl Roster {
                 }
                 Err(AcquireError::Held(owner)) => {
                     if now >= ask_again {
-                        self.ask_for(player, &owner, login).await;
+                        let login = login.get_or_insert_with(|| Login(self.dice.clone().next_u64()));
+                        self.ask_for(player, &owner, *login).await;
                         ask_again = now.checked_add(ASK_AGAIN_AFTER).unwrap_or(now);
                     }
                     sleep(pause).await;
@@ -173,6 +175,11 @@ impl Roster {
                     if timeout_at(deadline, self.journal.sure()).await.is_err() {
                         return Err(LoadError::StoreAway);
                     }
+                }
+                // A connection that was cut, or an answer that was lost: worth a second try, and no more.
+                Err(AcquireError::Unavailable(_)) if !failed => {
+                    failed = true;
+                    sleep(pause).await;
                 }
                 Err(AcquireError::Unavailable(error)) => {
                     tracing::warn!(%player, %error, "a player could not be loaded");
@@ -220,6 +227,8 @@ impl Roster {
             remembers_from,
             unrepaired: true,
             unrecorded,
+            accepts: Settings { gifts: true, invites: true },
+            trades: Vec::new(),
         }))
     }
 }

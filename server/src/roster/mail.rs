@@ -4,6 +4,7 @@
 use super::{
     Roster,
     cell::{Cell, Login, Stage},
+    trades::Departure,
 };
 use crate::store::Owner;
 use holdall_protocol::{close::Close, ids::PlayerId};
@@ -119,7 +120,7 @@ impl Roster {
         };
         if gives_up {
             inner.close(Close::Replaced);
-            self.drain(cell, &mut inner);
+            self.drain(cell, &mut inner, Departure::Lost);
         }
     }
 }

@@ -6,11 +6,15 @@
 use super::{
     Sessions,
     dedupe::{self, Standing},
+    trade::{Asking, Step},
 };
 use crate::{
-    engine::{self, change::Changes, moment::Moment, refusal::Refusal},
+    engine::{self, change::Changes, moment::Moment, offer::Line, refusal::Refusal},
     ledger::entry::{Actor, Asked, Reason},
-    market::gift::{self, GiftRefused, Party},
+    market::{
+        Party,
+        gift::{self, GiftRefused},
+    },
     replication::{
         delta,
         outbox::{Frame, Kind},
@@ -26,8 +30,8 @@ use holdall_protocol::{
     action::{self, Action, Quantity, Request},
     close::Close,
     code::Code,
-    ids::{InstanceId, SessionId},
-    message::{Answer, Answered, Applied, Duplicate, ItemAnswer, Refused, ServerMessage, Stats},
+    ids::SessionId,
+    message::{Answer, Answered, Applied, Duplicate, ItemAnswer, Refused, ServerMessage, Settings, Stats},
 };
 use std::{
     num::{NonZeroU32, NonZeroU64},
@@ -48,15 +52,30 @@ pub enum Heard {
 }
 
 /// A refusal on its way to the client.
-struct No {
+pub(super) struct No {
     code: Code,
     message: String,
     retry_after: Option<Duration>,
 }
 
 impl No {
-    fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), retry_after: None }
+    }
+
+    /// Another try may succeed after so long.
+    pub(super) fn after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+}
+
+impl No {
+    pub(super) fn store_away() -> Self {
+        Self::new(Code::StoreUnavailable, "the store is away; nothing was applied").after(Duration::from_secs(1))
+    }
+
+    pub(super) fn fault() -> Self {
+        Self::new(Code::InternalError, "a fault in the server; nothing was applied")
     }
 }
 
@@ -71,6 +90,7 @@ impl From<GiftRefused> for No {
         match refused {
             GiftRefused::Rules(refusal) => refusal.into(),
             GiftRefused::ReceiverNotLoaded => Self::new(Code::PlayerNotLoaded, refused.to_string()),
+            GiftRefused::NotAccepting => Self::new(Code::NotAccepting, refused.to_string()),
             GiftRefused::ReceiverBusy => Self::new(Code::PlayerBusy, refused.to_string()),
         }
     }
@@ -80,6 +100,7 @@ impl From<GiftRefused> for No {
 enum Do {
     Change(engine::action::Action, Reason),
     Ask(Question),
+    Accept(action::Settings),
 }
 
 enum Question {
@@ -108,6 +129,11 @@ impl Sessions {
             };
             return self.refuse(&mut own, asked, no);
         }
+        if let action::Asked::Known(action) = &request.action
+            && let Some(step) = Step::of(action)
+        {
+            return self.trade(cell, &Asking { session, step, asked });
+        }
         let mut own = cell.lock();
         match self.admit(cell, &mut own, session, asked) {
             Ok(()) => match self.perform(cell, &mut own, &request.action, asked) {
@@ -119,7 +145,7 @@ impl Sessions {
     }
 
     /// Whether a request is to be judged at all; if not, it has been answered. From here on its number is spent.
-    fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, asked: Asked) -> Result<(), Heard> {
+    pub(super) fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, asked: Asked) -> Result<(), Heard> {
         if !own.is_current(session) {
             return Err(Heard::Ignored);
         }
@@ -148,8 +174,7 @@ impl Sessions {
         }
         seat.seq = asked.seq;
         if let Err(wait) = cell.allowance.action() {
-            let no = No { retry_after: Some(wait), ..No::new(Code::RateLimited, "too many requests") };
-            self.refuse(own, asked, no);
+            self.refuse(own, asked, No::new(Code::RateLimited, "too many requests").after(wait));
             return Err(Heard::Excess);
         }
         Ok(())
@@ -162,12 +187,9 @@ impl Sessions {
         gift: &action::Gift,
         asked: Asked,
     ) -> Result<(), No> {
-        cell.allowance
-            .gift()
-            .map_err(|wait| No { retry_after: Some(wait), ..No::new(Code::RateLimited, "too many gifts") })?;
+        cell.allowance.gift().map_err(|wait| No::new(Code::RateLimited, "too many gifts").after(wait))?;
         self.room()?;
-        let items = gift.items.iter().map(|item| Ok((item.instance, small(item.quantity)?)));
-        let items = items.collect::<Result<Vec<(InstanceId, NonZeroU32)>, Refusal>>()?;
+        let items = lines(&gift.items)?;
         let giving = AssertUnwindSafe(|| {
             let giver = Party { cell, inner: own };
             gift::give(&self.roster, giver, Party { cell: receiver, inner: other }, &items, asked)
@@ -177,7 +199,7 @@ impl Sessions {
             Err(_) => {
                 self.roster.abandon(cell, own);
                 self.roster.abandon(receiver, other);
-                Err(No::new(Code::InternalError, "a fault in the server; nothing was applied"))
+                Err(No::fault())
             }
         }
     }
@@ -202,6 +224,10 @@ impl Sessions {
             }
             Do::Ask(question) => {
                 self.answer(own, asked, &question);
+                Ok(())
+            }
+            Do::Accept(wish) => {
+                self.set(own, asked, &wish);
                 Ok(())
             }
             Do::Change(action, reason) => self.change(cell, own, (&action, reason), asked),
@@ -229,7 +255,7 @@ impl Sessions {
             Err(_) => {
                 tracing::error!(player = %cell.id, ?action, "a rule panicked; the player is dropped and loaded anew");
                 self.roster.abandon(cell, own);
-                return Err(No::new(Code::InternalError, "a fault in the server; nothing was applied"));
+                return Err(No::fault());
             }
         }
         if changes.is_empty() {
@@ -245,8 +271,7 @@ impl Sessions {
         if self.roster.journal.has_room() {
             return Ok(());
         }
-        let retry_after = Some(Duration::from_secs(1));
-        Err(No { retry_after, ..No::new(Code::StoreUnavailable, "the store is away; nothing was applied") })
+        Err(No::store_away())
     }
 
     /// A request that was fine and changed nothing: no record, no revision.
@@ -260,6 +285,16 @@ impl Sessions {
             overflow: (overflow > 0).then_some(overflow),
             collapsed: false,
         });
+        self.reply(own, asked, &message);
+    }
+
+    /// Switches what the player accepts from others.
+    fn set(&self, own: &mut Inner, asked: Asked, wish: &action::Settings) {
+        let Some(seat) = own.seat() else { return };
+        let Settings { gifts, invites } = seat.accepts;
+        seat.accepts = Settings { gifts: wish.gifts.unwrap_or(gifts), invites: wish.invites.unwrap_or(invites) };
+        let answer = Answered::Settings(seat.accepts);
+        let message = ServerMessage::Answer(Answer { seq: asked.seq, revision: seat.revision, answer });
         self.reply(own, asked, &message);
     }
 
@@ -296,7 +331,7 @@ impl Sessions {
     }
 
     /// Refuses a request whose number is spent: the answer is kept.
-    fn refuse(&self, own: &mut Inner, asked: Asked, no: No) -> Heard {
+    pub(super) fn refuse(&self, own: &mut Inner, asked: Asked, no: No) -> Heard {
         if let Some(message) = refused(own, asked, no, None) {
             self.reply(own, asked, &message);
         }
@@ -310,7 +345,8 @@ impl Sessions {
         own.tell(gate, Kind::Reply, Frame::Message(Box::new(message)));
     }
 
-    fn reply(&self, own: &mut Inner, asked: Asked, message: &ServerMessage) {
+    /// Queues the answer to a request whose number is spent, and keeps it.
+    pub(super) fn reply(&self, own: &mut Inner, asked: Asked, message: &ServerMessage) {
         let Some(seat) = own.seat() else { return };
         let gate = self.roster.gate(seat);
         let frame = seat.keep(message, false, Some(asked));
@@ -364,7 +400,13 @@ fn understand(action: &Action) -> Result<Do, Refusal> {
             };
             change(rule, Reason::DevGrant)
         }
-        Action::Gift(_) => unreachable!("gifts lock two players and went their own way"),
+        Action::Gift(_)
+        | Action::TradeInvite(_)
+        | Action::TradeAnswer(_)
+        | Action::TradeOffer(_)
+        | Action::TradeAccept(_)
+        | Action::TradeCancel(_) => unreachable!("what locks two players went its own way"),
+        Action::Settings(settings) => Ok(Do::Accept(settings.clone())),
         Action::Resync(action::Resync {}) => Ok(Do::Ask(Question::Resync)),
         Action::Count(action::Count { item }) => Ok(Do::Ask(Question::Count(item.clone()))),
         Action::Item(action::Item { item }) => Ok(Do::Ask(Question::Item(item.clone()))),
@@ -372,7 +414,12 @@ fn understand(action: &Action) -> Result<Do, Refusal> {
     }
 }
 
-fn large(quantity: Quantity) -> Result<NonZeroU64, Refusal> {
+/// Units of stacks, as a client wrote them.
+pub(super) fn lines(items: &[action::GiftItem]) -> Result<Vec<Line>, Refusal> {
+    items.iter().map(|item| Ok((item.instance, small(item.quantity)?))).collect()
+}
+
+pub(super) fn large(quantity: Quantity) -> Result<NonZeroU64, Refusal> {
     quantity.get().filter(|number| number.get() <= holdall_protocol::NUMBER_MAX).ok_or(Refusal::InvalidQuantity)
 }
 

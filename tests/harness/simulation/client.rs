@@ -350,6 +350,8 @@ impl Client {
                 self.check(world, link, delta.revision, "delta");
                 self.change(world, delta.revision, &delta.changes, delta.checksum);
             }
+            // Nobody trades here yet.
+            ServerMessage::Trade(trade) => world.violation(format!("{}: told of {trade:?}", self.id)),
             ServerMessage::Refused(refused) => {
                 self.check(world, link, refused.revision, "refusal");
                 let seq = refused.seq.get();
@@ -469,5 +471,6 @@ fn brief(message: &ServerMessage) -> String {
         ServerMessage::Refused(refused) => format!("refused s{} r{} {}", refused.seq, refused.revision, refused.code),
         ServerMessage::Answer(answer) => format!("answer s{} r{}", answer.seq, answer.revision),
         ServerMessage::Delta(delta) => format!("delta r{} {:08x}", delta.revision, delta.checksum),
+        ServerMessage::Trade(trade) => format!("trade {} {:?}", trade.trade, trade.stage),
     }
 }

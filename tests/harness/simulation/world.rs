@@ -6,7 +6,11 @@ use holdall_server::{
     catalog::Rules,
     clock::{Clock, Dice},
     journal::{Ack, Journal, Options as JournalOptions},
-    roster::{Options as RosterOptions, Roster, allowance::Quotas},
+    market::trade_desk,
+    roster::{
+        Options as RosterOptions, Roster,
+        allowance::{Invites, Quotas},
+    },
     schema::OURS,
     session::{Options as SessionOptions, Sessions, token},
     store::{
@@ -369,5 +373,11 @@ fn session_options() -> SessionOptions {
         ping_interval: Duration::from_secs(20),
         slow_reader_grace: Duration::from_secs(10),
         excess_max: 1_000,
+        trades: trade_desk::Options {
+            invite_expiry: Duration::from_secs(5),
+            trade_expiry: Duration::from_secs(20),
+            invites: Invites { max: 100, per_pair_max: 50 },
+            incoming_max: 4,
+        },
     }
 }
