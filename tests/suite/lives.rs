@@ -1,7 +1,7 @@
 //! The journal and a store that is restarted, taken over or away: what was acknowledged is sent again, what is another's
 //! by now is dropped, and nothing happens twice.
 
-use crate::conformance::{acquire, batch, id, node};
+use crate::conformance::{acquire, batch, id, node, write};
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
 use holdall_server::{
     clock::{Clock, Dice},
@@ -11,7 +11,7 @@ use holdall_server::{
     },
     schema,
     store::{
-        Node, Owner, Store,
+        Node, Origin, Outcome, Owner, PlayerWrite, Store,
         memory::{Fault, Memory, Shelf},
     },
 };
@@ -67,7 +67,8 @@ impl Desk {
 
     async fn load(&self, player: &str) -> Owner {
         let owner = acquire(&*self.store, player).await.owner;
-        let held = Held { player: id(player), owner: owner.clone(), durable: Revision::ZERO };
+        let (origin, durable) = (Origin::default(), Revision::ZERO);
+        let held = Held { player: id(player), owner: owner.clone(), origin, durable };
         self.holder.held.lock().push(held);
         owner
     }
@@ -104,9 +105,11 @@ impl Desk {
     }
 }
 
+/// A record of a player who was loaded unborn.
 fn side<'a>(player: &'a PlayerId, owner: &'a Owner, revision: u64) -> Side<'a> {
-    let (revision, seq) = (Revision::new(revision), Seq::new(revision));
-    Side { player, owner, revision, seq, content: 1, form: schema::OURS.form(), changes: &[], entry: &[1] }
+    static UNBORN: Origin = Origin { revision: Revision::ZERO, writer: None };
+    let (revision, seq, form) = (Revision::new(revision), Seq::new(revision), schema::OURS.form());
+    Side { player, owner, origin: &UNBORN, revision, seq, content: 1, form, changes: &[], entry: &[1] }
 }
 
 #[tokio::test]
@@ -180,6 +183,28 @@ async fn a_forgotten_owner_whose_player_was_taken_since_drops_it() {
     desk.look().await;
     assert_eq!((desk.at("p"), desk.lost()), ((0, 0), vec![id("p")]));
     assert_eq!(desk.shelf.rows()[&id("p")].owner, Some(other));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_is_not_put_on_the_same_number_of_another_history() {
+    let desk = Desk::new();
+    let there = desk.shelf.open(Node { id: "there".to_owned(), boot: 2 });
+    let earlier = acquire(&there, "p").await.owner;
+    there.resign().await;
+    let owner = desk.load("p").await;
+    desk.run();
+    desk.push("p", &owner, 1);
+    desk.journal.settled(&id("p")).await;
+    // The first batch is too old to be sent again by now.
+    sleep(Duration::from_secs(61)).await;
+    desk.push("p", &owner, 2);
+    desk.journal.settled(&id("p")).await;
+    desk.shelf.lose_last(3);
+    let revived = batch(vec![PlayerWrite { release: true, ..write("p", &earlier, 0, 1) }]);
+    assert_eq!(there.commit(revived, desk.shelf.life()).await, Outcome::Applied, "the takeover is forgotten, too");
+    desk.look().await;
+    assert_eq!((desk.at("p").0, desk.lost()), (1, vec![id("p")]));
+    assert_eq!(desk.shelf.rows()[&id("p")].writer, Some(earlier));
 }
 
 #[tokio::test(start_paused = true)]

@@ -392,6 +392,7 @@ mod looking {
             content: 0,
             saved_at: 1,
             places: vec![("b:0".to_owned(), Bytes::from_static(b"ore"))],
+            writer: None,
         };
         for player in &expected {
             here.import(player.clone(), stored(9), Vec::new()).await.expect("it is new");

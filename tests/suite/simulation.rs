@@ -10,6 +10,11 @@ const REMEMBERED: &[(u64, &str)] = &[
     (18_579, "a forgotten owner took a player back on which another had written on, revision for revision"),
     (33_116, "a load that was given up arrived after the next one, and the player could never move again"),
     (33_976, "a takeover was lost, and a write that it had kept out was let in"),
+    (
+        65_908,
+        "a write that was sent again landed on the same revision number of another history, and an item was doubled",
+    ),
+    (462, "TODO"),
 ];
 
 fn must_hold(seed: u64) -> Report {
@@ -77,9 +82,9 @@ fn the_same_seed_gives_the_same_trace() {
     }
 }
 
-/// The first seed that notices a broken rule.
+/// The first seed that notices a broken rule. Of the rarest, the skipped base check, it is every third of a thousand.
 fn found_by(sabotage: Sabotage) -> (u64, Report) {
-    (0..200)
+    (0..5_000)
         .map(|seed| (seed, run(Plan { sabotage: Some(sabotage), ..Plan::new(seed) })))
         .find(|(_, report)| !report.violations.is_empty())
         .unwrap_or_else(|| panic!("nothing notices {sabotage:?}"))
