@@ -14,7 +14,6 @@ const REMEMBERED: &[(u64, &str)] = &[
         65_908,
         "a write that was sent again landed on the same revision number of another history, and an item was doubled",
     ),
-    (462, "TODO"),
 ];
 
 fn must_hold(seed: u64) -> Report {

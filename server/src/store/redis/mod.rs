@@ -12,8 +12,8 @@ mod script;
 mod world;
 
 use super::{
-    AcquireError, Answer, Batch, Header, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError,
-    Renewal, Standings, Store, Stored,
+    AcquireError, Answer, Batch, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError, Renewal,
+    Standings, Store, Stored,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision};
@@ -244,7 +244,7 @@ impl Inner {
             let mut call = Call::default();
             call.keys.extend(some.iter().map(|player| self.keys.player(player)));
             for header in reply::list(call.run(&self.looks, &live, &script::STANDINGS).await?)? {
-                headers.push(header_of(header)?);
+                headers.push(reply::header(header)?);
             }
             part = parts.next();
         }
@@ -500,18 +500,6 @@ fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Failure> {
             "this Redis holds another world than it did; nobody is loaded".to_owned(),
         ))),
     }
-}
-
-fn header_of(value: Value) -> Result<Header, Failure> {
-    let mut parts = reply::list(value)?.into_iter();
-    let mut part = || reply::bytes(parts.next().unwrap_or(Value::Nil));
-    let token = |text: Bytes| (!text.is_empty()).then(|| Owner::stored(&String::from_utf8_lossy(&text)));
-    Ok(Header {
-        owner: token(part()?),
-        epoch: number_or_zero(&part()?),
-        revision: Revision::new(number_or_zero(&part()?)),
-        writer: token(part()?),
-    })
 }
 
 impl Store for Redis {

@@ -1,7 +1,7 @@
 //! From what Redis answers to what the contract says.
 
 use super::link::Failure;
-use crate::store::{Batch, LedgerItem, Loaded, Outcome, Owner, Stored};
+use crate::store::{Batch, Header, LedgerItem, Loaded, Outcome, Owner, Stored};
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
 use redis::Value;
@@ -139,6 +139,19 @@ impl Fields {
             writer: self.writer.as_deref().map(Owner::stored),
         }
     }
+}
+
+/// One player's part of what `standings.lua` answers.
+pub(super) fn header(value: Value) -> Result<Header, Failure> {
+    let mut parts = list(value)?.into_iter();
+    let mut part = || bytes(parts.next().unwrap_or(Value::Nil));
+    let token = |text: Bytes| (!text.is_empty()).then(|| Owner::stored(&String::from_utf8_lossy(&text)));
+    Ok(Header {
+        owner: token(part()?),
+        epoch: number(&part()?).unwrap_or(0),
+        revision: Revision::new(number(&part()?).unwrap_or(0)),
+        writer: token(part()?),
+    })
 }
 
 /// A whole number as it is written, and nothing else.
