@@ -82,7 +82,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let store = stores::open(&settings, &data, new_world).await?;
     replay_spool(&*store, &data).await?;
     // The replay may have taken longer than a lease.
-    store.renew().await.map_err(|error| StartError::Store(error.to_string()))?;
+    store.renew(Life::default()).await.map_err(|error| StartError::Store(error.to_string()))?;
 
     let in_force = in_force(&settings, &store);
     let durability = in_force();

@@ -63,6 +63,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
             entries: Bytes::from(format!("{player} {}", base.next().get())),
             release: false,
             readable_by: 1,
+            follows: None,
             player,
         }
     });
@@ -96,6 +97,7 @@ fn stored() -> Stored {
         content: 1,
         saved_at: 0,
         places: Vec::new(),
+        writer: None,
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) async fn data_dir_with(dir: &Path, player: &str, places: &[(&str, &[u
         content: 0,
         saved_at: 951_782_400_000,
         places: places.iter().map(|(place, value)| ((*place).to_owned(), Bytes::copy_from_slice(value))).collect(),
+        writer: None,
     };
     let ledger = ledger.iter().map(|(at, bytes)| (Revision::new(*at), Bytes::copy_from_slice(bytes))).collect();
     store.import(PlayerId::new(player).expect("an id"), stored, ledger).await.expect("it is taken");

@@ -1,7 +1,13 @@
 //! A roster and a journal without sessions: for work on players whom nobody plays.
 
 use super::{StartError, rooms};
-use crate::{catalog::Rules, config::Settings, journal::Journal, roster::Roster, store::Store};
+use crate::{
+    catalog::Rules,
+    config::Settings,
+    journal::Journal,
+    roster::Roster,
+    store::{Life, Store},
+};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
@@ -30,7 +36,7 @@ impl Workshop {
     /// # Errors
     /// [`StartError::Store`].
     pub async fn start(&mut self) -> Result<(), StartError> {
-        self.store.renew().await.map_err(|error| StartError::Store(error.to_string()))?;
+        self.store.renew(Life::default()).await.map_err(|error| StartError::Store(error.to_string()))?;
         let (journal, roster) = (self.journal.clone(), self.roster.clone());
         self.tasks.push(tokio::spawn(async move { journal.run().await }));
         self.tasks.push(tokio::spawn(async move {

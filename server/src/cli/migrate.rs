@@ -99,7 +99,7 @@ impl fmt::Display for Migrated {
             writeln!(f, "REFUSED: {player}: {reason}")?;
         }
         if *in_play > 0 {
-            writeln!(f, "who is in play was migrated when they were loaded")?;
+            writeln!(f, "those in play were migrated when they were loaded")?;
         }
         if *dry_run {
             writeln!(f, "nothing was changed")?;

@@ -201,6 +201,12 @@ impl Outbox {
         self.queue.is_empty() && std::mem::take(&mut self.collapsed)
     }
 
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.queue.clear();
+        self.count();
+    }
+
     /// Drops what is not durable, which never happened, and all that waits behind it, which must not overtake it.
     pub fn drop_undurable(&mut self, durable: Revision) {
         let kept = self.queue.iter().take_while(|queued| queued.gate <= durable).count();

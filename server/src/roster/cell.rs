@@ -9,7 +9,7 @@ use crate::{
         outbox::{Frame, Kind, Outbox},
     },
     schema::Form,
-    store::Owner,
+    store::{Origin, Owner},
 };
 use holdall_protocol::{
     checksum::Checksum,
@@ -79,6 +79,8 @@ pub(super) struct Login(pub(super) u64);
 pub struct Seat {
     /// The right to write it.
     pub(super) owner: Owner,
+    /// What the load found.
+    pub(super) origin: Origin,
     /// When it was loaded.
     pub(super) since: Instant,
     /// Its things.
@@ -257,8 +259,16 @@ impl Inner {
         }
     }
 
-    /// What a session may send now.
-    pub fn take_ready(&mut self, session: SessionId, out: &mut Vec<Frame>) -> Taken {
+    /// Ends a session without another word.
+    pub(super) fn silence(&mut self, session: SessionId, why: Close) {
+        if let Some(link) = self.links.iter_mut().find(|link| link.session == session) {
+            link.outbox.clear();
+            link.close(why);
+        }
+    }
+
+    /// What a session may send now, as far as durability goes.
+    pub(super) fn take_ready(&mut self, session: SessionId, out: &mut Vec<Frame>) -> Taken {
         let durable = self.durable;
         let Some(link) = self.links.iter_mut().find(|link| link.session == session) else {
             return Taken { replies: 0, closing: Some(Close::Reload), waiting: false, collapsed: false };

@@ -105,63 +105,81 @@ impl Roster {
 
     async fn fill(self: Arc<Self>, cell: Arc<Cell>, if_held: IfHeld) {
         self.journal.settled(&cell.id).await;
-        let seat = match self.acquire(&cell.id, if_held).await {
-            Ok(loaded) => self.read(&cell.id, loaded),
-            Err(error) => Err(error),
-        };
-        match seat {
-            Ok(seat) => {
-                let visits = {
+        loop {
+            let seat = match self.acquire(&cell.id, if_held).await {
+                Ok((loaded, audits)) => self.read(&cell.id, loaded).map(|seat| (seat, audits)),
+                Err(error) => Err(error),
+            };
+            match seat {
+                Ok((seat, audits)) => {
                     let mut inner = cell.lock();
                     // The process may have come to its end meanwhile.
                     if !matches!(inner.stage, Stage::Loading) {
                         return;
                     }
+                    // An audit that began meanwhile has not looked at this player.
+                    if self.journal.audits() != audits {
+                        continue;
+                    }
                     inner.loaded(seat);
                     self.record_load(&cell.id, &mut inner);
-                    inner.visits
-                };
-                cell.changed.notify_waiters();
-                // Whoever asked may be gone by now.
-                self.linger(cell, visits);
-            }
-            Err(error) => {
-                if let LoadError::Unreadable(reason) = &error {
-                    tracing::error!(player = %cell.id, %reason, "a stored player was refused and left alone");
+                    let visits = inner.visits;
+                    drop(inner);
+                    cell.changed.notify_waiters();
+                    // Whoever asked may be gone by now.
+                    return self.linger(cell, visits);
                 }
-                cell.lock().stage = Stage::Failed(error);
-                self.forget(&cell);
+                Err(error) => {
+                    if let LoadError::Unreadable(reason) = &error {
+                        tracing::error!(player = %cell.id, %reason, "a stored player was refused and left alone");
+                    }
+                    cell.lock().stage = Stage::Failed(error);
+                    return self.forget(&cell);
+                }
             }
         }
     }
 
     /// Takes the right to write a player. One who is elsewhere is asked for, and waited for while its process is likely to
-    /// answer; a store that was restarted is looked at first.
-    async fn acquire(&self, player: &PlayerId, if_held: IfHeld) -> Result<Loaded, LoadError> {
+    /// answer; a store that was restarted is looked at first. Also tells how many audits had begun before.
+    async fn acquire(&self, player: &PlayerId, if_held: IfHeld) -> Result<(Loaded, u64), LoadError> {
         let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
         let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
-        let login = Login(self.dice.clone().next_u64());
+        let (mut login, mut failed) = (None, false);
         loop {
             let now = Instant::now();
+            let audits = self.journal.audits();
             match self.store.acquire(player.clone(), self.journal.life()).await {
-                Ok(loaded) => return Ok(loaded),
+                Ok(loaded) => return Ok((loaded, audits)),
                 Err(AcquireError::Held(_)) if if_held == IfHeld::Leave || now >= deadline => {
                     return Err(LoadError::Elsewhere);
                 }
                 Err(AcquireError::Held(owner)) => {
                     if now >= ask_again {
-                        self.ask_for(player, &owner, login).await;
+                        let login = login.get_or_insert_with(|| Login(self.dice.clone().next_u64()));
+                        self.ask_for(player, &owner, *login).await;
                         ask_again = now.checked_add(ASK_AGAIN_AFTER).unwrap_or(now);
                     }
                     sleep(pause).await;
                     pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
                 }
-                Err(AcquireError::Restarted) if now >= deadline => return Err(LoadError::StoreAway),
+                Err(AcquireError::Restarted | AcquireError::Unsettled) if now >= deadline => {
+                    return Err(LoadError::StoreAway);
+                }
+                Err(AcquireError::Unsettled) => {
+                    sleep(pause).await;
+                    pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
+                }
                 Err(AcquireError::Restarted) => {
                     self.journal.doubt();
                     if timeout_at(deadline, self.journal.sure()).await.is_err() {
                         return Err(LoadError::StoreAway);
                     }
+                }
+                // A connection that was cut, or an answer that was lost: worth a second try, and no more.
+                Err(AcquireError::Unavailable(_)) if !failed => {
+                    failed = true;
+                    sleep(pause).await;
                 }
                 Err(AcquireError::Unavailable(error)) => {
                     tracing::warn!(%player, %error, "a player could not be loaded");
@@ -193,6 +211,7 @@ impl Roster {
         let (applied, remembers_from) = requests(&loaded).map_err(unreadable)?;
         let incarnation = Incarnation::new(dice.uuid(now));
         Ok(Box::new(Seat {
+            origin: loaded.origin(),
             owner: loaded.owner,
             since: Instant::now(),
             player: things,

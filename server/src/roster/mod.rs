@@ -168,7 +168,12 @@ impl Watcher for Told {
         let held = cells.iter().filter_map(|cell| {
             let inner = cell.lock();
             let Stage::Ready(seat) = &inner.stage else { return None };
-            Some(Held { player: cell.id.clone(), owner: seat.owner.clone(), durable: inner.durable() })
+            Some(Held {
+                player: cell.id.clone(),
+                owner: seat.owner.clone(),
+                origin: seat.origin.clone(),
+                durable: inner.durable(),
+            })
         });
         held.collect()
     }

@@ -47,6 +47,20 @@ struct HeaderRow {
     /// Absent in headers of earlier builds.
     #[serde(default)]
     readable_by: u32,
+    /// Likewise: it is not known who wrote their revisions.
+    #[serde(default)]
+    writer: Option<String>,
+}
+
+impl HeaderRow {
+    fn header(&self) -> Header {
+        Header {
+            owner: self.owner.as_deref().map(Owner::stored),
+            epoch: self.epoch,
+            revision: Revision::new(self.revision),
+            writer: self.writer.as_deref().map(Owner::stored),
+        }
+    }
 }
 
 enum Verb {
@@ -294,8 +308,7 @@ impl<'t> Tables<'t> {
             if header.batch.as_ref() == Some(batch.id.as_bytes()) {
                 return Ok(Outcome::Already);
             }
-            let standing = Standing::of(write, header.owner.as_deref(), Revision::new(header.revision));
-            standings.push((write.player.clone(), standing));
+            standings.push((write.player.clone(), Standing::of(write, &header.header())));
             headers.push(header);
         }
         if let Some(refused) = Standing::verdict(&standings) {
@@ -324,6 +337,7 @@ impl<'t> Tables<'t> {
             self.ledger.insert(key.as_slice(), write.entries.as_ref())?;
         }
         let owner = if write.release { None } else { header.owner };
+        let writer = if write.advances() { Some(write.owner.as_str().to_owned()) } else { header.writer };
         self.put_header(
             &write.player,
             &HeaderRow {
@@ -336,6 +350,7 @@ impl<'t> Tables<'t> {
                 content: write.content,
                 saved_at: write.saved_at,
                 readable_by: write.readable_by,
+                writer,
             },
         )
     }
@@ -369,6 +384,7 @@ impl<'t> Tables<'t> {
             content: header.content,
             places,
             recent,
+            writer: header.writer.as_deref().map(Owner::stored),
         }))
     }
 
@@ -399,6 +415,7 @@ impl<'t> Tables<'t> {
             content: stored.content,
             saved_at: stored.saved_at,
             readable_by: stored.readable_by,
+            writer: stored.writer.as_ref().map(|writer| writer.as_str().to_owned()),
         };
         self.put_header(player, &header)?;
         Ok(Ok(()))
@@ -426,15 +443,13 @@ impl Store for Embedded {
         self.look(move |file| {
             let headers = players.iter().map(|player| {
                 // As in a commit: what cannot be read was never loaded.
-                let row = file.header(player)?.unwrap_or_default().unwrap_or_default();
-                let owner = row.owner.as_deref().map(Owner::stored);
-                Ok(Header { owner, epoch: row.epoch, revision: Revision::new(row.revision) })
+                Ok(file.header(player)?.unwrap_or_default().unwrap_or_default().header())
             });
             Ok(Ok(Standings { life: Life::default(), headers: headers.collect::<Result<_, redb::Error>>()? }))
         })
     }
 
-    fn reclaim(&self, player: PlayerId, owner: Owner, _: Life) -> Answer<Result<bool, ReadError>> {
+    fn reclaim(&self, player: PlayerId, owner: Owner, _: Revision, _: Life) -> Answer<Result<bool, ReadError>> {
         // This store forgets nothing.
         self.look(move |file| {
             let row = file.header(&player)?.unwrap_or_default().unwrap_or_default();
@@ -446,7 +461,7 @@ impl Store for Embedded {
         None
     }
 
-    fn renew(&self) -> Answer<Result<Renewal, ReadError>> {
+    fn renew(&self, _: Life) -> Answer<Result<Renewal, ReadError>> {
         Box::pin(std::future::ready(Ok(Renewal::Held(Life::default()))))
     }
 

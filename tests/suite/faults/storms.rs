@@ -62,7 +62,7 @@ async fn strike(redis: &mut Redis, mut node: Node, rng: &mut StdRng) -> (&'stati
             "server stopped"
         }
         2 => {
-            node.server.pause();
+            node.server.pause().await;
             sleep(moment).await;
             node.server.resume();
             "server paused"

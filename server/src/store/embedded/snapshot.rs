@@ -68,6 +68,7 @@ impl Snapshot {
             content: row.content,
             saved_at: row.saved_at,
             places,
+            writer: row.writer.as_deref().map(Owner::stored),
         })))
     }
 

@@ -52,6 +52,12 @@ impl Shared {
         self.promise.read().clone()
     }
 
+    /// The run of Redis that is this life.
+    pub(super) fn run(&self, life: Life) -> String {
+        let at = usize::try_from(life.get()).unwrap_or(usize::MAX);
+        self.runs.lock().get(at).cloned().unwrap_or_default()
+    }
+
     fn learn(&self, checked: Checked) -> Life {
         *self.promise.write() = checked.promise;
         let mut known = self.weaknesses.lock();

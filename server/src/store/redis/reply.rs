@@ -71,6 +71,7 @@ pub(super) struct Fields {
     readable_by: u32,
     content: u32,
     saved_at: u64,
+    writer: Option<String>,
     places: Vec<(String, Bytes)>,
 }
 
@@ -102,6 +103,7 @@ impl Fields {
             "readable_by" => self.readable_by = number(&value)?,
             "content" => self.content = number(&value)?,
             "saved_at" => self.saved_at = number(&value)?,
+            "writer" => self.writer = Some(String::from_utf8_lossy(&value).into_owned()),
             // Only places have a colon in their names.
             place if place.contains(':') => self.places.push((place.to_owned(), value)),
             _ => {}
@@ -119,6 +121,7 @@ impl Fields {
             content: self.content,
             places: self.places,
             recent: recent.into_iter().rev().map(|(_, entries)| entries).collect(),
+            writer: self.writer.as_deref().map(Owner::stored),
         }
     }
 
@@ -133,6 +136,7 @@ impl Fields {
             content: self.content,
             saved_at: self.saved_at,
             places: self.places,
+            writer: self.writer.as_deref().map(Owner::stored),
         }
     }
 }
