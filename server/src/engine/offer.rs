@@ -3,7 +3,7 @@
 //! A lock is a volatile fact of the player in memory: outside changes, revision, record and checksum, and gone with the
 //! load. It is a floor: of a locked stack at least the offered units stay where they are, and of a locked currency at
 //! least the offered amount. Whatever is above it, and whatever arrives, is free. Every action is held against it once,
-//! by [`Player::permits`], whatever way it took to its changes.
+//! by `Player::permits`, whatever way it took to its changes.
 
 use super::{
     change::{Changes, Content, Stack},
