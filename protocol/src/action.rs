@@ -173,6 +173,15 @@ body! {
     }
 }
 body! {
+    /// Says what others may do to this player; what is absent stays as it is.
+    pub struct Settings {
+        /// Whether others may give.
+        gifts: Option<bool>,
+        /// Whether others may invite to a trade.
+        invites: Option<bool>,
+    }
+}
+body! {
     /// Development sign-in only: makes items or currency out of nothing.
     pub struct DevGrant {
         /// The item; or name a currency.
@@ -273,6 +282,8 @@ actions! {
     Sell = "sell";
     /// See [`Gift`].
     Gift = "gift";
+    /// See [`Settings`].
+    Settings = "settings";
     /// See [`DevGrant`].
     DevGrant = "dev_grant";
     /// See [`Resync`].

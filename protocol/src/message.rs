@@ -151,6 +151,17 @@ pub struct Welcome {
     pub durability: Durability,
     /// The server's clock, in milliseconds since 1970.
     pub now: u64,
+    /// What the player has set with `settings`.
+    pub settings: Preferences,
+}
+
+/// What others may do to a player.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preferences {
+    /// Whether they may give.
+    pub gifts: bool,
+    /// Whether they may invite to a trade.
+    pub invites: bool,
 }
 
 /// The bounds a client lives in.
@@ -435,6 +446,19 @@ pub enum Cause {
     Gift {
         /// Who gave.
         from: PlayerId,
+    },
+    /// A gift that had waited in the inbox arrived.
+    Inbox {
+        /// Who gave; where it came back, who did not take it.
+        from: PlayerId,
+        /// Whether it is the player's own gift that came back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        returned: bool,
+    },
+    /// A gift that had waited too long in the inbox went back. Nothing changed in the inventory.
+    InboxReturned {
+        /// Who had given it.
+        to: PlayerId,
     },
     /// The server itself: a repair, a migration, an operator.
     Server(Nothing),

@@ -36,6 +36,12 @@ pub fn gift(
     moment: &mut Moment<'_>,
     out: &mut [Changes; 2],
 ) -> Result<(), Refusal> {
+    well_formed(items, rules)?;
+    exchange([giver, receiver], [items, &[]], rules, moment, out)
+}
+
+/// Whether a gift names something, not too much, and nothing twice.
+pub(super) fn well_formed(items: &[Line], rules: &Rules) -> Result<(), Refusal> {
     if items.is_empty() {
         return Err(Refusal::MalformedGift("names nothing"));
     }
@@ -47,7 +53,7 @@ pub fn gift(
     if !items.iter().all(|(instance, _)| named.insert(*instance)) {
         return Err(Refusal::MalformedGift("names a stack twice"));
     }
-    exchange([giver, receiver], [items, &[]], rules, moment, out)
+    Ok(())
 }
 
 /// Each player's lines go to the other. No stack is named twice.
@@ -83,13 +89,13 @@ fn exchange(
 }
 
 /// Something between two bags.
-struct Parcel<'r> {
-    taken: Taken,
+pub(super) struct Parcel<'r> {
+    pub(super) taken: Taken,
     definition: &'r Definition,
 }
 
 /// Takes a player's lines out of their bag.
-fn leave<'r>(
+pub(super) fn leave<'r>(
     draft: &mut Draft<'_>,
     player: &Player,
     lines: &[Line],
@@ -135,7 +141,7 @@ fn weight(parcels: &[Parcel<'_>]) -> u128 {
 }
 
 /// Whether a player may carry what arrives once the rest has left. Who is too heavy already may still become lighter.
-fn bearable(player: &Player, leaves: u128, arrives: u128, rules: &Rules) -> Result<(), Refusal> {
+pub(super) fn bearable(player: &Player, leaves: u128, arrives: u128, rules: &Rules) -> Result<(), Refusal> {
     let now = player.sums_under(rules).weight;
     let then = now.saturating_sub(leaves).saturating_add(arrives);
     if rules.max_weight == 0 || then <= now || then <= u128::from(rules.max_weight) {

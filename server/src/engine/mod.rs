@@ -20,6 +20,7 @@ pub mod moment;
 mod money;
 mod moving;
 pub mod player;
+pub mod post;
 pub mod refusal;
 mod sort;
 mod standing;

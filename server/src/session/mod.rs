@@ -5,12 +5,14 @@
 
 mod dedupe;
 mod hello;
+mod inquiry;
 pub mod leave;
 mod request;
 pub mod token;
 mod turn;
 
 pub use hello::Join;
+pub use inquiry::{Answer, Inquiry, Known};
 pub use request::Heard;
 
 use crate::{

@@ -14,8 +14,11 @@
 //!   until the caller says, by naming that life, that it has looked at what is left.
 
 pub mod embedded;
+mod inbox;
 pub mod memory;
 pub mod redis;
+
+pub use inbox::{Door, GiftId, INBOX_READ_MAX, InboxChange, Preferences, Waiting};
 
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
@@ -159,6 +162,12 @@ pub struct PlayerWrite {
     /// The oldest record format whose builds can read the places. Last, and absent in batches of earlier builds.
     #[serde(default)]
     pub readable_by: u32,
+    /// What is put into inboxes, anybody's, and taken out of this player's own. Absent in batches of earlier builds.
+    #[serde(default)]
+    pub inbox: Vec<InboxChange>,
+    /// What the player has set from now on; `None` leaves it, as batches of earlier builds do.
+    #[serde(default)]
+    pub preferences: Option<Preferences>,
 }
 
 /// What became of a batch.
@@ -219,6 +228,10 @@ pub struct Loaded {
     pub places: Vec<(String, Bytes)>,
     /// The newest ledger entries, oldest first, as they were written: at least the last 64 where there are as many.
     pub recent: Vec<Bytes>,
+    /// What the player has set.
+    pub preferences: Preferences,
+    /// Whether something waits in the inbox, or it cannot even be told.
+    pub has_mail: bool,
 }
 
 /// A player as it rests in the store, for whoever only looks.
@@ -242,6 +255,10 @@ pub struct Stored {
     pub saved_at: u64,
     /// All places, spelled as in the batch, in the order of their spelling.
     pub places: Vec<(String, Bytes)>,
+    /// What the player has set.
+    pub preferences: Preferences,
+    /// All that waits in the inbox, the oldest first.
+    pub inbox: Vec<Waiting>,
 }
 
 /// Some of a long list, and where the rest begins: `None` at its end. The mark means something to the same store only.
@@ -326,6 +343,12 @@ pub trait Store: Send + Sync + 'static {
     /// Takes the right to write a player and reads all of it, in one atomic step. A player that does not exist is owned
     /// at revision 0. A player whose owner's lease has run out, or whose owner is an earlier boot of its node, is taken.
     fn acquire(&self, player: PlayerId, life: Life) -> Answer<Result<Loaded, AcquireError>>;
+
+    /// The oldest gifts that wait for a player, in order, at most [`INBOX_READ_MAX`].
+    fn inbox(&self, player: PlayerId) -> Answer<Result<Vec<Waiting>, ReadError>>;
+
+    /// What a giver has to know of a player. [`ReadError::Unreadable`] where the inbox could take nothing.
+    fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>>;
 
     /// Who owns these players now and how far they are, and in which life the store says so.
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>>;

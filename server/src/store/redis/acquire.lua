@@ -1,8 +1,9 @@
 #!lua
 -- Takes the right to write a player and reads all of it.
--- KEYS: the player's hash, its ledger, the world, and the prefix of the nodes' keys.
+-- KEYS: the player's hash, its ledger, the world, the prefix of the nodes' keys, and the player's inbox.
 -- ARGV: the world id, this node's id, its boot, the lease in ms, how many ledger items to read back.
--- Answers {'loaded', token, fields and values, ledger items newest first}, {'held', token}, {'unreadable', why} or {'world'}.
+-- Answers {'loaded', token, fields and values, ledger items newest first, '1' where something waits in the
+-- inbox or it cannot be told}, {'held', token}, {'unreadable', why} or {'world'}.
 if redis.call('HGET', KEYS[3], 'id') ~= ARGV[1] then return {'world'} end
 local header = redis.pcall('HMGET', KEYS[1], 'owner', 'rev', 'epoch')
 if header.err then return {'unreadable', header.err} end
@@ -36,4 +37,4 @@ if type(epoch) == 'table' then return {'unreadable', 'epoch: ' .. epoch.err} end
 -- Read back as text: a number in Lua may not be written as it came.
 local token = ARGV[2] .. ':' .. ARGV[3] .. ':' .. redis.call('HGET', KEYS[1], 'epoch')
 redis.call('HSET', KEYS[1], 'owner', token)
-return {'loaded', token, redis.call('HGETALL', KEYS[1]), recent}
+return {'loaded', token, redis.call('HGETALL', KEYS[1]), recent, redis.pcall('HLEN', KEYS[5]) == 0 and '0' or '1'}

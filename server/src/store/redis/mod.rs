@@ -4,6 +4,7 @@
 //! connection of their own, so that nothing overtakes or delays them; loads, looks and signs of life share a second one;
 //! letters are waited for on a third.
 
+mod inbox;
 mod keys;
 mod link;
 mod preflight;
@@ -12,8 +13,8 @@ mod script;
 mod world;
 
 use super::{
-    AcquireError, Answer, Batch, Header, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError,
-    Renewal, Standings, Store, Stored,
+    AcquireError, Answer, Batch, Door, Header, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite,
+    ReadError, Renewal, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision};
@@ -207,12 +208,13 @@ impl Inner {
 
     fn commit_call<'b>(&self, batch: &'b Batch) -> Call<'b> {
         let mut call = Call::default();
-        call.bytes(batch.id.as_bytes());
+        call.bytes(batch.id.as_bytes()).number(u64::try_from(batch.players.len()).unwrap_or(u64::MAX));
         for write in &batch.players {
             call.keys.push(self.keys.player(&write.player));
             call.keys.push(self.keys.ledger(&write.player));
             add_write(&mut call, write, batch);
         }
+        inbox::add_steps(&mut call, &self.keys, batch);
         call
     }
 
@@ -225,7 +227,7 @@ impl Inner {
         let boot = format!("{:016x}", self.node.boot);
         let mut call = Call::default();
         let keys = &self.keys;
-        call.keys.extend([keys.player(player), keys.ledger(player), keys.world(), keys.nodes()]);
+        call.keys.extend([keys.player(player), keys.ledger(player), keys.world(), keys.nodes(), keys.inbox(player)]);
         call.bytes(&self.world).bytes(&self.node.id).bytes(&boot);
         call.number(millis(self.lease)).number(RECENT_ITEMS);
         let answered = call.run(&self.looks, &live, &script::ACQUIRE).await.map_err(away)?;
@@ -322,7 +324,8 @@ impl Inner {
         if fields.as_sequence().is_some_and(<[Value]>::is_empty) {
             return Ok(None);
         }
-        Ok(Some(Fields::read(fields)?.map_err(ReadError::Unreadable)?.stored()))
+        let inbox = self.inbox(player, usize::MAX).await?;
+        Ok(Some(Fields::read(fields)?.map_err(ReadError::Unreadable)?.stored(inbox)))
     }
 
     async fn ledger(&self, player: &PlayerId, mark: Option<String>) -> Result<Page<LedgerItem>, ReadError> {
@@ -337,7 +340,7 @@ impl Inner {
 
     async fn import(&self, player: &PlayerId, stored: &Stored, ledger: &[LedgerItem]) -> Result<(), ReadError> {
         let mut call = Call::default();
-        call.keys.extend([self.keys.player(player), self.keys.ledger(player)]);
+        call.keys.extend([self.keys.player(player), self.keys.ledger(player), self.keys.inbox(player)]);
         let header = [
             ("epoch", stored.epoch),
             ("rev", stored.revision.get()),
@@ -346,6 +349,7 @@ impl Inner {
             ("readable_by", stored.readable_by.into()),
             ("content", stored.content.into()),
             ("saved_at", stored.saved_at),
+            ("prefs", stored.preferences.bits().into()),
         ];
         let fields = header.len().saturating_add(stored.places.len()).saturating_mul(2);
         call.number(u64::try_from(fields).unwrap_or(u64::MAX));
@@ -354,6 +358,10 @@ impl Inner {
         }
         for (place, value) in &stored.places {
             call.bytes(place).bytes(value);
+        }
+        call.number(u64::try_from(stored.inbox.len().saturating_mul(2)).unwrap_or(u64::MAX));
+        for (gift, content) in &stored.inbox {
+            call.text(gift.to_string()).bytes(content);
         }
         for (revision, entries) in ledger {
             call.number(revision.get()).bytes(entries);
@@ -410,12 +418,14 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
         ("content", write.content.into()),
         ("saved_at", write.saved_at),
     ];
+    let preferences = write.preferences.map(|preferences| ("prefs", u64::from(preferences.bits())));
     // The batch's own field, the header and the places that are set come in pairs.
-    let fields = header.len().saturating_add(1).saturating_add(set).saturating_mul(2);
+    let own = header.len().saturating_add(1).saturating_add(preferences.iter().len());
+    let fields = own.saturating_add(set).saturating_mul(2);
     let emptied = write.places.len().saturating_sub(set);
     call.number(u64::try_from(fields).unwrap_or(u64::MAX)).number(u64::try_from(emptied).unwrap_or(u64::MAX));
     call.bytes("batch").bytes(batch.id.as_bytes());
-    for (name, number) in header {
+    for (name, number) in header.into_iter().chain(preferences) {
         call.bytes(name).number(number);
     }
     for (place, value) in &write.places {
@@ -459,9 +469,11 @@ fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Failure> {
         "loaded" => {
             let owner = Owner::stored(&reply::text(part())?);
             let (fields, recent) = (Fields::read(part())?, reply::ledger(part())?);
+            let has_mail = reply::text(part())? == "1";
             match (fields, recent) {
                 (Ok(fields), Ok(recent)) => {
-                    Ok(Ok(fields.loaded(owner, recent.into_iter().map(|(_, item)| item).collect())))
+                    let recent = recent.into_iter().map(|(_, item)| item).collect();
+                    Ok(Ok(fields.loaded(owner, recent, has_mail)))
                 }
                 (Err(why), _) | (_, Err(why)) => unreadable(why),
             }
@@ -489,6 +501,14 @@ impl Store for Redis {
 
     fn acquire(&self, player: PlayerId, life: Life) -> Answer<Result<Loaded, AcquireError>> {
         self.verb(|redis| async move { redis.acquire(&player, life).await })
+    }
+
+    fn inbox(&self, player: PlayerId) -> Answer<Result<Vec<Waiting>, ReadError>> {
+        self.verb(|redis| async move { redis.inbox(&player, super::INBOX_READ_MAX).await })
+    }
+
+    fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>> {
+        self.verb(|redis| async move { redis.door(&player).await })
     }
 
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {

@@ -1,7 +1,7 @@
 //! From what Redis answers to what the contract says.
 
 use super::link::Failure;
-use crate::store::{Batch, LedgerItem, Loaded, Outcome, Owner, Stored};
+use crate::store::{Batch, GiftId, LedgerItem, Loaded, Outcome, Owner, Preferences, Stored, Waiting};
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
 use redis::Value;
@@ -71,6 +71,7 @@ pub(super) struct Fields {
     readable_by: u32,
     content: u32,
     saved_at: u64,
+    preferences: u32,
     places: Vec<(String, Bytes)>,
 }
 
@@ -102,6 +103,7 @@ impl Fields {
             "readable_by" => self.readable_by = number(&value)?,
             "content" => self.content = number(&value)?,
             "saved_at" => self.saved_at = number(&value)?,
+            "prefs" => self.preferences = number(&value)?,
             // Only places have a colon in their names.
             place if place.contains(':') => self.places.push((place.to_owned(), value)),
             _ => {}
@@ -109,7 +111,7 @@ impl Fields {
         Ok(())
     }
 
-    pub(super) fn loaded(self, owner: Owner, recent: Vec<LedgerItem>) -> Loaded {
+    pub(super) fn loaded(self, owner: Owner, recent: Vec<LedgerItem>, has_mail: bool) -> Loaded {
         Loaded {
             owner,
             revision: Revision::new(self.revision),
@@ -119,10 +121,12 @@ impl Fields {
             content: self.content,
             places: self.places,
             recent: recent.into_iter().rev().map(|(_, entries)| entries).collect(),
+            preferences: Preferences::stored(self.preferences),
+            has_mail,
         }
     }
 
-    pub(super) fn stored(self) -> Stored {
+    pub(super) fn stored(self, inbox: Vec<Waiting>) -> Stored {
         Stored {
             owner: self.owner.as_deref().map(Owner::stored),
             epoch: self.epoch,
@@ -133,6 +137,8 @@ impl Fields {
             content: self.content,
             saved_at: self.saved_at,
             places: self.places,
+            preferences: Preferences::stored(self.preferences),
+            inbox,
         }
     }
 }
@@ -157,6 +163,12 @@ pub(super) fn stream_item(value: Value) -> Result<(String, Vec<(Bytes, Bytes)>),
         found.push((bytes(name)?, bytes(value)?));
     }
     Ok((id, found))
+}
+
+/// The id of a waiting gift as it stands in a hash.
+pub(super) fn gift(field: Value) -> Result<Result<GiftId, String>, Failure> {
+    let field = text(field)?;
+    Ok(GiftId::parse(&field).ok_or_else(|| format!("inbox: {field:?} is no gift's id")))
 }
 
 /// Items of a ledger, each with its id in the stream. The error says what stands in the way of reading it.
