@@ -41,7 +41,7 @@ impl Intent {
                 Some(id) => intent.effect.add(id, units(wish.quantity)),
                 None => intent.known = false,
             },
-            Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
+            Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) | Action::Settings(_) => {}
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
         }
         intent
@@ -74,7 +74,7 @@ fn units(quantity: Quantity) -> i128 {
 pub const fn changes_things(action: &Action) -> bool {
     match action {
         Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Equip(_) => true,
-        Action::Unequip(_) | Action::Sell(_) | Action::Gift(_) | Action::DevGrant(_) => true,
+        Action::Unequip(_) | Action::Sell(_) | Action::Gift(_) | Action::Settings(_) | Action::DevGrant(_) => true,
         Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => false,
     }
 }
@@ -111,6 +111,7 @@ impl Case<'_> {
             }
             Action::Equip(_) | Action::Unequip(_) => self.hands(after)?,
             Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Gift(_) => {}
+            Action::Settings(_) => {}
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {
                 return self.wrong("a question changed something");
             }

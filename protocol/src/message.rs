@@ -151,8 +151,9 @@ pub struct Welcome {
     pub durability: Durability,
     /// The server's clock, in milliseconds since 1970.
     pub now: u64,
-    /// What the player has set with `settings`.
-    pub settings: Preferences,
+    /// What the player has set with `settings`. Absent from the first servers of this protocol, which had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Preferences>,
 }
 
 /// What others may do to a player.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use holdall_harness::redis::Redis;
 use holdall_protocol::ids::{Revision, Seq};
 use holdall_server::store::{
-    AcquireError, Life, Node, Outcome, Owner, ReadError, Renewal, Store, Stored, redis::Redis as RedisStore,
+    AcquireError, Life, Node, Outcome, Owner, Preferences, ReadError, Renewal, Store, Stored, redis::Redis as RedisStore,
 };
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -344,6 +344,8 @@ mod looking {
             content: 0,
             saved_at: 1,
             places: vec![("b:0".to_owned(), Bytes::from_static(b"ore"))],
+            preferences: Preferences::default(),
+            inbox: Vec::new(),
         };
         for player in &expected {
             here.import(player.clone(), stored(9), Vec::new()).await.expect("it is new");

@@ -53,6 +53,8 @@ fn action() -> impl Strategy<Value = Action> {
         (instance(), option::of(slot())).prop_map(|(instance, slot)| Action::Equip(action::Equip { instance, slot })),
         slot().prop_map(|slot| Action::Unequip(action::Unequip { slot })),
         (instance(), quantity()).prop_map(|(instance, quantity)| Action::Sell(action::Sell { instance, quantity })),
+        (option::of(any::<bool>()), option::of(any::<bool>()))
+            .prop_map(|(gifts, invites)| Action::Settings(action::Settings { gifts, invites })),
         (player(), vec(gift_item, 0..5)).prop_map(|(to, items)| Action::Gift(action::Gift { to, items })),
         (option::of(item()), option::of(item()), quantity(), option::of(any::<bool>())).prop_map(
             |(item, currency, quantity, partial)| {
@@ -165,7 +167,12 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         number().prop_map(Answered::Count),
         stats.prop_map(Answered::Stats),
     ];
-    let cause = prop_oneof![player().prop_map(|from| Cause::Gift { from }), Just(Cause::Server(Nothing {})),];
+    let cause = prop_oneof![
+        player().prop_map(|from| Cause::Gift { from }),
+        (player(), any::<bool>()).prop_map(|(from, returned)| Cause::Inbox { from, returned }),
+        player().prop_map(|to| Cause::InboxReturned { to }),
+        Just(Cause::Server(Nothing {})),
+    ];
     prop_oneof![
         snapshot().prop_map(ServerMessage::Snapshot),
         (number(), number(), vec(change(), 0..4), any::<u32>(), option::of(number())).prop_map(

@@ -72,7 +72,10 @@ impl Checker {
     }
 
     fn fresh(&mut self, pending: &Pending, applied: &Applied) {
-        let step = if applied.changes.is_empty() {
+        // Setting something makes a revision in which no thing moves.
+        let set = matches!(pending.action, Action::Settings(_))
+            && self.mirror.as_ref().is_some_and(|mirror| mirror.revision().next() == applied.revision);
+        let step = if applied.changes.is_empty() && !set {
             if !self.at(pending.seq, applied.revision) {
                 return;
             }
@@ -125,7 +128,7 @@ impl Checker {
                 }
                 self.tally.applied(&pending.action, &effect);
             }
-            Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
+            Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) | Action::Settings(_) => {}
             Action::Use(_) | Action::Drop(_) | Action::Gift(_) => self.tally.applied(&pending.action, &effect),
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
         }

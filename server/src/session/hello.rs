@@ -170,7 +170,7 @@ impl Sessions {
             catalog: CatalogVersion { version: rules.catalog.version(), hash: rules.catalog.hash().to_owned() },
             durability: (self.in_force)(),
             now: self.roster.clock.now_ms(),
-            settings: Preferences { gifts: seat.takes_gifts(), invites: seat.takes_invites() },
+            settings: Some(Preferences { gifts: seat.takes_gifts(), invites: seat.takes_invites() }),
         }));
         let snapshot = missed.is_none().then(|| snapshot::of(&seat.player, seat.revision, seat.checksum, &rules));
         inner.tell(gate, Kind::Other, Frame::Message(Box::new(welcome)));

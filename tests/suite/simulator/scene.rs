@@ -166,6 +166,7 @@ impl Scene {
             catalog: CatalogVersion { version: 1, hash: "0".into() },
             durability: Durability { ack: self.ack.into(), store: "embedded".into(), promise: String::new() },
             now: 1_700_000_000_000,
+            settings: None,
         };
         self.hear(ServerMessage::Welcome(Box::new(welcome)));
     }
