@@ -219,7 +219,8 @@ impl PlayerWrite {
         let places = self.places.iter().map(|(place, value)| {
             place.len().saturating_add(value.as_ref().map_or(0, bytes::Bytes::len)).saturating_add(64)
         });
-        let gifts = self.inbox.iter().map(|step| step.content.as_ref().map_or(0, bytes::Bytes::len).saturating_add(128));
+        let gifts =
+            self.inbox.iter().map(|step| step.content.as_ref().map_or(0, bytes::Bytes::len).saturating_add(128));
         places.chain(gifts).sum::<usize>().saturating_add(self.entries.len())
     }
 }

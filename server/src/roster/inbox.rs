@@ -148,7 +148,9 @@ impl Roster {
                 Ok(waiting) => self.take_all(&cell, &waiting, durable),
                 Err(error) => {
                     match &error {
-                        ReadError::Unreadable(_) => tracing::error!(player = %cell.id, %error, "an inbox is left alone"),
+                        ReadError::Unreadable(_) => {
+                            tracing::error!(player = %cell.id, %error, "an inbox is left alone")
+                        }
                         _ => tracing::debug!(player = %cell.id, %error, "an inbox could not be read"),
                     }
                     true

@@ -262,7 +262,9 @@ impl Sessions {
     fn perform(&self, cell: &Arc<Cell>, own: &mut Inner, case: Case<'_>) -> Result<(), Stop> {
         let unknown = || No::new(Code::UnknownAction, "no such action here");
         let action = match case.action {
-            action::Asked::Known(Action::DevGrant(_)) if !self.verifier.is_development() => return Err(unknown().into()),
+            action::Asked::Known(Action::DevGrant(_)) if !self.verifier.is_development() => {
+                return Err(unknown().into());
+            }
             action::Asked::Known(action) => action,
             action::Asked::Unknown => return Err(unknown().into()),
         };

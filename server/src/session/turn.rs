@@ -7,9 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
-use holdall_protocol::{
-    action::Request, close::Close, frame::Subprotocol, ids::SessionId, message::ClientMessage,
-};
+use holdall_protocol::{action::Request, close::Close, frame::Subprotocol, ids::SessionId, message::ClientMessage};
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -172,7 +170,9 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
                 let heard = self.sessions.request(&self.cell, self.session, &request);
                 self.note(request, heard)
             }
-            Read::Message(ClientMessage::Hello(_)) => Err(Some((Close::ProtocolError, "hello is said once".to_owned()))),
+            Read::Message(ClientMessage::Hello(_)) => {
+                Err(Some((Close::ProtocolError, "hello is said once".to_owned())))
+            }
             Read::Control => {
                 let excess = self.cell.allowance.action().is_err();
                 self.count(excess)

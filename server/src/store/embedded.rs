@@ -7,8 +7,8 @@
 mod snapshot;
 
 use super::{
-    AcquireError, Answer, Batch, Door, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite,
-    Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page,
+    PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};

@@ -198,8 +198,7 @@ async fn one(from: &dyn Store, to: &dyn Store, player: &PlayerId) -> Result<One,
     };
     let lengths = stored.places.iter().map(|(_, value)| value.len()).chain(ledger.iter().map(|(_, bytes)| bytes.len()));
     let lengths = lengths.chain(stored.inbox.iter().map(|(_, content)| content.len()));
-    let (places, gifts, ledger_items, bytes) =
-        (stored.places.len(), stored.inbox.len(), ledger.len(), lengths.sum());
+    let (places, gifts, ledger_items, bytes) = (stored.places.len(), stored.inbox.len(), ledger.len(), lengths.sum());
     match to.import(player.clone(), stored, ledger).await {
         Ok(()) => Ok(One::Copied { places, gifts, ledger_items, bytes }),
         Err(ReadError::Exists) => Ok(One::There),

@@ -202,7 +202,11 @@ pub async fn look(store: &dyn Store, player: &PlayerId) -> Result<Option<Inspect
         places,
         takes_gifts: stored.preferences.takes_gifts(),
         takes_invites: stored.preferences.takes_invites(),
-        inbox: stored.inbox.iter().map(|(gift, bytes)| Waiting { gift: gift.to_string(), what: parcel(bytes) }).collect(),
+        inbox: stored
+            .inbox
+            .iter()
+            .map(|(gift, bytes)| Waiting { gift: gift.to_string(), what: parcel(bytes) })
+            .collect(),
         ledger,
     }))
 }

@@ -258,7 +258,8 @@ impl Client {
         };
         self.older.extend(self.link.take().map(|link| Link { superseded: true, ..link }));
         let expected = VecDeque::new();
-        self.link = Some(Link { node, sessions, cell, session, welcomed: false, superseded: false, expected, asking: None });
+        self.link =
+            Some(Link { node, sessions, cell, session, welcomed: false, superseded: false, expected, asking: None });
     }
 
     /// Reads one connection; whether it goes on.

@@ -46,7 +46,11 @@ async fn try_to_enter(game: SocketAddr, player: &str) -> Option<Client> {
 }
 
 fn swords(mirror: &Mirror) -> Vec<InstanceId> {
-    mirror.bag_from(0).filter(|(_, stack)| stack.item.as_str() == "iron_sword").map(|(_, stack)| stack.instance).collect()
+    mirror
+        .bag_from(0)
+        .filter(|(_, stack)| stack.item.as_str() == "iron_sword")
+        .map(|(_, stack)| stack.instance)
+        .collect()
 }
 
 /// Gives swords away one after the other until the connection ends; how many were acknowledged.
@@ -73,7 +77,9 @@ async fn everywhere(url: &str, dir: &std::path::Path, players: [&Client; 2]) -> 
     }
     for player in ["anna", "bert"] {
         let shown = holdall(dir, &["inspect", player, "--store", url, "--json"]).await.json();
-        for stack in shown["inbox"].as_array().into_iter().flatten().flat_map(|gift| gift["stacks"].as_array()).flatten() {
+        for stack in
+            shown["inbox"].as_array().into_iter().flatten().flat_map(|gift| gift["stacks"].as_array()).flatten()
+        {
             *found.entry(stack["instance"].as_str().expect("an instance").to_owned()).or_default() += 1;
         }
     }
