@@ -31,7 +31,11 @@ impl Busy {
                 Action::Gift(wish) => {
                     busy.instances.extend(wish.items.iter().map(|line| (line.instance, u64::MAX)));
                 }
-                Action::Sort(_) | Action::Unequip(_) | Action::Settings(_) | Action::DevGrant(_) => {}
+                Action::TradeOffer(wish) => {
+                    busy.instances.extend(wish.items.iter().map(|line| (line.instance, u64::MAX)));
+                }
+                Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeAccept(_) | Action::TradeCancel(_) => {}
+                Action::Sort(_) | Action::Unequip(_) | Action::DevGrant(_) | Action::Settings(_) => {}
                 Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
             }
         }

@@ -62,8 +62,10 @@ impl Tally {
             Action::DevGrant(_) => self.granted.add_all(effect),
             Action::Sell(_) => self.sale(effect),
             Action::Gift(_) => self.given.take_all(effect),
-            // These keep things where they are.
-            Action::Settings(_) | Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
+            // A trade moves things to another player of the same books; the rest keeps them where they are.
+            Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
+            Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {}
+            Action::TradeAccept(_) | Action::Settings(_) => {}
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
         }
     }

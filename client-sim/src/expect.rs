@@ -41,7 +41,11 @@ impl Intent {
                 Some(id) => intent.effect.add(id, units(wish.quantity)),
                 None => intent.known = false,
             },
-            Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) | Action::Settings(_) => {}
+            // What both put up is known to who has seen the offers.
+            Action::TradeAccept(_) => intent.known = false,
+            Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {}
+            Action::Settings(_) => {}
+            Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
         }
         intent
@@ -74,7 +78,10 @@ fn units(quantity: Quantity) -> i128 {
 pub const fn changes_things(action: &Action) -> bool {
     match action {
         Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Equip(_) => true,
-        Action::Unequip(_) | Action::Sell(_) | Action::Gift(_) | Action::Settings(_) | Action::DevGrant(_) => true,
+        Action::Unequip(_) | Action::Sell(_) | Action::Gift(_) | Action::DevGrant(_) => true,
+        Action::TradeAccept(_) => true,
+        Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => false,
+        Action::Settings(_) => true,
         Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => false,
     }
 }
@@ -111,7 +118,10 @@ impl Case<'_> {
             }
             Action::Equip(_) | Action::Unequip(_) => self.hands(after)?,
             Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Gift(_) => {}
-            Action::Settings(_) => {}
+            Action::TradeAccept(_) | Action::Settings(_) => {}
+            Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {
+                return self.wrong("a step of a trade changed something");
+            }
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {
                 return self.wrong("a question changed something");
             }

@@ -1,13 +1,13 @@
 //! What a client can ask for. Wider powers (grants, removals, attributes) have no bytes at all.
 
 use crate::{
-    ids::{InstanceId, ItemId, PlayerId, Seq, SlotId},
+    ids::{InstanceId, ItemId, PlayerId, Seq, SlotId, TradeId},
     strict::{Field, Key, body, fields},
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::{fmt, num::NonZeroU64};
 
-fields!(Quantity, Target, ItemId, PlayerId, InstanceId, SlotId);
+fields!(Quantity, Target, ItemId, PlayerId, InstanceId, SlotId, TradeId);
 
 /// A quantity as a client wrote it. Any number can be read, so that a bad one is a refusal
 /// (`invalid_quantity`) and not the end of the connection.
@@ -173,11 +173,63 @@ body! {
     }
 }
 body! {
-    /// Says what others may do to this player; what is absent stays as it is.
+    /// Asks another player for a trade.
+    pub struct TradeInvite {
+        /// Whom.
+        to: PlayerId,
+    }
+}
+body! {
+    /// Answers an invite.
+    pub struct TradeAnswer {
+        /// The trade that the invite is for.
+        trade: TradeId,
+        /// Whether to trade.
+        accept: bool,
+    }
+}
+body! {
+    /// Puts up the whole of the own offer, in place of whatever was put up before.
+    pub struct TradeOffer {
+        /// The trade.
+        trade: TradeId,
+        /// Bag stacks, or parts, each stack named once.
+        items: Vec<GiftItem>,
+        /// Currencies, each named once.
+        currencies: Vec<OfferedAmount>,
+    }
+}
+body! {
+    /// An amount of a currency in an offer.
+    pub struct OfferedAmount {
+        /// The currency.
+        currency: ItemId,
+        /// How much of it.
+        amount: Quantity,
+    }
+}
+body! {
+    /// Agrees to both offers as they were seen.
+    pub struct TradeAccept {
+        /// The trade.
+        trade: TradeId,
+        /// The `offer_revision` that was looked at.
+        offer_revision: u64,
+    }
+}
+body! {
+    /// Ends a trade, or takes an invite back.
+    pub struct TradeCancel {
+        /// The trade.
+        trade: TradeId,
+    }
+}
+body! {
+    /// Switches what others may send: absent fields stay as they are.
     pub struct Settings {
-        /// Whether others may give.
+        /// Whether gifts are accepted.
         gifts: Option<bool>,
-        /// Whether others may invite to a trade.
+        /// Whether invites to trade are accepted.
         invites: Option<bool>,
     }
 }
@@ -282,6 +334,16 @@ actions! {
     Sell = "sell";
     /// See [`Gift`].
     Gift = "gift";
+    /// See [`TradeInvite`].
+    TradeInvite = "trade_invite";
+    /// See [`TradeAnswer`].
+    TradeAnswer = "trade_answer";
+    /// See [`TradeOffer`].
+    TradeOffer = "trade_offer";
+    /// See [`TradeAccept`].
+    TradeAccept = "trade_accept";
+    /// See [`TradeCancel`].
+    TradeCancel = "trade_cancel";
     /// See [`Settings`].
     Settings = "settings";
     /// See [`DevGrant`].

@@ -81,7 +81,7 @@ codes! {
     PlayerNotLoaded = 14, "player_not_loaded", Later, "The other player is not in the game.";
     PlayerBusy = 15, "player_busy", Later, "The player is just being loaded, saved or moved.";
     TradeNotFound = 16, "trade_not_found", No, "No such trade, or it is not yours.";
-    TradeChanged = 17, "trade_changed", AfterRefresh, "The offers have changed since the revision that was accepted.";
+    TradeChanged = 17, "trade_changed", AfterRefresh, "The trade is not as the request takes it: not open yet, open already, or with other offers by now.";
     TradeClosed = 18, "trade_closed", No, "The trade is over.";
     InsufficientFunds = 19, "insufficient_funds", AfterRefresh, "The balance is smaller than the amount, or would pass its bound.";
     InsufficientStock = 20, "insufficient_stock", Later, "The shop has not enough of it left.";

@@ -151,6 +151,10 @@ uuid_id! {
     Incarnation
 }
 uuid_id! {
+    /// One trade of two players, from its invite to its end.
+    TradeId
+}
+uuid_id! {
     /// One connection's time with a player, from `welcome` to its close.
     SessionId
 }

@@ -4,7 +4,7 @@ use crate::{
     action::{Action, Asked, Request},
     attribute::Attributes,
     code::Code,
-    ids::{Incarnation, InstanceId, ItemId, Place, PlayerId, Revision, Seq, SessionId, SlotId},
+    ids::{Incarnation, InstanceId, ItemId, Place, PlayerId, Revision, Seq, SessionId, SlotId, TradeId},
     strict::{Key, body, fields},
 };
 use serde::{Deserialize, Deserializer, Serialize, de, ser::SerializeMap};
@@ -126,6 +126,8 @@ pub enum ServerMessage {
     Answer(Answer),
     /// A revision that was not the answer to one of this client's requests.
     Delta(Delta),
+    /// A trade of this player's took a step that no reply tells of.
+    Trade(Box<Trade>),
 }
 
 /// Who the client is and where it stands.
@@ -151,18 +153,12 @@ pub struct Welcome {
     pub durability: Durability,
     /// The server's clock, in milliseconds since 1970.
     pub now: u64,
-    /// What the player has set with `settings`. Absent from the first servers of this protocol, which had none.
+    /// The open trade and the invites that wait for an answer, the player's own and others'.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trades: Vec<Trade>,
+    /// What the player accepts from others. Absent from the first servers of this protocol, which did not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settings: Option<Preferences>,
-}
-
-/// What others may do to a player.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preferences {
-    /// Whether they may give.
-    pub gifts: bool,
-    /// Whether they may invite to a trade.
-    pub invites: bool,
+    pub settings: Option<Settings>,
 }
 
 /// The bounds a client lives in.
@@ -363,6 +359,8 @@ pub enum Answered {
     Item(Box<ItemAnswer>),
     /// To `stats`.
     Stats(Stats),
+    /// To a step of a trade that did not settle it: how it stands then.
+    Trade(Box<Trade>),
 }
 
 /// One item and where the player has it.
@@ -426,6 +424,91 @@ pub struct Stats {
     pub total_value: u64,
 }
 
+/// What a player accepts from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Gifts.
+    pub gifts: bool,
+    /// Invites to trade.
+    pub invites: bool,
+}
+
+/// A trade as one of its two players sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trade {
+    /// Its id.
+    pub trade: TradeId,
+    /// The other player.
+    pub with: PlayerId,
+    /// Who asked for it.
+    pub invited_by: PlayerId,
+    /// How far it is.
+    pub stage: TradeStage,
+    /// Why it is over, with the stage `closed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<TradeEnd>,
+    /// Counts the changes of both offers: an accept names the one it has seen.
+    pub offer_revision: u64,
+    /// What this player puts up.
+    pub yours: TradeOffer,
+    /// What the other player puts up.
+    pub theirs: TradeOffer,
+    /// When the invite is void or the trade closed, if nothing changes: in milliseconds since 1970.
+    pub expires_at: u64,
+}
+
+/// How far a trade is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TradeStage {
+    /// The invite waits for its answer.
+    Invited,
+    /// Both put up what they give.
+    Open,
+    /// Over: everything has changed hands.
+    Settled,
+    /// Over: nothing has.
+    Closed,
+}
+
+/// Why a trade closed without an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TradeEnd {
+    /// The invite was declined.
+    Declined,
+    /// One of the two ended it.
+    Cancelled,
+    /// Nothing changed for too long, or the invite was not answered.
+    Expired,
+    /// One of the two was away for longer than the server waits.
+    Disconnected,
+    /// One of the two is no longer served here.
+    Lost,
+    /// The server stops.
+    Stopped,
+}
+
+/// What one side of a trade puts up.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TradeOffer {
+    /// The stacks as they are, with the quantities that are put up.
+    pub items: Vec<Stack>,
+    /// The currencies.
+    pub currencies: Vec<TradeAmount>,
+    /// Whether this side agrees to both offers as they stand.
+    pub accepted: bool,
+}
+
+/// An amount of a currency that is put up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradeAmount {
+    /// The currency.
+    pub currency: ItemId,
+    /// How much.
+    pub amount: u64,
+}
+
 /// One revision that no request of this player made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Delta {
@@ -460,6 +543,13 @@ pub enum Cause {
     InboxReturned {
         /// Who had given it.
         to: PlayerId,
+    },
+    /// A trade that settled when the other player accepted.
+    Trade {
+        /// Which.
+        trade: TradeId,
+        /// With whom.
+        with: PlayerId,
     },
     /// The server itself: a repair, a migration, an operator.
     Server(Nothing),

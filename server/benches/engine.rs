@@ -79,6 +79,7 @@ fn rules() -> Rules {
         attributes_max: 32,
         attribute_bytes_max: 1024,
         gift_items_max: 20,
+        offer_lines_max: 16,
         kit: Vec::new(),
         migrations: Migrations::default(),
     }

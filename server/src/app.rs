@@ -7,6 +7,7 @@ mod data_dir;
 mod stop;
 pub mod stores;
 mod wiring;
+pub mod workshop;
 
 use crate::{
     catalog::Rules,
@@ -81,22 +82,14 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let store = stores::open(&settings, &data, new_world).await?;
     replay_spool(&*store, &data).await?;
     // The replay may have taken longer than a lease.
-    store.renew().await.map_err(|error| StartError::Store(error.to_string()))?;
+    store.renew(Life::default()).await.map_err(|error| StartError::Store(error.to_string()))?;
 
     let in_force = in_force(&settings, &store);
     let durability = in_force();
     let promised = in_force.clone();
     let readiness = Arc::new(Readiness::starting(&durability.store, Box::new(move || promised().promise)));
     let (stopping, stopped) = watch::channel(false);
-    let journal =
-        Arc::new(Journal::new(store.clone(), wiring::journal_options(&settings), Clock::System, Dice::from_os()));
-    let roster = Roster::new(
-        journal.clone(),
-        store.clone(),
-        Arc::new(rules),
-        (Clock::System, Dice::from_os()),
-        wiring::roster_options(&settings),
-    );
+    let (journal, roster) = rooms(&settings, rules, &store);
     let options = wiring::session_options(&settings);
     let development = verifier.is_development();
     let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force, stopped.clone()));
@@ -112,10 +105,13 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         let journal = journal.clone();
         tokio::spawn(async move { journal.run().await })
     };
+    let desk = sessions.desk().clone();
+    let trades = tokio::spawn(desk.clone().run());
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
     let operator = Operator { readiness: readiness.clone(), log };
-    let control = socket.run(operator.clone(), Control { store: store.clone() }, stopped.clone());
+    let control = Control { roster: roster.clone(), stopped: stopped.clone() };
+    let control = socket.run(operator.clone(), control, stopped.clone());
     let operators = operators.run(operator, stopped.clone());
     let operator_task = tokio::spawn(async {
         tokio::join!(operators, control);
@@ -137,10 +133,21 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         writer,
         lease,
         letters,
+        desk,
+        trades,
         gateway_task,
         operator_task,
     };
     Ok(running.until(stop, Duration::from_secs(settings.limits.drain_seconds), &data.spool_file()).await)
+}
+
+/// The rooms in which players are, over a store.
+fn rooms(settings: &Settings, rules: Rules, store: &Arc<dyn Store>) -> (Arc<Journal>, Arc<Roster>) {
+    let (clock, options) = (Clock::System, wiring::journal_options(settings));
+    let journal = Arc::new(Journal::new(store.clone(), options, clock, Dice::from_os()));
+    let options = wiring::roster_options(settings);
+    let roster = Roster::new(journal.clone(), store.clone(), Arc::new(rules), (clock, Dice::from_os()), options);
+    (journal, roster)
 }
 
 /// What could not be saved by the last stop is saved before anybody is served.

@@ -72,9 +72,14 @@ pub fn expect_in_order(report: &Report) {
     assert!(report.requests > 0, "they played: {report}");
 }
 
-/// Repeats a randomised round with one new seed after the other, for as long as `tests/run --long` gives it.
+/// Repeats a randomised round with one new seed after the other, for as long as `tests/run --long` gives it; or plays the
+/// round of `HOLDALL_SEED` once more.
 pub async fn again_and_again(mut round: impl AsyncFnMut(u64)) {
-    let minutes = std::env::var("HOLDALL_TEST_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(1.0);
+    let variable = |name| std::env::var(name).ok();
+    if let Some(seed) = variable("HOLDALL_SEED").and_then(|text| text.parse().ok()) {
+        return round(seed).await;
+    }
+    let minutes = variable("HOLDALL_TEST_MINUTES").and_then(|text| text.parse().ok()).unwrap_or(1.0);
     let until = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
     let mut seed: u64 = StdRng::from_os_rng().random();
     while Instant::now() < until {

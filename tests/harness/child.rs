@@ -48,7 +48,7 @@ pub struct Ended {
 }
 
 impl Site {
-    /// An empty data directory. Servers on it have the shipped catalogue, no starting kit, limits on requests and gifts
+    /// An empty data directory. Servers on it have the shipped catalogue, no starting kit, limits on requests, gifts and invites
     /// that no test meets by accident, and otherwise the defaults.
     #[must_use]
     pub fn new() -> Self {
@@ -63,6 +63,8 @@ impl Site {
             .knob("limits.actions_burst", 100_000)
             .knob("limits.gifts_per_minute", 1_000_000)
             .knob("limits.gifts_burst", 100_000)
+            .knob("limits.invites_per_minute", 10_000)
+            .knob("limits.invites_per_pair_per_minute", 10_000)
     }
 
     /// Keeps the players in the Redis at this URL.
@@ -187,9 +189,23 @@ impl Server {
         self.expect_quiet();
     }
 
-    /// Lets it stand still, with its connections open.
-    pub fn pause(&self) {
+    /// Lets it stand still, with its connections open. On return none of its threads runs any more.
+    ///
+    /// # Panics
+    /// When it does not stand still.
+    pub async fn pause(&self) {
         self.child.signal(Signal::STOP);
+        let begun = Instant::now();
+        while !self.stands_still() {
+            assert!(begun.elapsed() < PATIENCE, "it does not stand still");
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn stands_still(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the process is there");
+        let stopped = |status: String| status.lines().any(|line| line.starts_with("State:\tT"));
+        threads.flatten().all(|thread| std::fs::read_to_string(thread.path().join("status")).is_ok_and(stopped))
     }
 
     /// Lets it go on.

@@ -11,7 +11,7 @@ use holdall_protocol::{
     frame::Subprotocol,
     ids::{InstanceId, ItemId, Place, PlayerId, Seq},
     message::{
-        Answered, Applied, ClientMessage, Delta, Hello, Refused, Resume, ServerMessage, Snapshot, Stack, Welcome,
+        Answered, Applied, ClientMessage, Delta, Hello, Refused, Resume, ServerMessage, Snapshot, Stack, Trade, Welcome,
     },
 };
 use std::{net::SocketAddr, time::Duration};
@@ -48,6 +48,8 @@ pub struct Client {
     pub deltas: Vec<Delta>,
     /// Snapshots heard that were no answer.
     pub snapshots: Vec<Snapshot>,
+    /// Steps of trades heard that were no answer, oldest first.
+    pub trades: Vec<Trade>,
 }
 
 /// What a client that has hung up remembers.
@@ -86,8 +88,18 @@ impl Client {
         request.headers_mut().insert("Sec-WebSocket-Protocol", name);
         let shaken = timeout(PATIENCE, client_async(request, tcp)).await.expect("an answer in time");
         let (socket, _) = shaken.expect("the server agrees");
-        let (deltas, snapshots) = (Vec::new(), Vec::new());
-        Self { socket, subprotocol, seq: 0, welcome: None, mirror: None, frame: Bytes::new(), deltas, snapshots }
+        let (deltas, snapshots, trades) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            socket,
+            subprotocol,
+            seq: 0,
+            welcome: None,
+            mirror: None,
+            frame: Bytes::new(),
+            deltas,
+            snapshots,
+            trades,
+        }
     }
 
     /// Joins a development server as `player`, and hears welcome and snapshot.
@@ -322,6 +334,7 @@ impl Client {
                 }
                 self.mirror = Some(Mirror::of(snapshot).expect("a right snapshot"));
             }
+            ServerMessage::Trade(trade) => self.trades.push((**trade).clone()),
             ServerMessage::Refused(_) => {}
         }
     }
@@ -473,7 +486,9 @@ pub const fn seq_of(message: &ServerMessage) -> Option<u64> {
     match message {
         ServerMessage::Applied(Applied { seq, .. }) | ServerMessage::Refused(Refused { seq, .. }) => Some(seq.get()),
         ServerMessage::Answer(answer) => Some(answer.seq.get()),
-        ServerMessage::Welcome(_) | ServerMessage::Snapshot(_) | ServerMessage::Delta(_) => None,
+        ServerMessage::Welcome(_) | ServerMessage::Snapshot(_) | ServerMessage::Delta(_) | ServerMessage::Trade(_) => {
+            None
+        }
     }
 }
 

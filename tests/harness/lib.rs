@@ -11,6 +11,7 @@ pub mod redis;
 pub mod resp;
 pub mod server;
 pub mod simulation;
+pub mod trade;
 
 use holdall_server::{catalog::Rules, config::Loaded};
 

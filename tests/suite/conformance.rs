@@ -79,6 +79,7 @@ pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> Pl
         readable_by: 1,
         inbox: Vec::new(),
         preferences: None,
+        follows: None,
     }
 }
 
@@ -241,6 +242,38 @@ async fn a_release_ends_the_ownership_with_the_last_save(store: &dyn Store) {
     let idle = PlayerWrite { release: true, ..write("p", &next.owner, 1, 1) };
     assert_eq!(store.commit(batch(vec![idle]), Life::default()).await, Outcome::Applied);
     assert!(acquire(store, "p").await.owner.epoch() > next.owner.epoch());
+}
+
+async fn a_write_goes_on_from_the_history_that_it_names_and_from_no_other(store: &dyn Store) {
+    let follows = |writer: &Owner, write| PlayerWrite { follows: Some(writer.clone()), ..write };
+    let (first, calm) = (acquire(store, "p").await, acquire(store, "calm").await.owner);
+    assert_eq!(first.writer, None, "nobody wrote revision 0");
+    assert_eq!(store.commit(batch(vec![write("p", &first.owner, 0, 1)]), Life::default()).await, Outcome::Applied);
+    let next = acquire(store, "p").await;
+    assert_eq!(next.writer, Some(first.owner.clone()));
+    let other = Owner::new(&node(), 77);
+    let strange = vec![write("calm", &calm, 0, 1), follows(&other, write("p", &next.owner, 1, 2))];
+    let conflict = Outcome::Conflict { players: vec![id("p")] };
+    assert_eq!(store.commit(batch(strange), Life::default()).await, conflict, "the same number of another history");
+    assert_eq!(revisions(store, &[id("p"), id("calm")]).await, [Revision::new(1), Revision::ZERO]);
+    let idle = PlayerWrite { release: true, ..follows(&next.owner, write("p", &next.owner, 4, 4)) };
+    for write in [
+        follows(&first.owner, write("p", &next.owner, 1, 2)),
+        follows(&next.owner, write("p", &next.owner, 2, 3)),
+        // As earlier builds wrote it.
+        write("p", &next.owner, 3, 4),
+        idle,
+    ] {
+        assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
+    }
+    let standings = store.standings(vec![id("p")]).await.expect("the store answers");
+    assert_eq!(standings.headers[0].writer, Some(next.owner.clone()));
+    let stored = store.peek(id("p")).await.expect("the store answers").expect("the player is there");
+    assert_eq!(stored.writer, Some(next.owner.clone()));
+    store.import(id("copy"), stored, Vec::new()).await.expect("it is new");
+    for player in ["p", "copy"] {
+        assert_eq!(acquire(store, player).await.writer, Some(next.owner.clone()), "a release wrote no revision");
+    }
 }
 
 async fn the_newest_64_entries_at_least_are_read_back_in_order(store: &dyn Store) {
@@ -453,6 +486,7 @@ conformance! {
     revisions_that_disagree_write_nothing
     a_takeover_outranks_a_regression_and_a_regression_a_conflict
     a_release_ends_the_ownership_with_the_last_save
+    a_write_goes_on_from_the_history_that_it_names_and_from_no_other
     the_newest_64_entries_at_least_are_read_back_in_order
     numbers_around_2_to_the_53_and_beyond_stay_exact
     players_whose_ids_begin_alike_share_nothing

@@ -4,10 +4,13 @@ use holdall_harness::{
     child::Site,
     client::{Client, grant},
     command::holdall,
+    rules,
     server::TempDir,
 };
-use holdall_server::operator::{self, Operator, client, control::Control};
 use holdall_server::{
+    app::workshop::Workshop,
+    config::Settings,
+    operator::{self, Operator, client, control::Control},
     store::{Node, memory::Shelf},
     telemetry::{log::LogLevel, readiness::Readiness},
 };
@@ -81,7 +84,9 @@ async fn it_may_lie_deeper_than_the_address_of_a_socket_is_long() {
     let readiness = Arc::new(Readiness::starting("memory", Box::new(|| "nothing".to_owned())));
     let operator = Operator { readiness, log: LogLevel::start("warn", false) };
     let store = Arc::new(Shelf::default().open(Node { id: "here".to_owned(), boot: 1 }));
-    let served = tokio::spawn(bound.run(operator, Control { store }, stopped));
+    let workshop = Workshop::new(&Settings::default(), rules(), store);
+    let control = Control { roster: workshop.roster.clone(), stopped: stopped.clone() };
+    let served = tokio::spawn(bound.run(operator, control, stopped));
     is_its_owners_alone(&deep.join("control.sock"));
     let mut client = client::Client::connect(&deep).await.expect("it can be reached");
     let refused = client.get::<Value>("/v1/players/nobody/stored").await.expect_err("nobody is there");

@@ -12,5 +12,6 @@ mod moving;
 mod notation;
 mod player;
 mod taking;
+mod trading;
 mod wide;
 mod world;

@@ -7,4 +7,5 @@ mod refusals;
 mod stage;
 mod starts;
 mod stops;
+mod storms;
 mod two_servers;

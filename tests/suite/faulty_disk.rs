@@ -65,6 +65,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
             readable_by: 1,
             inbox: Vec::new(),
             preferences: None,
+            follows: None,
             player,
         }
     });
@@ -100,6 +101,7 @@ fn stored() -> Stored {
         places: Vec::new(),
         preferences: Preferences::default(),
         inbox: Vec::new(),
+        writer: None,
     }
 }
 

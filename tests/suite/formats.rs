@@ -3,7 +3,7 @@
 
 mod builds;
 
-use crate::conformance::{acquire, batch, id, node, write};
+use crate::conformance::{acquire, batch, id, node, placing, write};
 use builds::{Build, FOURTH, SECOND, THIRD, attribute, flag, sword, text};
 use bytes::Bytes;
 use holdall_protocol::ids::{ItemId, Place, PlayerId};
@@ -16,6 +16,7 @@ use holdall_server::{
         Life, Outcome, PlayerWrite, Store as _,
         memory::{Fault, Row, Shelf},
     },
+    upkeep::migrate::{Migrated, Mode, migrate},
 };
 use std::{
     num::{NonZeroU32, NonZeroU64},
@@ -335,4 +336,39 @@ mod without_readable_by {
         );
         assert_eq!(write.readable_by, 0);
     }
+}
+
+#[tokio::test]
+async fn a_migration_of_all_does_what_the_loads_would_and_a_dry_run_nothing() {
+    let (shelf, visited) = (Shelf::default(), Shelf::default());
+    let players = [("first", FIRST), ("second", &SECOND), ("third", &THIRD)];
+    for shelf in [&shelf, &visited] {
+        for (player, chain) in players {
+            stored(shelf, player, chain, &belongings()).await;
+        }
+        let player = placing(
+            write("damaged", &acquire(&shelf.open(node()), "damaged").await.owner, 0, 1),
+            &[("b:0", Some("?"))],
+        );
+        assert_eq!(shelf.open(node()).commit(batch(vec![player]), Life::default()).await, Outcome::Applied);
+    }
+    let before = shelf.rows();
+    let build = Build::start(&shelf, 2, &THIRD);
+    let dry = migrate(&build.roster, Mode::DryRun, |_, _| {}).await.expect("the store is there");
+    assert_eq!(shelf.rows(), before, "not even an epoch");
+    assert_eq!((dry.players, dry.forward, dry.rewritten, dry.current, dry.refused.len()), (4, 2, 2, 1, 1));
+    let mut told = 0;
+    let real = migrate(&build.roster, Mode::ForReal, |done, total| told = done.max(total)).await.expect("as before");
+    assert_eq!((told, real), (4, Migrated { dry_run: false, ..dry }), "what was told is what was done");
+    assert_eq!(row(&shelf, "damaged"), before[&id("damaged")], "what cannot be read is left alone");
+
+    for (player, chain) in players {
+        Build::start(&visited, 2, &THIRD).visit(player).await;
+        let (one, other) = (row(&shelf, player), row(&visited, player));
+        assert_eq!((one.revision, &one.places, one.schema), (other.revision, &other.places, other.schema));
+        assert_eq!((one.owner, read(&THIRD, &other)), (None, read(&THIRD, &row(&shelf, player))), "{}", chain.number);
+    }
+    let again = migrate(&build.roster, Mode::ForReal, |_, _| {}).await.expect("as before");
+    assert_eq!((again.forward, again.current, again.refused.len()), (0, 3, 1));
+    build.end().await;
 }

@@ -10,7 +10,7 @@ use holdall_protocol::{
     code::Code,
     frame::Subprotocol,
     ids::{InstanceId, ItemId, PlayerId, Revision, Seq},
-    message::{Answered, Cause, Change, ClientMessage, Filled, ServerMessage},
+    message::{Answered, Cause, Change, ClientMessage, Filled, ServerMessage, TradeEnd, TradeStage},
 };
 use holdall_server::{
     engine::change::{self, Content},
@@ -139,7 +139,7 @@ mod messages {
             match value {
                 Value::Object(map) => {
                     // A map with one key is a choice; to add to it would be to choose twice.
-                    let choice = map.len() == 1 && map.keys().all(|key| key != "slot" && key != "to");
+                    let choice = map.len() == 1 && map.keys().all(|key| key != "slot" && key != "to" && key != "trade");
                     let mut map: serde_json::Map<_, _> =
                         map.iter().map(|(k, v)| (k.clone(), with_strangers(v))).collect();
                     if !choice {
@@ -180,16 +180,30 @@ mod messages {
                 Answered::Count(_) => "answer count",
                 Answered::Item(_) => "answer item",
                 Answered::Stats(_) => "answer stats",
+                Answered::Trade(_) => "answer trade",
             }],
             ServerMessage::Delta(delta) => {
                 let first = match delta.cause {
                     Cause::Gift { .. } => "delta gift",
                     Cause::Inbox { .. } => "delta inbox",
                     Cause::InboxReturned { .. } => "delta inbox_returned",
+                    Cause::Trade { .. } => "delta trade",
                     Cause::Server(_) => "delta server",
                 };
                 listed(first, &delta.changes)
             }
+            ServerMessage::Trade(trade) => vec![match (trade.stage, trade.why) {
+                (TradeStage::Invited, _) => "trade invited",
+                (TradeStage::Open, _) => "trade open",
+                (TradeStage::Settled, _) => "trade settled",
+                (TradeStage::Closed, Some(TradeEnd::Declined)) => "trade declined",
+                (TradeStage::Closed, Some(TradeEnd::Cancelled)) => "trade cancelled",
+                (TradeStage::Closed, Some(TradeEnd::Expired)) => "trade expired",
+                (TradeStage::Closed, Some(TradeEnd::Disconnected)) => "trade disconnected",
+                (TradeStage::Closed, Some(TradeEnd::Lost)) => "trade lost",
+                (TradeStage::Closed, Some(TradeEnd::Stopped)) => "trade stopped",
+                (TradeStage::Closed, None) => panic!("a closed trade says why: {trade:?}"),
+            }],
         }
     }
 
@@ -202,9 +216,20 @@ mod messages {
         "answer count",
         "answer item",
         "answer stats",
+        "answer trade",
+        "trade invited",
+        "trade open",
+        "trade settled",
+        "trade declined",
+        "trade cancelled",
+        "trade expired",
+        "trade disconnected",
+        "trade lost",
+        "trade stopped",
         "delta gift",
         "delta inbox",
         "delta inbox_returned",
+        "delta trade",
         "delta server",
         "change add",
         "change update",

@@ -12,7 +12,7 @@ use holdall_protocol::{
     action::{self, Action},
     code::Code,
     ids::PlayerId,
-    message::{Cause, Delta, Preferences},
+    message::{Cause, Delta, Settings},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -194,7 +194,7 @@ async fn what_a_player_has_set_is_told_kept_and_minded() {
     let mut anna = giver(&server, 10).await;
     let (_, ore) = anna.stack("ore");
     let mut bert = Client::enter(server.game, "bert").await;
-    let everything = Preferences { gifts: true, invites: true };
+    let everything = Settings { gifts: true, invites: true };
     assert_eq!(bert.welcome().settings, Some(everything));
     let same = bert.apply(settings(Some(true), None)).await;
     assert_eq!((same.revision.get(), same.changes.len()), (1, 0), "nothing to change");
@@ -209,7 +209,7 @@ async fn what_a_player_has_set_is_told_kept_and_minded() {
     assert_eq!((&shown["takes_gifts"], &shown["takes_invites"]), (&json!(false), &json!(false)));
     assert_eq!(history(&shown)[1], ("settings".to_owned(), Vec::new()));
     let mut bert = Client::enter(server.game, "bert").await;
-    assert_eq!(bert.welcome().settings, Some(Preferences { gifts: false, invites: false }));
+    assert_eq!(bert.welcome().settings, Some(Settings { gifts: false, invites: false }));
     bert.apply(settings(Some(true), None)).await;
     anna.apply(gift("bert", ore.instance, 1)).await;
     bert.until_revision(4).await;

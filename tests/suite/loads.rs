@@ -170,8 +170,9 @@ async fn a_replaced_connection_is_told_nothing_new() {
     roster.part(&cell, session(2));
     let mut inner = cell.lock();
     inner.push(Revision::ZERO, Kind::Delta, Frame::Encoded(Bytes::from_static(b"\x81")));
+    drop(inner);
     let mut told = Vec::new();
-    let taken = inner.take_ready(session(1), &mut told);
+    let taken = roster.take_ready(&cell, session(1), &mut told);
     assert!(told.is_empty() && taken.closing == Some(Close::Replaced), "{told:?} {taken:?}");
 }
 

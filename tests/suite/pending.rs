@@ -11,7 +11,7 @@ use holdall_server::{
     },
     schema,
     store::{
-        Owner, Store,
+        Origin, Owner, Store,
         memory::{Fault, Shelf},
     },
 };
@@ -36,11 +36,13 @@ fn sets(place: Place, amount: u64) -> Change {
     Change { place, before: None, after: Some(Content::Amount(amount)) }
 }
 
-/// One player's record; `entry` is also what it brings.
+/// One record of a player who was loaded unborn; `entry` is also what it brings.
 fn side<'a>(player: &'a PlayerId, owner: &'a Owner, revision: u64, changes: &'a [Change], entry: &'a [u8]) -> Side<'a> {
+    static UNBORN: Origin = Origin { revision: Revision::ZERO, writer: None };
     Side {
         player,
         owner,
+        origin: &UNBORN,
         revision: Revision::new(revision),
         seq: Seq::new(revision),
         form: schema::OURS.form(),

@@ -41,6 +41,16 @@ async fn here_and_there(redis: &Redis) -> (RedisStore, RedisStore) {
     (on(redis, node()).await, on(redis, there()).await)
 }
 
+/// The life that a restarted Redis is in for this node.
+async fn another_life(store: &dyn Store) -> Life {
+    loop {
+        match store.standings(Vec::new()).await {
+            Ok(standings) if standings.life != Life::default() => return standings.life,
+            Ok(_) | Err(_) => sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
 mod several_nodes {
     use super::*;
 
@@ -66,7 +76,7 @@ mod several_nodes {
         born(&here, "p").await;
         // A Redis that has just been started gives the silent ones the time of a lease.
         sleep(Duration::from_secs(3)).await;
-        there.renew().await.expect("Redis answers");
+        there.renew(Life::default()).await.expect("Redis answers");
         let taken = acquire(&there, "p").await;
         assert_eq!(taken.revision, Revision::new(1));
         born(&there, "q").await;
@@ -76,28 +86,62 @@ mod several_nodes {
 
     #[tokio::test]
     async fn right_after_a_restart_nobody_is_dead_but_an_earlier_boot() {
-        let redis = Redis::run().await;
+        let mut redis = Redis::run().await;
         let (here, there) = here_and_there(&redis).await;
         let owner = born(&here, "p").await;
-        here.resign().await;
-        assert_eq!(there.acquire(id("p"), Life::default()).await, Err(AcquireError::Held(owner)), "it may still heal");
+        redis.kill().await;
+        sleep(Duration::from_millis(2_200)).await;
+        redis.start().await;
+        let life = another_life(&there).await;
+        assert_eq!(there.acquire(id("p"), life).await, Err(AcquireError::Unsettled), "it may still say what was lost");
+        assert_eq!(there.acquire(id("new"), life).await, Err(AcquireError::Unsettled), "and have whom nobody knows of");
         let again = on(&redis, Node { boot: 2, ..node() }).await;
-        assert_eq!(acquire(&there, "p").await.revision, Revision::new(1), "its successor says that it is dead");
+        let taken = there.acquire(id("p"), life).await.expect("its successor says that it is dead");
+        assert!(taken.owner.epoch() > owner.epoch());
         drop(again);
+    }
+
+    #[tokio::test]
+    async fn after_a_restart_players_are_given_once_everybody_alive_has_looked() {
+        let mut redis = Redis::run().await;
+        let (here, there) = here_and_there(&redis).await;
+        let owner = born(&here, "p").await;
+        redis.kill().await;
+        redis.start().await;
+        let life = another_life(&there).await;
+        assert_eq!(there.acquire(id("new"), life).await, Err(AcquireError::Unsettled));
+        let other_life = another_life(&here).await;
+        here.renew(Life::default()).await.expect("Redis answers");
+        assert_eq!(
+            there.acquire(id("new"), life).await,
+            Err(AcquireError::Unsettled),
+            "it is alive and has not looked"
+        );
+        here.renew(other_life).await.expect("Redis answers");
+        there.acquire(id("new"), life).await.expect("everybody has looked");
+        assert_eq!(
+            there.acquire(id("p"), life).await,
+            Err(AcquireError::Held(owner)),
+            "whoever is alive has its players"
+        );
     }
 
     #[tokio::test]
     async fn a_sign_of_life_tells_whether_the_lease_had_run_out() {
         let redis = Redis::run().await;
         let here = on(&redis, node()).await;
-        assert_eq!(here.renew().await, Ok(Renewal::Held(Life::default())));
+        assert_eq!(here.renew(Life::default()).await, Ok(Renewal::Held(Life::default())));
         sleep(Duration::from_millis(2_200)).await;
-        assert_eq!(here.renew().await, Ok(Renewal::Lapsed(Life::default())));
-        assert_eq!(here.renew().await, Ok(Renewal::Held(Life::default())));
+        assert_eq!(here.renew(Life::default()).await, Ok(Renewal::Lapsed(Life::default())));
+        assert_eq!(here.renew(Life::default()).await, Ok(Renewal::Held(Life::default())));
         redis.tell(&["DEL", &format!("{REALM}node:here")]).await;
-        assert_eq!(here.renew().await, Ok(Renewal::Lapsed(Life::default())), "who is forgotten has no lease");
+        assert_eq!(
+            here.renew(Life::default()).await,
+            Ok(Renewal::Lapsed(Life::default())),
+            "who is forgotten has no lease"
+        );
         let _later = on(&redis, Node { boot: 2, ..node() }).await;
-        assert_eq!(here.renew().await, Ok(Renewal::Superseded));
+        assert_eq!(here.renew(Life::default()).await, Ok(Renewal::Superseded));
     }
 
     #[tokio::test]
@@ -133,9 +177,13 @@ mod several_nodes {
         let first = born(&here, "p").await;
         let second = acquire(&here, "p").await.owner;
         redis.tell(&["HSET", &key("p"), "owner", first.as_str(), "epoch", "1"]).await;
-        assert_eq!(here.reclaim(id("p"), second.clone(), Life::default()).await, Ok(true));
-        assert_eq!(here.reclaim(id("p"), second.clone(), Life::default()).await, Ok(true), "again changes nothing");
-        assert_eq!(here.reclaim(id("p"), first, Life::default()).await, Ok(false));
+        assert_eq!(here.reclaim(id("p"), second.clone(), Revision::new(1), Life::default()).await, Ok(true));
+        assert_eq!(
+            here.reclaim(id("p"), second.clone(), Revision::new(1), Life::default()).await,
+            Ok(true),
+            "again changes nothing"
+        );
+        assert_eq!(here.reclaim(id("p"), first, Revision::new(1), Life::default()).await, Ok(false));
         let write = write("p", &second, 1, 2);
         assert_eq!(here.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
         assert!(acquire(&here, "p").await.owner.epoch() > second.epoch());
@@ -165,7 +213,7 @@ mod a_restart {
         assert_ne!(standings.life, Life::default());
         assert_eq!(standings.headers[0].revision, Revision::new(1));
         assert_eq!(here.acquire(id("p"), Life::default()).await, Err(AcquireError::Restarted));
-        assert_eq!(here.reclaim(id("p"), owner.clone(), Life::default()).await, Ok(false));
+        assert_eq!(here.reclaim(id("p"), owner.clone(), Revision::new(1), Life::default()).await, Ok(false));
         assert_eq!(here.commit(batch(vec![write("p", &owner, 1, 2)]), standings.life).await, Outcome::Applied);
     }
 
@@ -372,6 +420,7 @@ mod looking {
             places: vec![("b:0".to_owned(), Bytes::from_static(b"ore"))],
             preferences: Preferences::default(),
             inbox: Vec::new(),
+            writer: None,
         };
         for player in &expected {
             here.import(player.clone(), stored(9), Vec::new()).await.expect("it is new");

@@ -3,10 +3,18 @@
 use holdall_harness::simulation::{Plan, Report, Sabotage, run};
 
 /// Seeds that once found something. Each stays.
-const REMEMBERED: &[u64] = &[
-    // A takeover hid that the store had also lost writes of another player of the same batch.
-    338, // A repeated reply overtook one that a takeover had dropped.
-    1_354,
+const REMEMBERED: &[(u64, &str)] = &[
+    (338, "a takeover hid that the store had also lost writes of another player of the same batch"),
+    (1_354, "a repeated reply overtook one that a takeover had dropped"),
+    (2_990_006_204, "a player was loaded from what was left before its earlier process had looked"),
+    (18_579, "a forgotten owner took a player back on which another had written on, revision for revision"),
+    (33_116, "a load that was given up arrived after the next one, and the player could never move again"),
+    (33_976, "a takeover was lost, and a write that it had kept out was let in"),
+    (
+        65_908,
+        "a write that was sent again landed on the same revision number of another history, and an item was doubled",
+    ),
+    (462, "TODO"),
 ];
 
 fn must_hold(seed: u64) -> Report {
@@ -21,7 +29,7 @@ fn must_hold(seed: u64) -> Report {
 }
 
 fn rounds(seeds: std::ops::Range<u64>) {
-    let (mut acked, mut misfortunes) = (0, 0);
+    let (mut acked, mut misfortunes, mut healed, mut hopeless) = (0, 0, 0, 0);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let reports = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
@@ -35,14 +43,20 @@ fn rounds(seeds: std::ops::Range<u64>) {
     for report in reports {
         acked += report.acked;
         misfortunes += report.misfortunes;
+        healed += report.healed;
+        hopeless += report.hopeless;
     }
-    println!("{seeds:?}: {acked} acknowledged effects, {misfortunes} misfortunes");
+    println!(
+        "{seeds:?}: {acked} acknowledged effects, {misfortunes} misfortunes, {healed} healed, {hopeless} hopeless"
+    );
     assert!(acked > 0 && misfortunes > 0, "the simulation must do something");
+    assert!(healed > hopeless, "most of what a store loses must come back: {healed} did, {hopeless} could not");
 }
 
 #[test]
 fn thousands_of_seeds_hold() {
-    for seed in REMEMBERED {
+    for (seed, found) in REMEMBERED {
+        println!("{seed}: {found}");
         must_hold(*seed);
     }
     rounds(0..2_000);
@@ -68,9 +82,9 @@ fn the_same_seed_gives_the_same_trace() {
     }
 }
 
-/// The first seed that notices a broken rule.
+/// The first seed that notices a broken rule. Of the rarest, the skipped base check, it is every third of a thousand.
 fn found_by(sabotage: Sabotage) -> (u64, Report) {
-    (0..200)
+    (0..5_000)
         .map(|seed| (seed, run(Plan { sabotage: Some(sabotage), ..Plan::new(seed) })))
         .find(|(_, report)| !report.violations.is_empty())
         .unwrap_or_else(|| panic!("nothing notices {sabotage:?}"))
@@ -91,6 +105,18 @@ fn a_reply_before_durability_is_found() {
 #[test]
 fn a_group_that_loses_a_player_is_found() {
     let (seed, report) = found_by(Sabotage::DropOnePlayer);
+    println!("seed {seed}: {}", report.violations[0]);
+}
+
+#[test]
+fn a_node_that_serves_past_its_lease_is_found() {
+    let (seed, report) = found_by(Sabotage::IgnoreLease);
+    println!("seed {seed}: {}", report.violations[0]);
+}
+
+#[test]
+fn an_audit_that_is_skipped_after_a_new_life_is_found() {
+    let (seed, report) = found_by(Sabotage::SkipAudit);
     println!("seed {seed}: {}", report.violations[0]);
 }
 

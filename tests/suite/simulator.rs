@@ -5,4 +5,5 @@ mod kills;
 mod mirror;
 mod plays;
 mod scene;
+mod trades;
 mod verdicts;

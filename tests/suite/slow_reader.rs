@@ -8,7 +8,7 @@ use holdall_harness::{
 };
 use holdall_protocol::{
     frame::Subprotocol,
-    ids::{Revision, Seq},
+    ids::{Revision, Seq, TradeId},
     message::ServerMessage,
 };
 use holdall_server::replication::outbox::{Frame, Kind, Outbox};
@@ -149,4 +149,26 @@ fn past_its_bytes_an_outbox_keeps_replies_without_changes_and_nothing_else_grows
     out.clear();
     outbox.take_ready(Revision::new(1_000_000), &mut out);
     assert_eq!(out.len(), 1, "and deltas again after it");
+}
+
+#[test]
+fn past_its_bytes_an_outbox_keeps_only_the_newest_step_of_each_trade() {
+    let bytes_max = 10_000;
+    let mut outbox = Outbox::new(Subprotocol::Json, bytes_max);
+    let trade = |n: u64| TradeId::new(uuid::Uuid::from_u128(n.into()));
+    for step in 0..100_000_u64 {
+        let frame = Frame::Encoded(Bytes::from(step.to_be_bytes().repeat(40)));
+        outbox.push(Revision::new(1), Kind::Trade(trade(step % 3)), frame);
+    }
+    let mut out = Vec::new();
+    outbox.take_ready(Revision::new(1), &mut out);
+    let steps: Vec<u64> = out
+        .iter()
+        .map(|frame| match frame {
+            Frame::Encoded(bytes) => u64::from_be_bytes(bytes[..8].try_into().expect("eight bytes")),
+            Frame::Message(message) => panic!("{message:?}"),
+        })
+        .collect();
+    assert!(steps.len() * 320 <= bytes_max + 3 * 320, "{} frames are kept", steps.len());
+    assert!(steps.is_sorted() && steps.ends_with(&[99_997, 99_998, 99_999]), "the newest of each: {steps:?}");
 }

@@ -5,10 +5,11 @@ use holdall_protocol::{
     attribute::{Attributes, Float, Integer, Value},
     code::Code,
     frame::Subprotocol,
-    ids::{AttributeKey, Incarnation, InstanceId, ItemId, Place, PlayerId, Revision, Seq, SlotId},
+    ids::{AttributeKey, Incarnation, InstanceId, ItemId, Place, PlayerId, Revision, Seq, SlotId, TradeId},
     message::{
         Answer, Answered, Applied, Cause, Change, ClientMessage, Delta, Duplicate, Filled, Hello, Nothing, Refused,
-        Removed, Resume, ServerMessage, Snapshot, Stack, Stats, Updated,
+        Removed, Resume, ServerMessage, Snapshot, Stack, Stats, Trade, TradeAmount, TradeEnd, TradeOffer, TradeStage,
+        Updated,
     },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -42,6 +43,57 @@ fn target() -> impl Strategy<Value = Target> {
     prop_oneof![item().prop_map(Target::Item), instance().prop_map(Target::Instance)]
 }
 
+fn trade_id() -> impl Strategy<Value = TradeId> {
+    any::<u128>().prop_map(|bits| TradeId::new(Uuid::from_u128(bits)))
+}
+
+fn step_of_a_trade() -> impl Strategy<Value = Action> {
+    let line = (instance(), quantity()).prop_map(|(instance, quantity)| action::GiftItem { instance, quantity });
+    let amount = (item(), quantity()).prop_map(|(currency, amount)| action::OfferedAmount { currency, amount });
+    prop_oneof![
+        player().prop_map(|to| Action::TradeInvite(action::TradeInvite { to })),
+        (trade_id(), any::<bool>())
+            .prop_map(|(trade, accept)| Action::TradeAnswer(action::TradeAnswer { trade, accept })),
+        (trade_id(), vec(line, 0..4), vec(amount, 0..3)).prop_map(|(trade, items, currencies)| {
+            Action::TradeOffer(action::TradeOffer { trade, items, currencies })
+        }),
+        (trade_id(), number())
+            .prop_map(|(trade, offer_revision)| Action::TradeAccept(action::TradeAccept { trade, offer_revision })),
+        trade_id().prop_map(|trade| Action::TradeCancel(action::TradeCancel { trade })),
+    ]
+}
+
+fn trade() -> impl Strategy<Value = Trade> {
+    let amount = || (item(), number()).prop_map(|(currency, amount)| TradeAmount { currency, amount });
+    let offer =
+        || {
+            (vec(stack(), 0..3), vec(amount(), 0..3), any::<bool>())
+                .prop_map(|(items, currencies, accepted)| TradeOffer { items, currencies, accepted })
+        };
+    let stage = select(vec![TradeStage::Invited, TradeStage::Open, TradeStage::Settled, TradeStage::Closed]);
+    let why = select(vec![
+        TradeEnd::Declined,
+        TradeEnd::Cancelled,
+        TradeEnd::Expired,
+        TradeEnd::Disconnected,
+        TradeEnd::Lost,
+        TradeEnd::Stopped,
+    ]);
+    let people = (trade_id(), player(), player());
+    (people, (stage, option::of(why)), [number(), number()].prop_map(|two| two), [offer().boxed(), offer().boxed()])
+        .prop_map(|((trade, with, invited_by), (stage, why), [offer_revision, expires_at], [yours, theirs])| Trade {
+            trade,
+            with,
+            invited_by,
+            stage,
+            why,
+            offer_revision,
+            yours,
+            theirs,
+            expires_at,
+        })
+}
+
 fn action() -> impl Strategy<Value = Action> {
     let gift_item = (instance(), quantity()).prop_map(|(instance, quantity)| action::GiftItem { instance, quantity });
     prop_oneof![
@@ -53,9 +105,10 @@ fn action() -> impl Strategy<Value = Action> {
         (instance(), option::of(slot())).prop_map(|(instance, slot)| Action::Equip(action::Equip { instance, slot })),
         slot().prop_map(|slot| Action::Unequip(action::Unequip { slot })),
         (instance(), quantity()).prop_map(|(instance, quantity)| Action::Sell(action::Sell { instance, quantity })),
+        (player(), vec(gift_item, 0..5)).prop_map(|(to, items)| Action::Gift(action::Gift { to, items })),
+        step_of_a_trade(),
         (option::of(any::<bool>()), option::of(any::<bool>()))
             .prop_map(|(gifts, invites)| Action::Settings(action::Settings { gifts, invites })),
-        (player(), vec(gift_item, 0..5)).prop_map(|(to, items)| Action::Gift(action::Gift { to, items })),
         (option::of(item()), option::of(item()), quantity(), option::of(any::<bool>())).prop_map(
             |(item, currency, quantity, partial)| {
                 Action::DevGrant(action::DevGrant { item, currency, quantity, partial })
@@ -166,11 +219,13 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         snapshot().prop_map(Answered::Snapshot),
         number().prop_map(Answered::Count),
         stats.prop_map(Answered::Stats),
+        trade().prop_map(|trade| Answered::Trade(Box::new(trade))),
     ];
     let cause = prop_oneof![
         player().prop_map(|from| Cause::Gift { from }),
         (player(), any::<bool>()).prop_map(|(from, returned)| Cause::Inbox { from, returned }),
         player().prop_map(|to| Cause::InboxReturned { to }),
+        (trade_id(), player()).prop_map(|(trade, with)| Cause::Trade { trade, with }),
         Just(Cause::Server(Nothing {})),
     ];
     prop_oneof![
@@ -186,6 +241,7 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
             })
         ),
         refused().prop_map(ServerMessage::Refused),
+        trade().prop_map(|trade| ServerMessage::Trade(Box::new(trade))),
         (number(), number(), answered).prop_map(|(seq, revision, answer)| {
             ServerMessage::Answer(Answer { seq: Seq::new(seq), revision: Revision::new(revision), answer })
         }),

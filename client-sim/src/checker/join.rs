@@ -26,8 +26,12 @@ impl Checker {
         self.next_seq = welcome.seq.next();
         for pending in &mut self.pending {
             if pending.seq <= welcome.seq {
-                let after = at.unwrap_or_default();
-                pending.asked_again = Some(AskedAgain { after, upto: welcome.revision, resumed: welcome.resumed });
+                let (after, upto, resumed) = (at.unwrap_or_default(), welcome.revision, welcome.resumed);
+                // Cut again before its answer came: its effect may lie before what an earlier return has shown.
+                let before = pending.asked_again;
+                let after = before.map_or(after, |before| before.after);
+                let resumed = resumed && before.is_none_or(|before| before.resumed);
+                pending.asked_again = Some(AskedAgain { after, upto, resumed });
             } else {
                 // It had no effect, so it is a new request.
                 pending.seq = self.next_seq;
@@ -35,6 +39,7 @@ impl Checker {
                 self.next_seq = self.next_seq.next();
             }
         }
+        self.trades_at_welcome(&welcome.trades);
         self.claimed.clear();
         self.behind = None;
         self.incarnation = Some(welcome.incarnation);
@@ -108,6 +113,7 @@ impl Checker {
 
     /// Compares the snapshot of a join with what is known, or begins the books with it.
     fn join(&mut self, new: &Mirror) {
+        let trades = self.trades.may_have_settled();
         let Some(old) = &self.mirror else {
             if mem::replace(&mut self.began, true) {
                 self.tally.lost.take_all(&new.totals());
@@ -122,7 +128,8 @@ impl Checker {
         let revisions = new.revision().get().saturating_sub(old.revision().get());
         let spent = |pending: &&Pending| pending.asked_again.is_some() && changes_things(&pending.action);
         let own = u64::try_from(self.pending.iter().filter(spent).count()).unwrap_or(u64::MAX);
-        let explained = own.saturating_add(self.gifts_announced.saturating_sub(self.gifts_seen));
+        let gifts = self.gifts_announced.saturating_sub(self.gifts_seen);
+        let explained = own.saturating_add(gifts).saturating_add(trades);
         if revisions == 0 {
             if let Err(fault) = old.same(new) {
                 self.fault(fault);

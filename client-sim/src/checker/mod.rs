@@ -8,6 +8,7 @@
 
 mod join;
 mod reply;
+mod trades;
 
 use crate::{
     conservation::Tally,
@@ -25,6 +26,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     mem,
 };
+use trades::Trades;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +125,7 @@ pub struct Checker {
     claimed: BTreeSet<Revision>,
     gifts_announced: u64,
     gifts_seen: u64,
+    trades: Trades,
     tally: Tally,
     faults: Vec<Fault>,
 }
@@ -147,6 +150,7 @@ impl Checker {
             claimed: BTreeSet::new(),
             gifts_announced: 0,
             gifts_seen: 0,
+            trades: Trades::default(),
             tally: Tally::default(),
             faults: Vec::new(),
         }
@@ -218,7 +222,12 @@ impl Checker {
         let mirror = self.mirror.as_ref().filter(|_| self.stage == Stage::Live)?;
         let seq = self.next_seq;
         self.next_seq = seq.next();
-        let intent = Intent::of(&action, mirror);
+        let mut intent = Intent::of(&action, mirror);
+        if let Action::TradeAccept(accept) = &action
+            && let Some(effect) = self.trades.accept(accept)
+        {
+            (intent.effect, intent.known) = (effect, true);
+        }
         let message = ClientMessage::request(seq, action.clone());
         self.pending.push_back(Pending { seq, action, intent, stamp, asked_again: None });
         Some(message)
@@ -259,6 +268,10 @@ impl Checker {
             }
             ServerMessage::Delta(delta) => {
                 self.delta(delta);
+                None
+            }
+            ServerMessage::Trade(trade) => {
+                self.trade(trade);
                 None
             }
             ServerMessage::Applied(applied) => self.applied(applied),
@@ -317,6 +330,7 @@ impl Checker {
                 self.fault(Fault::BadPush { revision: delta.revision, what });
             }
             Cause::InboxReturned { .. } => {}
+            Cause::Trade { trade, .. } => self.settled(delta.revision, *trade, &step),
             Cause::Server(_) => self.tally.server.add_all(&step.effect),
         }
     }

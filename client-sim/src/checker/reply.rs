@@ -1,6 +1,6 @@
 //! Terminal replies: whose they are, whether they did what was asked, and what goes into the books.
 
-use super::{AskedAgain, Checker, Fate, Pending, Reply, Stage};
+use super::{AskedAgain, Checker, Fate, Pending, Reply, Stage, trades::answers};
 use crate::{
     expect::{Case, changes_things},
     fault::Fault,
@@ -128,7 +128,9 @@ impl Checker {
                 }
                 self.tally.applied(&pending.action, &effect);
             }
-            Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) | Action::Settings(_) => {}
+            Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
+            Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {}
+            Action::TradeAccept(_) | Action::Settings(_) => {}
             Action::Use(_) | Action::Drop(_) | Action::Gift(_) => self.tally.applied(&pending.action, &effect),
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
         }
@@ -186,6 +188,10 @@ impl Checker {
         {
             self.fault(fault);
         }
+        // One that was kept tells how the trade stood before the cut.
+        if let (Answered::Trade(told), None) = (&answer.answer, pending.asked_again) {
+            self.trade(told);
+        }
         Some(Reply { action, fate: Fate::Answered, stamp })
     }
 }
@@ -212,8 +218,10 @@ fn contradiction(mirror: &Mirror, seq: Seq, action: &Action, answer: &Answer) ->
             let same = usize::from(stats.used_slots) == slots && stats.item_count == units;
             if same { None } else { wrong(format!("{stats:?}, the mirror has {slots} slots and {units} units")) }
         }
-        (Answered::Snapshot(_) | Answered::Count(_) | Answered::Item(_) | Answered::Stats(_), _) => {
-            wrong(format!("an answer of another kind to {}", action.name()))
-        }
+        (Answered::Trade(told), _) if answers(told, action) => None,
+        (
+            Answered::Snapshot(_) | Answered::Count(_) | Answered::Item(_) | Answered::Stats(_) | Answered::Trade(_),
+            _,
+        ) => wrong(format!("an answer of another kind to {}", action.name())),
     }
 }

@@ -4,6 +4,7 @@
 use super::Stopped;
 use crate::{
     journal::{Health, Journal, spool},
+    market::trade_desk::TradeDesk,
     roster::{Roster, lease::Superseded},
     store::Store,
     telemetry::readiness::Readiness,
@@ -26,6 +27,8 @@ pub(super) struct Running {
     pub(super) writer: JoinHandle<()>,
     pub(super) lease: JoinHandle<Result<Infallible, Superseded>>,
     pub(super) letters: JoinHandle<Infallible>,
+    pub(super) desk: Arc<TradeDesk>,
+    pub(super) trades: JoinHandle<Infallible>,
     pub(super) gateway_task: JoinHandle<()>,
     pub(super) operator_task: JoinHandle<()>,
 }
@@ -96,6 +99,7 @@ impl Running {
             // Nothing will become durable any more, so nothing that waits for it may be told.
             self.roster.drop_all(Close::StoreUnavailable);
         } else {
+            self.desk.close_all();
             self.roster.close_all(Close::Restart);
         }
         if timeout_at(deadline, self.gateway_task).await.is_err() {
@@ -111,6 +115,7 @@ impl Running {
             let _ = self.writer.await;
         }
         self.letters.abort();
+        self.trades.abort();
         // A renewal under way must not overtake the resignation.
         self.lease.abort();
         if flushed {

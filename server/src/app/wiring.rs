@@ -5,7 +5,11 @@ use crate::{
     config::{self, Settings},
     gateway,
     journal::{self, Ack},
-    roster::{self, allowance::Quotas},
+    market::trade_desk,
+    roster::{
+        self,
+        allowance::{Invites, Quotas},
+    },
     schema,
     session::{self, token},
 };
@@ -62,6 +66,12 @@ pub(super) fn session_options(settings: &Settings) -> session::Options {
         ping_interval: ms(limits.ping_interval_ms),
         slow_reader_grace: ms(limits.slow_reader_grace_ms),
         excess_max: limits.excess_max,
+        trades: trade_desk::Options {
+            invite_expiry: ms(limits.invite_expiry_ms),
+            trade_expiry: ms(limits.trade_expiry_ms),
+            invites: Invites { max: limits.invites_per_minute, per_pair_max: limits.invites_per_pair_per_minute },
+            incoming_max: limits.incoming_invites_max,
+        },
     }
 }
 

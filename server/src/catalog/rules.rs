@@ -31,6 +31,8 @@ pub struct Rules {
     pub attribute_bytes_max: usize,
     /// Lines of one gift, at most.
     pub gift_items_max: usize,
+    /// Lines of one offer in a trade, items and currencies together, at most.
+    pub offer_lines_max: usize,
     /// What a player is born with; items and currencies, under their present ids, each once.
     pub kit: Vec<(ItemId, NonZeroU64)>,
     /// The steps that players take at a load.
@@ -80,6 +82,7 @@ impl Rules {
             attributes_max: limits.attributes_max,
             attribute_bytes_max: limits.attribute_bytes_max,
             gift_items_max: limits.gift_items_max,
+            offer_lines_max: limits.offer_lines_max,
             kit: Vec::new(),
             migrations: Migrations::default(),
         };

@@ -1,9 +1,7 @@
 //! Why a command did not do what it was asked for, and the exit code of that.
 
 use super::{EXIT_FAILED, EXIT_STORE_REFUSED, EXIT_USAGE, fail, report};
-use crate::{
-    app::StartError, config::Faults, operator::client::ClientError, store::ReadError, upkeep::copy::CopyError,
-};
+use crate::{app::StartError, config::Faults, operator::client::ClientError, upkeep::copy::CopyError};
 use std::process::ExitCode;
 
 /// A command's failure.
@@ -54,12 +52,6 @@ impl From<StartError> for Failure {
             StartError::Config(why) => Self::usage(why),
             StartError::Store(why) => Self::refused(why),
         }
-    }
-}
-
-impl From<ReadError> for Failure {
-    fn from(error: ReadError) -> Self {
-        Self::refused(error.to_string())
     }
 }
 

@@ -9,7 +9,6 @@ use crate::{
     app::stores::Purpose,
     config::Settings,
     operator::client::ClientError,
-    store::ReadError,
     upkeep::inspect::{self, Inspection},
 };
 use clap::Args;
@@ -45,17 +44,13 @@ pub(super) async fn run(args: InspectArgs) -> Result<ExitCode, Failure> {
 async fn look(settings: &Settings, player: &PlayerId) -> Result<Inspection, Failure> {
     let none = || Failure::failed(format!("there is no player {player} in this store"));
     match At::reach(settings, Purpose::Look).await? {
-        At::Store(opened) => inspect::look(&*opened.store, player).await.map_err(told)?.ok_or_else(none),
+        At::Store(opened) => {
+            let looked = inspect::look(&*opened.store, player).await;
+            looked.map_err(|error| Failure::refused(inspect::refusal(&error)))?.ok_or_else(none)
+        }
         At::Server(mut server) => match server.get(&format!("/v1/players/{player}/stored")).await {
             Err(ClientError::Refused(refused)) if refused.code == "not_found" => Err(none()),
             answer => Ok(answer?),
         },
-    }
-}
-
-fn told(error: ReadError) -> Failure {
-    match error {
-        ReadError::Unreadable(_) => Failure::refused(format!("{error}; it is left as it is")),
-        ReadError::Unavailable(_) | ReadError::Exists => error.into(),
     }
 }

@@ -7,12 +7,14 @@ mod config;
 mod copy;
 mod failure;
 mod inspect;
+mod migrate;
 mod progress;
 mod serve;
 
 pub use config::ConfigArgs;
 pub use copy::CopyArgs;
 pub use inspect::InspectArgs;
+pub use migrate::MigrateArgs;
 pub use serve::ServeArgs;
 
 use crate::{
@@ -54,6 +56,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Copy all players, with their ledgers, into another store
     Copy(CopyArgs),
+    /// Bring every player forward: to the newest record format, and through the content steps
+    Migrate(MigrateArgs),
 }
 
 /// Reads the command line. Help, version and usage errors end the process.
@@ -70,6 +74,7 @@ pub fn run(command: Command, serve: impl FnOnce(ServeArgs) -> ExitCode) -> ExitC
         Command::Config(args) => config::run(&args),
         Command::Inspect(args) => to_end(inspect::run(args)),
         Command::Copy(args) => to_end(copy::run(args)),
+        Command::Migrate(args) => to_end(migrate::run(args)),
     }
 }
 

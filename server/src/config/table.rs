@@ -231,6 +231,18 @@ knobs! {
         inbox_max: usize = 100, in 1..=200;
         /// Days after which a gift that still has no room goes back to whoever gave it, the next time its receiver plays.
         inbox_days: u64 = 30, in 0..=3_650;
+        /// Lines in one trade offer, items and currencies together.
+        offer_lines_max: usize = 16, in 1..=64;
+        /// Milliseconds after which an invite to trade that nobody answered is void.
+        invite_expiry_ms: u64 = 30_000, in 50..=600_000;
+        /// Milliseconds after its last change that an open trade is closed.
+        trade_expiry_ms: u64 = 300_000, in 50..=3_600_000;
+        /// Invites to trade that a player may send in a minute.
+        invites_per_minute: usize = 20, in 1..=10_000;
+        /// Those among them to one and the same player.
+        invites_per_pair_per_minute: usize = 5, in 1..=10_000;
+        /// Invites to trade that may wait for one player's answer.
+        incoming_invites_max: usize = 8, in 1..=1_000;
         /// Attributes on one stack.
         attributes_max: usize = 32, in 0..=256;
         /// Bytes of all attributes on one stack, keys and values.

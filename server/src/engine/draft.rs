@@ -25,6 +25,7 @@ pub(super) struct Draft<'a> {
     rules: &'a Rules,
     bag: BTreeMap<u16, Option<Stack>>,
     equipment: Vec<(SlotId, Option<Stack>)>,
+    wallet: Vec<(ItemId, u64)>,
 }
 
 /// Units on their way into a bag.
@@ -48,7 +49,30 @@ pub(super) struct Taken {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(player: &'a Player, rules: &'a Rules) -> Self {
-        Self { player, rules, bag: BTreeMap::new(), equipment: Vec::new() }
+        Self { player, rules, bag: BTreeMap::new(), equipment: Vec::new(), wallet: Vec::new() }
+    }
+
+    /// The player as it is.
+    pub(super) const fn player(&self) -> &'a Player {
+        self.player
+    }
+
+    /// What it is judged by.
+    pub(super) const fn rules(&self) -> &'a Rules {
+        self.rules
+    }
+
+    /// What the balance kept under exactly this id would be.
+    pub(super) fn balance(&self, currency: &ItemId) -> u64 {
+        let drafted = self.wallet.iter().find(|(other, _)| other == currency);
+        drafted.map_or_else(|| self.player.balance(currency), |(_, amount)| *amount)
+    }
+
+    pub(super) fn set_balance(&mut self, currency: &ItemId, amount: u64) {
+        match self.wallet.iter_mut().find(|(other, _)| other == currency) {
+            Some((_, drafted)) => *drafted = amount,
+            None => self.wallet.push((currency.clone(), amount)),
+        }
     }
 
     /// What a bag slot would hold.
@@ -161,8 +185,12 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(self, out: &mut Changes) {
         let bag = self.bag.into_iter().map(|(slot, stack)| (Place::Bag(slot), stack));
         let equipment = self.equipment.into_iter().map(|(slot, stack)| (Place::Equipment(slot), stack));
-        for (place, stack) in bag.chain(equipment) {
-            let (before, after) = (self.player.at(&place), stack.map(Content::Stack));
+        let stacks = bag.chain(equipment).map(|(place, stack)| (place, stack.map(Content::Stack)));
+        let balance = |(currency, amount): (ItemId, u64)| {
+            (Place::Balance(currency), (amount > 0).then_some(Content::Amount(amount)))
+        };
+        for (place, after) in stacks.chain(self.wallet.into_iter().map(balance)) {
+            let before = self.player.at(&place);
             if before != after {
                 out.list.push(Change { place, before, after });
             }

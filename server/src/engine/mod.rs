@@ -19,6 +19,7 @@ pub mod migration;
 pub mod moment;
 mod money;
 mod moving;
+pub mod offer;
 pub mod player;
 pub mod post;
 pub mod refusal;
@@ -48,7 +49,7 @@ pub fn apply(
 ) -> Result<(), Refusal> {
     assert!(out.is_empty() && out.overflow == 0, "changes of another action are still in the list");
     player.keep_sums(rules);
-    match decide(player, action, rules, moment, out) {
+    match decide(player, action, rules, moment, out).and_then(|()| player.permits(out, rules)) {
         Ok(()) => {
             player.absorb_under(rules, out);
             Ok(())

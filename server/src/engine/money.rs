@@ -2,12 +2,13 @@
 
 use super::{
     change::{Change, Changes, Content},
+    draft::Draft,
     player::Player,
     refusal::Refusal,
     standing::{able, ids_of, is_frozen_balance},
     taking::{self, in_bag},
 };
-use crate::catalog::{Kind, Rules};
+use crate::catalog::{Definition, Kind, Rules};
 use holdall_protocol::{
     NUMBER_MAX,
     ids::{InstanceId, ItemId, Place},
@@ -21,15 +22,12 @@ pub(super) fn credit(
     rules: &Rules,
     out: &mut Changes,
 ) -> Result<(), Refusal> {
-    let currency = known(player, currency, rules)?;
-    if amount.get() > room(player, currency) {
-        return Err(Refusal::BalanceFull(currency.clone()));
-    }
-    change(player, currency, player.balance(currency).saturating_add(amount.get()), out);
+    let mut draft = Draft::new(player, rules);
+    earn(&mut draft, currency, amount)?;
+    draft.finish(out);
     Ok(())
 }
 
-/// Takes from the balance under the currency's own id first, then from those under ids that it had before.
 pub(super) fn debit(
     player: &Player,
     currency: &ItemId,
@@ -37,17 +35,39 @@ pub(super) fn debit(
     rules: &Rules,
     out: &mut Changes,
 ) -> Result<(), Refusal> {
-    let currency = known(player, currency, rules)?;
+    let mut draft = Draft::new(player, rules);
+    pay(&mut draft, currency, amount)?;
+    draft.finish(out);
+    Ok(())
+}
+
+/// Adds to the balance under the currency's own id.
+pub(super) fn earn(draft: &mut Draft<'_>, currency: &ItemId, amount: NonZeroU64) -> Result<(), Refusal> {
+    let definition = spendable(draft.player(), currency, draft.rules())?;
+    let sum = draft.balance(&definition.id).saturating_add(amount.get());
+    if sum > NUMBER_MAX {
+        return Err(Refusal::BalanceFull(definition.id.clone()));
+    }
+    draft.set_balance(&definition.id, sum);
+    Ok(())
+}
+
+/// Takes from the balance under the currency's own id first, then from those under ids that it had before.
+pub(super) fn pay(draft: &mut Draft<'_>, currency: &ItemId, amount: NonZeroU64) -> Result<(), Refusal> {
+    let rules = draft.rules();
+    let definition = spendable(draft.player(), currency, rules)?;
     let want = amount.get();
-    let have = ids_of(currency, rules).map(|id| player.balance(id)).fold(0, u64::saturating_add);
+    let have = ids_of(&definition.id, rules).map(|id| draft.balance(id)).fold(0, u64::saturating_add);
     if have < want {
-        return Err(Refusal::InsufficientFunds { currency: currency.clone(), have, want });
+        return Err(Refusal::InsufficientFunds { currency: definition.id.clone(), have, want });
     }
     let mut left = want;
-    for id in ids_of(currency, rules) {
-        let there = player.balance(id);
+    for id in ids_of(&definition.id, rules) {
+        let there = draft.balance(id);
         let paid = there.min(left);
-        change(player, id, there.saturating_sub(paid), out);
+        if paid > 0 {
+            draft.set_balance(id, there.saturating_sub(paid));
+        }
         left = left.saturating_sub(paid);
     }
     Ok(())
@@ -67,7 +87,7 @@ pub(super) fn sell(
         return Err(Refusal::NotSellable(stack.item.clone()));
     }
     taking::take(slot, stack, quantity, out)?;
-    let currency = known(player, &rules.sell_currency, rules)?;
+    let currency = &spendable(player, &rules.sell_currency, rules)?.id;
     let full = || Refusal::BalanceFull(currency.clone());
     // 64 bits of value, 32 of quantity and 64 of rate can pass 128: then no balance could hold it either.
     let worth = u128::from(definition.base_value).checked_mul(quantity.get().into());
@@ -92,8 +112,8 @@ pub(super) fn change(player: &Player, currency: &ItemId, to: u64, out: &mut Chan
     }
 }
 
-/// The currency's own id. A balance that the catalogue does not know as money is frozen.
-fn known<'r>(player: &Player, currency: &ItemId, rules: &'r Rules) -> Result<&'r ItemId, Refusal> {
+/// What defines a currency, under its own id. A balance that the catalogue does not know as money is frozen.
+pub(super) fn spendable<'r>(player: &Player, currency: &ItemId, rules: &'r Rules) -> Result<&'r Definition, Refusal> {
     if player.balance(currency) > 0 && is_frozen_balance(currency, rules) {
         return Err(Refusal::ItemFrozen(currency.clone()));
     }
@@ -101,5 +121,5 @@ fn known<'r>(player: &Player, currency: &ItemId, rules: &'r Rules) -> Result<&'r
     if definition.kind != Kind::Currency {
         return Err(Refusal::WrongKind { item: currency.clone(), what: "not a currency" });
     }
-    Ok(&definition.id)
+    Ok(definition)
 }

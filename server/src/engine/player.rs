@@ -6,6 +6,7 @@
 use super::{
     bag::Bag,
     change::{Change, Changes, Content, Stack},
+    offer::Offer,
     sums::Sums,
 };
 use crate::catalog::Rules;
@@ -25,6 +26,8 @@ pub struct Player {
     wallet: Vec<(ItemId, u64)>,
     /// The running sums and the catalogue version they hold for; `None` until first asked for.
     sums: Option<(u64, Sums)>,
+    /// What is put up in an open trade.
+    pub(super) offered: Option<Box<Offer>>,
 }
 
 /// Why a list of places is no player.
@@ -242,6 +245,7 @@ impl Player {
         if let Some((currency, amount)) = self.wallet.iter().find(|(_, amount)| !(1..=NUMBER_MAX).contains(amount)) {
             return Err(format!("a balance of {amount} {currency}"));
         }
+        self.locks_hold()?;
         let units: u128 = self.stacks().map(|stack| u128::from(stack.quantity.get())).sum();
         match self.sums {
             Some((_, sums)) if sums.units != units => Err(format!("{units} units, {} in the sums", sums.units)),

@@ -6,10 +6,11 @@
 use super::{
     change::{Changes, Content, Stack},
     draft::Draft,
-    exchange::{Line, bearable, leave, well_formed},
+    exchange::{bearable, leave, well_formed},
     migration,
     moment::Moment,
     money,
+    offer::{Line, Offer},
     player::Player,
     refusal::Refusal,
 };
@@ -32,15 +33,20 @@ pub fn send(
     well_formed(items, rules)?;
     giver.keep_sums(rules);
     let mut draft = Draft::new(giver, rules);
-    let parcels = leave(&mut draft, giver, items, rules)?;
-    // From here nothing can fail.
-    draft.finish(out);
-    giver.absorb_under(rules, out);
+    let parcels = leave(&mut draft, &Offer { items: items.to_vec(), currencies: Vec::new() })?;
     let sent = parcels.into_iter().map(|parcel| {
         let taken = parcel.taken;
         if taken.whole { taken.stack } else { Stack { instance: moment.mint(), ..taken.stack } }
     });
-    Ok(sent.collect())
+    let sent = sent.collect();
+    draft.finish(out);
+    if let Err(refusal) = giver.permits(out, rules) {
+        out.list.clear();
+        return Err(refusal);
+    }
+    // From here nothing can fail.
+    giver.absorb_under(rules, out);
+    Ok(sent)
 }
 
 /// Something that waited.

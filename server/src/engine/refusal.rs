@@ -19,9 +19,17 @@ pub enum Refusal {
     /// A quantity of zero, below zero, fractional, or beyond what a stack can count.
     #[error("a quantity must be a whole number from 1 to 4294967295")]
     InvalidQuantity,
-    /// A gift of nothing, or one that names a stack more than once.
-    #[error("the gift {0}")]
-    MalformedGift(&'static str),
+    /// A gift or trade of nothing, or one that names a thing more than once.
+    #[error("the {what} {why}")]
+    Malformed {
+        /// Gift, offer or trade.
+        what: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Put up in an open trade.
+    #[error("{0} is offered in a trade")]
+    ItemLocked(ItemId),
     /// No such stack, slot or balance.
     #[error("{0} is not there")]
     NotFound(&'static str),
@@ -110,7 +118,8 @@ impl Refusal {
     pub const fn code(&self) -> Code {
         match self {
             Self::UnknownItem(_) | Self::WrongKind { .. } => Code::InvalidItem,
-            Self::InvalidQuantity | Self::MalformedGift(_) => Code::InvalidQuantity,
+            Self::InvalidQuantity | Self::Malformed { .. } => Code::InvalidQuantity,
+            Self::ItemLocked(_) => Code::ItemLocked,
             Self::NotFound(_) => Code::NotFound,
             Self::InsufficientQuantity { .. } => Code::InsufficientQuantity,
             Self::InventoryFull { .. } => Code::InventoryFull,

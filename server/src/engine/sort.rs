@@ -16,22 +16,31 @@ use std::{
 };
 
 /// By kind, rarity (highest first), item and age. What no catalogue knows stands last; frozen stacks move and never
-/// merge. Where a lowered bound leaves more stacks than slots, those beyond it stay where they are.
+/// merge. Where a lowered bound leaves more stacks than slots, those beyond it stay where they are. What is put up in a
+/// trade stays as it is, and the rest is put around it.
 pub(super) fn sort(player: &Player, rules: &Rules, out: &mut Changes) {
-    let bound = usize::from(rules.max_slots);
+    let stays = locked_slots(player);
+    let taken = stays.iter().filter(|slot| **slot < rules.max_slots).count();
+    let bound = usize::from(rules.max_slots).saturating_sub(taken);
     let mut sorted = arranged(pieces(player, u16::MAX, rules));
     let mut below = u16::MAX;
     if sorted.len() > bound {
         below = rules.max_slots;
         sorted = arranged(pieces(player, below, rules));
     }
-    let filled = u16::try_from(sorted.len()).expect("sorting makes no stacks");
-    for (slot, piece) in (0..).zip(&sorted) {
+    let mut slots = (0..u16::MAX).filter(|slot| !stays.contains(slot));
+    for (piece, slot) in sorted.iter().zip(slots.by_ref()) {
         push(player, slot, Some(Stack { quantity: piece.quantity, ..piece.stack.clone() }), out);
     }
-    for (slot, _) in player.bag.iter().filter(|(slot, _)| (filled..below).contains(slot)) {
+    let emptied = slots.next().map_or(below..below, |first| first..below);
+    for (slot, _) in player.bag.iter().filter(|(slot, _)| emptied.contains(slot) && !stays.contains(slot)) {
         push(player, slot, None, out);
     }
+}
+
+/// Where the stacks are of which something is put up.
+fn locked_slots(player: &Player) -> Vec<u16> {
+    player.locked().items.iter().filter_map(|(instance, _)| player.bag.slot_of(*instance)).collect()
 }
 
 /// A stack while it is sorted.
@@ -45,7 +54,8 @@ struct Piece<'a> {
 }
 
 fn pieces<'a>(player: &'a Player, below: u16, rules: &'a Rules) -> Vec<Piece<'a>> {
-    let stacks = player.bag.iter().filter(|(slot, _)| *slot < below);
+    let movable = |stack: &Stack| player.locked_units(stack.instance) == 0;
+    let stacks = player.bag.iter().filter(|(slot, stack)| *slot < below && movable(stack));
     let piece = |(_, stack): (u16, &'a Stack)| Piece {
         stack,
         quantity: stack.quantity,

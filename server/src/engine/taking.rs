@@ -109,13 +109,17 @@ impl Units<'_> {
     fn take(&self, player: &Player, rules: &Rules, out: &mut Changes) -> Result<(), Refusal> {
         let mut left = self.quantity.get();
         let mut skipped = false;
+        let mut withheld = 0_u32;
         for slot in player.slots_of(self.item, rules).iter().rev() {
             let stack = player.bag.get(*slot).expect("indexed slots are filled");
             if self.frozen == Frozen::Stays && is_frozen(stack, rules) {
                 skipped = true;
                 continue;
             }
-            let Some(taken) = NonZeroU32::new(left.min(stack.quantity.get())) else { break };
+            let locked = player.locked_units(stack.instance);
+            withheld = withheld.saturating_add(locked);
+            let free = stack.quantity.get().saturating_sub(locked);
+            let Some(taken) = NonZeroU32::new(left.min(free)) else { continue };
             take(*slot, stack, taken, out)?;
             left = left.saturating_sub(taken.get());
             if left == 0 {
@@ -123,6 +127,7 @@ impl Units<'_> {
             }
         }
         match self.quantity.get().saturating_sub(left) {
+            _ if withheld >= left => Err(Refusal::ItemLocked(self.item.clone())),
             0 if skipped => Err(Refusal::ItemFrozen(self.item.clone())),
             0 => Err(self.none(player, rules)),
             have => Err(self.too_few(have)),

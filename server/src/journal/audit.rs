@@ -7,9 +7,10 @@
 
 use super::{
     Health, Journal,
+    pending::Flight,
     writer::{Answered, Broken, PAUSE_FIRST, PAUSE_LONGEST},
 };
-use crate::store::{Batch, Header, Life, Owner, PlayerWrite, Standings};
+use crate::store::{Answer, Batch, BatchId, Header, Life, Origin, Owner, PlayerWrite, ReadError, Standings};
 use holdall_protocol::ids::{PlayerId, Revision};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,6 +25,8 @@ pub struct Held {
     pub player: PlayerId,
     /// The token under which it was loaded.
     pub owner: Owner,
+    /// What that load found.
+    pub origin: Origin,
     /// The revision that is known to be durable.
     pub durable: Revision,
 }
@@ -34,6 +37,16 @@ pub(super) struct Certainty {
     life: Life,
     doubts: u64,
     settled: u64,
+    /// Audits begun.
+    audits: u64,
+}
+
+impl Certainty {
+    /// An audit begins; returns the doubts that it will settle.
+    fn begin(&mut self) -> u64 {
+        self.audits = self.audits.saturating_add(1);
+        self.doubts
+    }
 }
 
 /// The audit has to begin again: the store was restarted under it.
@@ -43,24 +56,40 @@ impl Journal {
     /// The life of the store for which everything in memory has been checked.
     #[must_use]
     pub fn life(&self) -> Life {
-        self.certainty.borrow().life
+        self.certainty.lock().life
     }
 
     /// Asks for an audit.
     pub fn doubt(&self) {
-        self.certainty.send_modify(|certainty| certainty.doubts = certainty.doubts.saturating_add(1));
+        {
+            let mut certainty = self.certainty.lock();
+            certainty.doubts = certainty.doubts.saturating_add(1);
+        }
         self.due.notify_one();
     }
 
     /// Waits until every doubt raised so far is settled.
     pub async fn sure(&self) {
-        let doubts = self.certainty.borrow().doubts;
-        // The sender lives as long as the journal.
-        let _ = self.certainty.subscribe().wait_for(|certainty| certainty.settled >= doubts).await;
+        let doubts = self.certainty.lock().doubts;
+        loop {
+            let progress = self.progress.notified();
+            tokio::pin!(progress);
+            progress.as_mut().enable();
+            if self.certainty.lock().settled >= doubts {
+                return;
+            }
+            progress.await;
+        }
+    }
+
+    /// How many audits have begun. A player who was being loaded meanwhile was not looked at.
+    #[must_use]
+    pub fn audits(&self) -> u64 {
+        self.certainty.lock().audits
     }
 
     pub(super) fn is_doubtful(&self) -> bool {
-        let certainty = self.certainty.borrow();
+        let certainty = self.certainty.lock();
         certainty.settled < certainty.doubts
     }
 
@@ -69,11 +98,12 @@ impl Journal {
     /// only by [`Journal::settle`], once they are dropped.
     pub(super) async fn audit(&self) -> Result<Audited, Broken> {
         loop {
-            let doubts = self.certainty.borrow().doubts;
+            let doubts = self.certainty.lock().begin();
             let held = self.watcher().held();
-            let kept: Vec<Arc<Batch>> = self.kept.lock().batches.iter().map(|(_, batch, _)| batch.clone()).collect();
+            let kept = self.kept.lock().flights();
             let flying = self.pending.lock().flight.clone().map(|flight| flight.batch);
-            let written = kept.iter().chain(&flying).flat_map(|batch| batch.players.iter().map(|write| &write.player));
+            let batches = kept.iter().map(|flight| &flight.batch).chain(&flying);
+            let written = batches.flat_map(|batch| batch.players.iter().map(|write| &write.player));
             let players: BTreeSet<PlayerId> = held.iter().map(|held| &held.player).chain(written).cloned().collect();
             let mut audit = Audit::begin(self, players).await;
             if audit.heal(&kept).await?.is_err() {
@@ -88,27 +118,42 @@ impl Journal {
                     audit.lost.insert(write.player.clone());
                 }
             }
-            self.certainty.send_modify(|certainty| certainty.life = audit.life);
+            // What was refused to us in a life that has ended meanwhile proves nothing.
+            if !audit.lost.is_empty() && self.standings(Vec::new()).await.life != audit.life {
+                continue;
+            }
+            // The players of these are gone; whoever loads one of them again has nothing to do with what they did.
+            self.kept.lock().forget(&audit.given_up);
+            self.certainty.lock().life = audit.life;
             return Ok(Audited { doubts, lost: audit.lost.into_iter().collect() });
         }
     }
 
     /// Everything has been checked, and whoever failed is gone.
     pub(super) fn settle(&self, audited: &Audited) {
-        self.certainty.send_modify(|certainty| certainty.settled = audited.doubts);
+        self.certainty.lock().settled = audited.doubts;
     }
 
     async fn standings(&self, players: Vec<PlayerId>) -> Standings {
+        self.insist(|| self.store.standings(players.clone())).await
+    }
+
+    async fn reclaim(&self, player: &PlayerId, owner: &Owner, at: Revision, life: Life) -> bool {
+        self.insist(|| self.store.reclaim(player.clone(), owner.clone(), at, life)).await
+    }
+
+    /// Asks until there is an answer.
+    async fn insist<T>(&self, ask: impl Fn() -> Answer<Result<T, ReadError>>) -> T {
         let mut pause = PAUSE_FIRST;
         loop {
-            match self.store.standings(players.clone()).await {
-                Ok(standings) => {
+            match ask().await {
+                Ok(answer) => {
                     self.set_health(Health::Good);
-                    return standings;
+                    return answer;
                 }
                 Err(error) => {
                     self.set_health(Health::Away);
-                    tracing::debug!(%error, "the stored revisions cannot be read; trying again");
+                    tracing::debug!(%error, "an audit gets no answer; asking again");
                     sleep(pause).await;
                     pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
                 }
@@ -130,47 +175,81 @@ struct Audit<'j> {
     life: Life,
     stored: BTreeMap<PlayerId, Header>,
     lost: BTreeSet<PlayerId>,
+    /// Kept groups that nothing can be built on any more, each by a batch and its players.
+    given_up: BTreeSet<(BatchId, PlayerId)>,
 }
 
 impl<'j> Audit<'j> {
     async fn begin(journal: &'j Journal, players: BTreeSet<PlayerId>) -> Self {
         let players: Vec<PlayerId> = players.into_iter().collect();
         let Standings { life, headers } = journal.standings(players.clone()).await;
-        Self { journal, life, stored: players.into_iter().zip(headers).collect(), lost: BTreeSet::new() }
+        let stored = players.into_iter().zip(headers).collect();
+        Self { journal, life, stored, lost: BTreeSet::new(), given_up: BTreeSet::new() }
     }
 
     fn stands(&self, player: &PlayerId) -> Header {
         self.stored.get(player).cloned().unwrap_or_default()
     }
 
-    /// Sends again, in order, what is no longer there. A batch that no longer fits as a whole takes its players with it.
-    async fn heal(&mut self, kept: &[Arc<Batch>]) -> Result<Result<(), Again>, Broken> {
-        for batch in kept {
-            if batch.players.iter().all(|write| self.stands(&write.player).revision >= write.revision) {
-                continue;
-            }
-            if self.fits(batch).await {
-                match self.journal.answer(batch, self.life).await? {
+    /// Sends again, in order, what is no longer there. A group that no longer fits takes its players with it; those that
+    /// merely were in one batch with it have nothing to do with it.
+    async fn heal(&mut self, kept: &[Flight]) -> Result<Result<(), Again>, Broken> {
+        for flight in kept {
+            loop {
+                let writes = self.missing(flight).await;
+                if writes.is_empty() {
+                    break;
+                }
+                let batch = Batch { id: self.journal.new_batch_id(self.journal.clock.now_ms()), players: writes };
+                let batch = Arc::new(batch);
+                let written = batch.players.iter().map(|write| write.player.clone());
+                match self.journal.answer(&batch, self.life).await? {
                     Answered::Durable => {
-                        self.stored
-                            .extend(batch.players.iter().map(|write| (write.player.clone(), Header::after(write))));
-                        continue;
+                        self.stored.extend(written.zip(batch.players.iter().map(Header::after)));
+                        break;
                     }
                     Answered::Restarted => return Ok(Err(Again)),
-                    Answered::Regressed | Answered::Lost(_) => {}
+                    // Somebody was faster: then these do not fit, and the rest is looked at once more.
+                    Answered::Lost(taken) => self.lost.extend(taken),
+                    Answered::Regressed => self.lost.extend(written),
                 }
             }
-            self.lost.extend(batch.players.iter().map(|write| write.player.clone()));
         }
         Ok(Ok(()))
     }
 
-    async fn fits(&mut self, batch: &Batch) -> bool {
-        let based = |write: &PlayerWrite| self.stands(&write.player).revision == write.base;
-        if !batch.players.iter().all(|write| based(write) && !self.lost.contains(&write.player)) {
+    /// The writes of a batch that the store has lost and that still fit.
+    async fn missing(&mut self, flight: &Flight) -> Vec<PlayerWrite> {
+        let mut missing = Vec::new();
+        if flight.batch.players.iter().all(|write| self.stands(&write.player).has(write)) {
+            return missing;
+        }
+        let of: BTreeMap<&PlayerId, &PlayerWrite> =
+            flight.batch.players.iter().map(|write| (&write.player, write)).collect();
+        for group in &flight.groups {
+            let writes: Vec<&PlayerWrite> = group.iter().filter_map(|player| of.get(player).copied()).collect();
+            if writes.iter().all(|write| self.stands(&write.player).has(write)) {
+                continue;
+            }
+            if self.fits(&writes).await {
+                missing.extend(writes.into_iter().cloned());
+            } else {
+                self.lost.extend(group.iter().cloned());
+                self.given_up.extend(group.iter().map(|player| (flight.batch.id, player.clone())));
+            }
+        }
+        missing
+    }
+
+    async fn fits(&mut self, writes: &[&PlayerWrite]) -> bool {
+        let based = |write: &&PlayerWrite| {
+            let stored = self.stands(&write.player);
+            stored.revision == write.base && stored.may_be_by(write.follows.as_ref())
+        };
+        if !writes.iter().all(|write| based(write) && !self.lost.contains(&write.player)) {
             return false;
         }
-        for write in &batch.players {
+        for write in writes {
             if !self.owned(&write.player, &write.owner).await {
                 return false;
             }
@@ -179,7 +258,14 @@ impl<'j> Audit<'j> {
     }
 
     async fn hold(&mut self, held: &Held) {
-        if self.stands(&held.player).revision < held.durable || !self.owned(&held.player, &held.owner).await {
+        let stored = self.stands(&held.player);
+        // Where the token was forgotten, what is stored above its revisions is not its work.
+        let known =
+            stored.revision == held.durable || (stored.revision > held.durable && stored.epoch >= held.owner.epoch());
+        let ours = stored.may_be_by(held.origin.writer_of(stored.revision, &held.owner));
+        // Of somebody who is lost nothing must be taken back either.
+        let sound = known && ours && !self.lost.contains(&held.player);
+        if !sound || !self.owned(&held.player, &held.owner).await {
             self.lost.insert(held.player.clone());
         }
     }
@@ -194,11 +280,7 @@ impl<'j> Audit<'j> {
         if stored.epoch >= owner.epoch() {
             return false;
         }
-        let again = self.journal.store.reclaim(player.clone(), owner.clone(), self.life).await;
-        let again = again.unwrap_or_else(|error| {
-            tracing::warn!(%player, %error, "a forgotten owner could not be told to the store again");
-            false
-        });
+        let again = self.journal.reclaim(player, owner, stored.revision, self.life).await;
         if again {
             let header = Header { owner: Some(owner.clone()), epoch: owner.epoch(), ..stored };
             self.stored.insert(player.clone(), header);
@@ -208,9 +290,22 @@ impl<'j> Audit<'j> {
 }
 
 impl Header {
+    /// Whether a write that was acknowledged is still there. Not where its very token was forgotten, or another's stands
+    /// beside its revision: then another history has grown as long.
+    fn has(&self, write: &PlayerWrite) -> bool {
+        let there =
+            self.revision > write.revision || (self.revision == write.revision && self.may_be_by(writer(write)));
+        there && self.epoch >= write.owner.epoch()
+    }
+
     /// The header that a write leaves behind.
     fn after(write: &PlayerWrite) -> Self {
         let owner = (!write.release).then(|| write.owner.clone());
-        Self { owner, epoch: write.owner.epoch(), revision: write.revision }
+        Self { owner, epoch: write.owner.epoch(), revision: write.revision, writer: writer(write).cloned() }
     }
+}
+
+/// The token beside the revision that a write leaves behind, where it is known.
+fn writer(write: &PlayerWrite) -> Option<&Owner> {
+    if write.advances() { Some(&write.owner) } else { write.follows.as_ref() }
 }

@@ -101,7 +101,7 @@ pub struct Journal {
     /// A batch was answered for good.
     progress: Notify,
     health: watch::Sender<Health>,
-    certainty: watch::Sender<Certainty>,
+    certainty: Mutex<Certainty>,
     watcher: OnceLock<Arc<dyn Watcher>>,
     kept: Mutex<Kept>,
     store: Arc<dyn Store>,
@@ -113,7 +113,7 @@ pub struct Journal {
 /// Committed batches that a store which can lose them may have to be told again.
 #[derive(Default)]
 struct Kept {
-    batches: VecDeque<(Instant, Arc<Batch>, usize)>,
+    flights: VecDeque<(Instant, Flight, usize)>,
     bytes: usize,
 }
 
@@ -126,7 +126,7 @@ impl Journal {
             due: Notify::new(),
             progress: Notify::new(),
             health: watch::Sender::new(Health::Good),
-            certainty: watch::Sender::default(),
+            certainty: Mutex::default(),
             watcher: OnceLock::new(),
             kept: Mutex::default(),
             store,

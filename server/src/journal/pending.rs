@@ -5,7 +5,7 @@
 use crate::{
     engine::change::{Change, Content},
     schema::Form,
-    store::{Batch, BatchId, InboxChange, Owner, PlayerWrite, Preferences},
+    store::{Batch, BatchId, InboxChange, Origin, Owner, PlayerWrite, Preferences},
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{Place, PlayerId, Revision, Seq};
@@ -28,6 +28,8 @@ pub struct Side<'a> {
     pub player: &'a PlayerId,
     /// Under which token the player is loaded.
     pub owner: &'a Owner,
+    /// What that load found.
+    pub origin: &'a Origin,
     /// The revision that the record makes.
     pub revision: Revision,
     /// The last request number spent.
@@ -60,6 +62,7 @@ pub enum Due {
 struct Dirty {
     owner: Owner,
     base: Revision,
+    follows: Option<Owner>,
     newest: Revision,
     seq: Seq,
     form: Form,
@@ -182,7 +185,8 @@ impl Pending {
                         at
                     }
                 };
-                new.insert(Dirty::new(side, due))
+                let base = Revision::new(side.revision.get().saturating_sub(1));
+                new.insert(Dirty::new(side, base, due))
             }
         };
         assert_eq!(dirty.newest.next(), side.revision, "records of one player come in order");
@@ -210,7 +214,7 @@ impl Pending {
     pub fn release(&mut self, last: &Side<'_>, now: Instant) {
         let dirty = self.players.entry(last.player.clone()).or_insert_with(|| {
             self.urgent.push_back(last.player.clone());
-            Dirty { base: last.revision, newest: last.revision, ..Dirty::new(last, now) }
+            Dirty::new(last, last.revision, now)
         });
         assert_eq!(dirty.newest, last.revision, "a release follows the last record");
         dirty.seq = last.seq;
@@ -383,11 +387,12 @@ impl Pending {
 const IMAGE_BYTES: usize = 128;
 
 impl Dirty {
-    fn new(side: &Side<'_>, due: Instant) -> Self {
-        let base = Revision::new(side.revision.get().saturating_sub(1));
+    /// Nothing yet, on top of `base`.
+    fn new(side: &Side<'_>, base: Revision, due: Instant) -> Self {
         Self {
             owner: side.owner.clone(),
             base,
+            follows: side.origin.writer_of(base, side.owner).cloned(),
             newest: base,
             seq: side.seq,
             form: side.form,
@@ -422,6 +427,7 @@ impl Dirty {
             readable_by: form.stamp().readable_by,
             inbox: self.inbox,
             preferences: self.preferences,
+            follows: self.follows,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The writer: one batch at a time, until the store has given an answer that is final.
 
 use super::{
-    Committed, Health, Journal,
+    Committed, Health, Journal, Kept,
     audit::Audited,
     pending::{BATCH_BYTES_MAX, Flight},
 };
-use crate::store::{Batch, Life, Outcome, PlayerWrite};
+use crate::store::{Batch, BatchId, Life, Outcome, PlayerWrite};
 use holdall_protocol::ids::PlayerId;
 use rand::Rng as _;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -65,7 +65,7 @@ impl Journal {
         loop {
             let mut lost = match self.answer(&flight.batch, self.life()).await? {
                 Answered::Durable => {
-                    self.finish(&flight);
+                    self.finish(flight);
                     if let Some(audited) = audited {
                         // Of the batch that is finished nothing is left to send.
                         let _ = self.lose(&audited);
@@ -109,7 +109,7 @@ impl Journal {
                 }
                 Outcome::Conflict { players } => {
                     self.set_health(Health::Good);
-                    tracing::error!(?players, "stored revisions disagree with ours; dropped unsaved: this is a bug");
+                    tracing::error!(?players, "the store holds another history of players than ours; dropped unsaved");
                     return Ok(Answered::Lost(players));
                 }
                 Outcome::Regressed { players } => {
@@ -144,10 +144,10 @@ impl Journal {
         }
     }
 
-    fn finish(&self, flight: &Flight) {
+    fn finish(&self, flight: Flight) {
         self.pending.lock().flight = None;
-        self.keep(&flight.batch);
         let committed: Vec<Committed> = flight.batch.players.iter().map(Committed::of).collect();
+        self.keep(flight);
         self.watcher().durable(&committed);
         self.progress.notify_waiters();
     }
@@ -173,21 +173,9 @@ impl Journal {
         rest
     }
 
-    fn keep(&self, batch: &Arc<Batch>) {
-        if !self.store.may_regress() {
-            return;
-        }
-        let bytes = batch.players.iter().map(PlayerWrite::bytes).sum();
-        let now = Instant::now();
-        let mut kept = self.kept.lock();
-        kept.batches.push_back((now, batch.clone(), bytes));
-        kept.bytes = kept.bytes.saturating_add(bytes);
-        while let Some((at, _, bytes)) = kept.batches.front() {
-            if kept.bytes <= KEPT_BYTES_MAX && now.duration_since(*at) <= KEPT_TIME {
-                break;
-            }
-            kept.bytes = kept.bytes.saturating_sub(*bytes);
-            kept.batches.pop_front();
+    fn keep(&self, flight: Flight) {
+        if self.store.may_regress() {
+            self.kept.lock().add(flight, Instant::now());
         }
     }
 
@@ -197,6 +185,33 @@ impl Journal {
             *now = health;
             changed
         });
+    }
+}
+
+impl Kept {
+    pub(super) fn flights(&self) -> Vec<Flight> {
+        self.flights.iter().map(|(_, flight, _)| flight.clone()).collect()
+    }
+
+    fn add(&mut self, flight: Flight, now: Instant) {
+        let bytes = flight.batch.players.iter().map(PlayerWrite::bytes).sum();
+        self.flights.push_back((now, flight, bytes));
+        self.bytes = self.bytes.saturating_add(bytes);
+        while let Some((at, _, bytes)) = self.flights.front() {
+            if self.bytes <= KEPT_BYTES_MAX && now.duration_since(*at) <= KEPT_TIME {
+                break;
+            }
+            self.bytes = self.bytes.saturating_sub(*bytes);
+            self.flights.pop_front();
+        }
+    }
+
+    /// Forgets whole groups, each named by its batch and players.
+    pub(super) fn forget(&mut self, groups: &BTreeSet<(BatchId, PlayerId)>) {
+        for (_, flight, _) in &mut self.flights {
+            let id = flight.batch.id;
+            flight.groups.retain(|group| !group.iter().any(|player| groups.contains(&(id, player.clone()))));
+        }
     }
 }
 

@@ -49,6 +49,8 @@ pub enum Reason {
     InboxTaken,
     /// Sent back out of the own inbox, where it had waited too long.
     InboxReturned,
+    /// Exchanged with another player.
+    Trade,
     /// What the player has set for themselves.
     Settings,
     /// Made out of nothing in development sign-in.
@@ -57,7 +59,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Born,
         Self::Repair,
         Self::Upgrade,
@@ -74,6 +76,7 @@ impl Reason {
         Self::Gift,
         Self::InboxTaken,
         Self::InboxReturned,
+        Self::Trade,
         Self::Settings,
         Self::DevGrant,
     ];
@@ -98,6 +101,7 @@ impl Reason {
             Self::Gift => "gift",
             Self::InboxTaken => "inbox_taken",
             Self::InboxReturned => "inbox_returned",
+            Self::Trade => "trade",
             Self::Settings => "settings",
             Self::DevGrant => "dev_grant",
         }

@@ -1,12 +1,13 @@
 //! Gifts: between two players who are both in this process's memory one record of both, durable whole or not at all; to
 //! anybody else one record of the giver, which puts it into the receiver's inbox.
 
+use super::Party;
 use crate::{
-    engine::{change::Changes, exchange, moment::Moment, post, refusal::Refusal},
+    engine::{change::Changes, exchange, moment::Moment, offer::Line, post, refusal::Refusal},
     ledger::entry::{Actor, Asked, Reason},
     roster::{
         Roster,
-        cell::{Cell, Inner},
+        cell::Inner,
         inbox::{Door, ReadError},
         record::{Half, Note},
     },
@@ -42,14 +43,6 @@ pub enum GiftRefused {
     StoreAway,
 }
 
-/// One player of a gift, with the lock held.
-pub struct Party<'a> {
-    /// Whose cell it is.
-    pub cell: &'a Cell,
-    /// What is behind its lock.
-    pub inner: &'a mut Inner,
-}
-
 /// Whether a player is in the game here, so that a gift goes straight into their hands.
 #[must_use]
 pub fn is_here(receiver: &mut Inner) -> bool {
@@ -64,7 +57,7 @@ pub fn give(
     roster: &Roster,
     giver: Party<'_>,
     receiver: Party<'_>,
-    items: &[exchange::Line],
+    items: &[Line],
     asked: Asked,
 ) -> Result<(), GiftRefused> {
     let rules = roster.rules();
@@ -100,7 +93,7 @@ pub fn leave(
     roster: &Roster,
     giver: Party<'_>,
     (receiver, door): (&PlayerId, &Result<Door, ReadError>),
-    items: &[exchange::Line],
+    items: &[Line],
     asked: Asked,
 ) -> Result<(), GiftRefused> {
     accepts(door, roster.options().inbox_max)?;

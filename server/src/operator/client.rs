@@ -1,6 +1,6 @@
 //! The command line's end of the control socket.
 
-use super::socket;
+use super::{control::Line, socket};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{
@@ -36,6 +36,9 @@ pub enum ClientError {
     /// The server answered, and it is a no.
     #[error("{0}")]
     Refused(Refused),
+    /// The work was begun and could not be finished.
+    #[error("{0}")]
+    Failed(String),
 }
 
 impl fmt::Display for Refused {
@@ -71,6 +74,31 @@ impl Client {
         let response = self.send(Method::GET, path).await?;
         let body = response.into_body().collect().await.map_err(ClientError::broken)?.to_bytes();
         serde_json::from_slice(&body).map_err(ClientError::broken)
+    }
+
+    /// Asks for something long, and reads the lines of its answer. `progress` hears how many of how many are done.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn work<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<T, ClientError> {
+        let mut body = self.send(Method::POST, path).await?.into_body();
+        let mut read = Vec::new();
+        while let Some(frame) = body.frame().await {
+            read.extend_from_slice(&frame.map_err(ClientError::broken)?.into_data().unwrap_or_default());
+            while let Some(end) = read.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = read.drain(..=end).collect();
+                match serde_json::from_slice(&line).map_err(ClientError::broken)? {
+                    Line::Progress(done, total) => progress(done, total),
+                    Line::Done(answer) => return Ok(answer),
+                    Line::Failed(why) => return Err(ClientError::Failed(why)),
+                }
+            }
+        }
+        Err(ClientError::broken("it ended before the answer did"))
     }
 
     async fn send(&mut self, method: Method, path: &str) -> Result<Response<Incoming>, ClientError> {

@@ -2,28 +2,44 @@
 
 use super::answers::Failure;
 use crate::{
-    store::{ReadError, Store},
-    upkeep::inspect::{self, Inspection},
+    roster::Roster,
+    store::ReadError,
+    upkeep::{
+        inspect::{self, Inspection},
+        migrate::{self, MigrateError, Migrated, Mode},
+    },
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    body::Body,
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::StatusCode,
-    routing::get,
+    routing::{get, post},
 };
+use futures_util::stream;
 use holdall_protocol::ids::PlayerId;
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use tokio::{sync::watch, time::sleep};
+
+/// Between two lines of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// What the routes answer from.
 #[derive(Clone)]
 pub struct Control {
-    /// The server's store.
-    pub store: Arc<dyn Store>,
+    /// The server's players.
+    pub roster: Arc<Roster>,
+    /// Turns true when the server stops.
+    pub stopped: watch::Receiver<bool>,
 }
 
 /// Every route.
 pub(super) fn router(control: Control) -> Router {
-    Router::new().route("/v1/players/{player}/stored", get(stored)).with_state(control)
+    Router::new()
+        .route("/v1/players/{player}/stored", get(stored))
+        .route("/v1/migrate", post(bring_forward))
+        .with_state(control)
 }
 
 /// A player as the store has it; what is only in memory is not in it.
@@ -31,7 +47,7 @@ async fn stored(State(control): State<Control>, Path(player): Path<String>) -> R
     let bad =
         |error: holdall_protocol::ids::BadId| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string());
     let player = PlayerId::new(&player).map_err(bad)?;
-    match inspect::look(&*control.store, &player).await {
+    match inspect::look(control.roster.store(), &player).await {
         Ok(Some(found)) => Ok(Json(found)),
         Ok(None) => Err(Failure::new(StatusCode::NOT_FOUND, "not_found", format!("there is no player {player}"))),
         Err(error) => Err(unread(&error)),
@@ -44,5 +60,79 @@ fn unread(error: &ReadError) -> Failure {
         ReadError::Unreadable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unreadable"),
         ReadError::Exists => (StatusCode::CONFLICT, "exists"),
     };
-    Failure::new(status, code, error.to_string())
+    Failure::new(status, code, inspect::refusal(error))
+}
+
+/// How a migration is to be done.
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    dry_run: bool,
+    /// The newest content step that the asker knows of.
+    newest_step: u32,
+}
+
+/// One line of a long answer: as many of the first as it takes, then one of the others.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line<T> {
+    /// So many of so many are done.
+    Progress(usize, usize),
+    /// What came of it.
+    Done(T),
+    /// Why nothing, or not all, came of it.
+    Failed(String),
+}
+
+/// Brings every player forward whom nobody plays; the answer is lines of JSON, [`Line`]s of a [`Migrated`]. Whoever stops
+/// reading stops the work.
+async fn bring_forward(
+    State(control): State<Control>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Body, Failure> {
+    let bad = |error: QueryRejection| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text());
+    let Query(Wanted { dry_run, newest_step }) = wanted.map_err(bad)?;
+    let known = control.roster.rules().migrations.newest();
+    if newest_step != known {
+        let message = format!(
+            "the running server was started with content steps up to {known}, the migrations file has them up to \
+             {newest_step}: restart the server, then migrate"
+        );
+        return Err(Failure::new(StatusCode::CONFLICT, "other_steps", message));
+    }
+    let mode = if dry_run { Mode::DryRun } else { Mode::ForReal };
+    let (progress, heard) = watch::channel((0, 0));
+    let work = async move {
+        let tell = |done, total| {
+            progress.send_replace((done, total));
+        };
+        migrate::migrate(&control.roster, mode, tell).await
+    };
+    let task = Task { work: Box::pin(work), heard, stopped: control.stopped };
+    Ok(Body::from_stream(stream::unfold(Some(task), next_line)))
+}
+
+/// A migration under way, which goes on while its next line is waited for.
+struct Task {
+    work: Pin<Box<dyn Future<Output = Result<Migrated, MigrateError>> + Send>>,
+    heard: watch::Receiver<(usize, usize)>,
+    stopped: watch::Receiver<bool>,
+}
+
+async fn next_line(task: Option<Task>) -> Option<(Result<String, Infallible>, Option<Task>)> {
+    let mut task = task?;
+    let line = tokio::select! {
+        migrated = &mut task.work => match migrated {
+            Ok(migrated) => Line::Done(migrated),
+            Err(error) => Line::Failed(error.to_string()),
+        },
+        _ = task.stopped.wait_for(|stopped| *stopped) => Line::Failed("the server stops".to_owned()),
+        () = sleep(PROGRESS_EVERY) => {
+            let (done, total) = *task.heard.borrow();
+            Line::Progress(done, total)
+        }
+    };
+    let text = serde_json::to_string(&line).expect("it serialises into memory");
+    let rest = matches!(line, Line::Progress(..)).then_some(task);
+    Some((Ok(format!("{text}\n")), rest))
 }

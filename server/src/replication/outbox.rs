@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use holdall_protocol::{
     frame::Subprotocol,
-    ids::{Revision, Seq},
+    ids::{Revision, Seq, TradeId},
     message::{Answer, Answered, Applied, ServerMessage},
 };
 use std::collections::VecDeque;
@@ -29,6 +29,8 @@ pub enum Kind {
     },
     /// A revision nobody here asked for.
     Delta,
+    /// How a trade stands: a later one of the same trade says it all.
+    Trade(TradeId),
     /// Anything that is neither counted nor collapsed: welcome, snapshot.
     Other,
 }
@@ -58,6 +60,9 @@ impl Frame {
                 | ServerMessage::Refused(_)
                 | ServerMessage::Answer(_)
                 | ServerMessage::Delta(_) => 256,
+                ServerMessage::Trade(trade) => {
+                    places_bytes(trade.yours.items.len().saturating_add(trade.theirs.items.len()))
+                }
             },
         }
     }
@@ -81,7 +86,7 @@ impl Queued {
     fn collapsible(&self) -> usize {
         match self.kind {
             Kind::Applied { .. } | Kind::Delta => self.frame.bytes(),
-            Kind::Reply | Kind::Other => 0,
+            Kind::Reply | Kind::Trade(_) | Kind::Other => 0,
         }
     }
 }
@@ -129,6 +134,12 @@ impl Outbox {
         if self.collapsed && kind == Kind::Delta {
             return;
         }
+        if let Kind::Trade(_) = kind
+            && self.is_full()
+        {
+            self.queue.retain(|queued| queued.kind != kind);
+            self.count();
+        }
         let queued = Queued { gate, kind, frame };
         let queued = if self.collapsed { self.without_changes(queued) } else { queued };
         self.bytes = self.bytes.saturating_add(queued.frame.bytes());
@@ -172,7 +183,7 @@ impl Outbox {
             self.collapsible = self.collapsible.saturating_sub(queued.collapsible());
             match queued.kind {
                 Kind::Reply | Kind::Applied { .. } => replies = replies.saturating_add(1),
-                Kind::Delta | Kind::Other => {}
+                Kind::Delta | Kind::Trade(_) | Kind::Other => {}
             }
             out.push(queued.frame);
         }
@@ -188,6 +199,12 @@ impl Outbox {
     /// The same; asking takes the duty over: the snapshot must be queued before anything else.
     pub fn take_collapsed(&mut self) -> bool {
         self.queue.is_empty() && std::mem::take(&mut self.collapsed)
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.queue.clear();
+        self.count();
     }
 
     /// Drops what is not durable, which never happened, and all that waits behind it, which must not overtake it.

@@ -7,7 +7,9 @@ use governor::{
     nanos::Nanos,
     state::{InMemoryState, NotKeyed},
 };
-use std::{num::NonZeroU32, time::Duration};
+use holdall_protocol::ids::PlayerId;
+use parking_lot::Mutex;
+use std::{collections::VecDeque, num::NonZeroU32, time::Duration};
 use tokio::time::Instant;
 
 /// What a player may ask for.
@@ -49,7 +51,20 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, RuntimeClock, NoOpMiddleware
 pub struct Allowance {
     actions: Limiter,
     gifts: Limiter,
+    /// Invites to trade of the last minute, oldest first.
+    invites: Mutex<VecDeque<(Instant, PlayerId)>>,
 }
+
+/// Invites to trade in any minute.
+#[derive(Debug, Clone, Copy)]
+pub struct Invites {
+    /// To whomever.
+    pub max: usize,
+    /// To one and the same player.
+    pub per_pair_max: usize,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 impl Allowance {
     /// Full.
@@ -59,6 +74,7 @@ impl Allowance {
         Self {
             actions: Limiter::direct_with_clock(quotas.actions, clock.clone()),
             gifts: Limiter::direct_with_clock(quotas.gifts, clock),
+            invites: Mutex::default(),
         }
     }
 
@@ -76,6 +92,25 @@ impl Allowance {
     /// How long to wait before one is allowed again.
     pub fn gift(&self) -> Result<(), Duration> {
         take(&self.gifts)
+    }
+
+    /// Takes one invite to this player.
+    ///
+    /// # Errors
+    /// How long to wait before one is allowed again.
+    pub fn invite(&self, to: &PlayerId, limits: Invites) -> Result<(), Duration> {
+        let now = Instant::now();
+        let mut sent = self.invites.lock();
+        while sent.pop_front_if(|(at, _)| now.duration_since(*at) >= MINUTE).is_some() {}
+        let in_all = sent.iter().nth_back(limits.max.saturating_sub(1));
+        let to_them = sent.iter().filter(|(_, other)| other == to).nth_back(limits.per_pair_max.saturating_sub(1));
+        match in_all.max(to_them) {
+            Some((at, _)) => Err(MINUTE.saturating_sub(now.duration_since(*at))),
+            None => {
+                sent.push_back((now, to.clone()));
+                Ok(())
+            }
+        }
     }
 }
 

@@ -9,12 +9,13 @@ use crate::{
         outbox::{Frame, Kind, Outbox},
     },
     schema::Form,
-    store::{GiftId, Owner, Preferences},
+    store::{GiftId, Origin, Owner, Preferences},
 };
 use holdall_protocol::{
     checksum::Checksum,
     close::Close,
     ids::{Incarnation, PlayerId, Revision, Seq, SessionId},
+    message::Trade,
 };
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,8 @@ pub(super) struct Login(pub(super) u64);
 pub struct Seat {
     /// The right to write it.
     pub(super) owner: Owner,
+    /// What the load found.
+    pub(super) origin: Origin,
     /// When it was loaded.
     pub(super) since: Instant,
     /// Its things.
@@ -116,6 +119,8 @@ pub struct Seat {
     /// What the load made of it, until that is recorded in the step that lets it into the game. Up to then the checksum is
     /// that of what was stored.
     pub(super) unrecorded: Option<Unrecorded>,
+    /// The trades that are not over, as the player was last told of them: an open one and invites.
+    pub(super) trades: Vec<Trade>,
 }
 
 /// One connection's end of a cell.
@@ -276,8 +281,16 @@ impl Inner {
         }
     }
 
-    /// What a session may send now.
-    pub fn take_ready(&mut self, session: SessionId, out: &mut Vec<Frame>) -> Taken {
+    /// Ends a session without another word.
+    pub(super) fn silence(&mut self, session: SessionId, why: Close) {
+        if let Some(link) = self.links.iter_mut().find(|link| link.session == session) {
+            link.outbox.clear();
+            link.close(why);
+        }
+    }
+
+    /// What a session may send now, as far as durability goes.
+    pub(super) fn take_ready(&mut self, session: SessionId, out: &mut Vec<Frame>) -> Taken {
         let durable = self.durable;
         let Some(link) = self.links.iter_mut().find(|link| link.session == session) else {
             return Taken { replies: 0, closing: Some(Close::Reload), waiting: false, collapsed: false };

@@ -3,9 +3,15 @@
 //!
 //! Time only decides who may be served. Who may write is decided by the owner token inside the store.
 
-use super::Roster;
-use crate::store::{Life, Renewal};
-use holdall_protocol::close::Close;
+use super::{
+    Roster,
+    cell::{Cell, Taken},
+};
+use crate::{
+    replication::outbox::Frame,
+    store::{Life, Renewal},
+};
+use holdall_protocol::{close::Close, ids::SessionId};
 use std::{
     convert::Infallible,
     sync::{
@@ -16,7 +22,7 @@ use std::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 /// How often a lease is renewed before it would run out.
@@ -40,13 +46,11 @@ pub struct Lease {
 pub struct Superseded;
 
 impl Lease {
-    /// A lease that has just been given, or that needs no renewal.
+    /// A lease of this length, which is not held before the store has given it; or one that needs no renewal.
     pub(super) fn new(length: Option<Duration>) -> Self {
-        let lease = Self { origin: Instant::now(), until: AtomicU64::new(u64::MAX), held: watch::Sender::new(true) };
-        if let Some(length) = length {
-            lease.extend(lease.origin, length);
-        }
-        lease
+        let until = if length.is_none() { u64::MAX } else { 0 };
+        let (until, held) = (AtomicU64::new(until), watch::Sender::new(length.is_none()));
+        Self { origin: Instant::now(), until, held }
     }
 
     /// Whether players may be served from memory now.
@@ -62,9 +66,30 @@ impl Lease {
         self.held.subscribe()
     }
 
-    fn extend(&self, asked: Instant, length: Duration) {
-        let until = asked.duration_since(self.origin).saturating_add(length);
-        self.until.store(millis(until), Ordering::Release);
+    fn extend(&self, end: Instant) {
+        self.until.store(millis(end.duration_since(self.origin)), Ordering::Release);
+    }
+}
+
+/// How long nobody may be served although the store says who owns whom. Whoever took a player while this node was silent
+/// was perhaps forgotten by a store that was restarted since, and has one lease to say so: before, the store knows us as
+/// the owner and is wrong.
+#[derive(Debug, Default)]
+struct Quiet {
+    /// The store's life in which the lease was held last.
+    life: Option<Life>,
+    until: Option<Instant>,
+}
+
+impl Quiet {
+    fn come_back(&mut self, life: Life, end: Instant) {
+        if self.life.replace(life).is_some_and(|before| before != life) {
+            self.until = Some(end);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() >= until)
     }
 }
 
@@ -80,43 +105,59 @@ impl Roster {
     pub async fn keep_lease(self: Arc<Self>) -> Result<Infallible, Superseded> {
         let Some(length) = self.store.lease() else { return std::future::pending().await };
         let step = length.checked_div(RENEWALS_PER_LEASE).unwrap_or(length);
+        let mut quiet = Quiet::default();
         loop {
             // Counted from before the question: the store counts from when it hears it.
             let asked = Instant::now();
-            match self.store.renew().await {
-                Ok(Renewal::Held(life)) if self.lease.is_held() => {
-                    self.notice(life);
-                    self.lease.extend(asked, length);
-                    sleep(step).await;
+            let end = asked.checked_add(length).unwrap_or(asked);
+            match timeout(length, self.store.renew(self.journal.life())).await {
+                Ok(Ok(Renewal::Held(life))) if self.lease.is_held() => {
+                    quiet.life = Some(life);
+                    self.lease.extend(end);
+                    if life == self.journal.life() {
+                        sleep(step).await;
+                    } else {
+                        // Others wait for us to look, and to say so with the next renewal.
+                        self.look_around(asked.checked_add(step).unwrap_or(asked)).await;
+                    }
                 }
-                Ok(Renewal::Held(_) | Renewal::Lapsed(_)) => self.come_back(asked, length).await,
-                Ok(Renewal::Superseded) => return Err(Superseded),
-                Err(error) => {
+                Ok(Ok(Renewal::Held(life) | Renewal::Lapsed(life))) => {
+                    quiet.come_back(life, end);
+                    self.lose_lease();
+                    if self.look_around(end).await {
+                        if quiet.is_over() {
+                            tracing::info!("the lease is held and every loaded player has been looked at");
+                            self.lease.extend(end);
+                            self.lease.held.send_replace(true);
+                        }
+                        sleep(step).await;
+                    }
+                }
+                Ok(Ok(Renewal::Superseded)) => return Err(Superseded),
+                Ok(Err(error)) => {
                     tracing::debug!(%error, "the lease could not be renewed");
                     sleep(step.checked_div(TRIES_PER_RENEWAL).unwrap_or(step).min(PAUSE_LONGEST)).await;
                 }
+                Err(_) => tracing::debug!("the lease could not be renewed: no answer"),
             }
             self.look();
         }
     }
 
-    fn notice(&self, life: Life) {
-        if life != self.journal.life() {
-            self.journal.doubt();
+    /// What a session may send now: without the lease nothing, whatever is durable. Somebody else may have gone on from it.
+    pub fn take_ready(&self, cell: &Cell, session: SessionId, out: &mut Vec<Frame>) -> Taken {
+        let mut inner = cell.lock();
+        if !self.lease.is_held() {
+            inner.silence(session, Close::StoreUnavailable);
         }
+        inner.take_ready(session, out)
     }
 
-    /// The lease runs anew after a time in which others may have taken players: nobody is served before each of them has
-    /// been looked at.
-    async fn come_back(&self, asked: Instant, length: Duration) {
-        self.lose_lease();
+    /// Others may have taken players, or the store may have lost some: each of them is looked at. Whether that was done by
+    /// `until`.
+    async fn look_around(&self, until: Instant) -> bool {
         self.journal.doubt();
-        let sure = tokio::time::timeout_at(asked.checked_add(length).unwrap_or(asked), self.journal.sure());
-        if sure.await.is_ok() {
-            tracing::info!("the lease is held again and every loaded player has been looked at");
-            self.lease.extend(asked, length);
-            self.lease.held.send_replace(true);
-        }
+        timeout_at(until, self.journal.sure()).await.is_ok()
     }
 
     /// Takes note of a lease that has run out.

@@ -54,12 +54,25 @@ pub enum LoadError {
     Unreadable(String),
 }
 
+/// What a load does about a player whom another process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfHeld {
+    /// Asks for it, and waits a little.
+    Ask,
+    /// Leaves it there.
+    Leave,
+}
+
 impl Roster {
     /// Brings a player into the game, or waits for whoever is doing so already, or for its last save.
     ///
     /// # Errors
     /// [`LoadError`]; nothing was changed.
     pub async fn load(self: &Arc<Self>, player: &PlayerId) -> Result<Arc<Cell>, LoadError> {
+        self.load_or(player, IfHeld::Ask).await
+    }
+
+    pub(super) async fn load_or(self: &Arc<Self>, player: &PlayerId, if_held: IfHeld) -> Result<Arc<Cell>, LoadError> {
         loop {
             let mut first = false;
             let new = || {
@@ -71,7 +84,7 @@ impl Roster {
             tokio::pin!(changed);
             changed.as_mut().enable();
             if first {
-                tokio::spawn(self.clone().fill(cell.clone()));
+                tokio::spawn(self.clone().fill(cell.clone(), if_held));
             }
             let gone = match &cell.lock().stage {
                 Stage::Ready(_) => return Ok(cell.clone()),
@@ -92,69 +105,89 @@ impl Roster {
         }
     }
 
-    async fn fill(self: Arc<Self>, cell: Arc<Cell>) {
+    async fn fill(self: Arc<Self>, cell: Arc<Cell>, if_held: IfHeld) {
         self.journal.settled(&cell.id).await;
-        let seat = match self.acquire(&cell.id).await {
-            Ok(loaded) => {
-                let has_mail = loaded.has_mail;
-                self.read(&cell.id, loaded).map(|seat| (seat, has_mail))
-            }
-            Err(error) => Err(error),
-        };
-        match seat {
-            Ok((seat, has_mail)) => {
-                let visits = {
+        loop {
+            let seat = match self.acquire(&cell.id, if_held).await {
+                Ok((loaded, audits)) => {
+                    let has_mail = loaded.has_mail;
+                    self.read(&cell.id, loaded).map(|seat| (seat, audits, has_mail))
+                }
+                Err(error) => Err(error),
+            };
+            match seat {
+                Ok((seat, audits, has_mail)) => {
                     let mut inner = cell.lock();
                     // The process may have come to its end meanwhile.
                     if !matches!(inner.stage, Stage::Loading) {
                         return;
+                    }
+                    // An audit that began meanwhile has not looked at this player.
+                    if self.journal.audits() != audits {
+                        continue;
                     }
                     inner.loaded(seat);
                     self.record_load(&cell.id, &mut inner);
                     if inner.inbox.is_asked_for() || has_mail {
                         self.look_in_inbox(&cell, &mut inner);
                     }
-                    inner.visits
-                };
-                cell.changed.notify_waiters();
-                // Whoever asked may be gone by now.
-                self.linger(cell, visits);
-            }
-            Err(error) => {
-                if let LoadError::Unreadable(reason) = &error {
-                    tracing::error!(player = %cell.id, %reason, "a stored player was refused and left alone");
+                    let visits = inner.visits;
+                    drop(inner);
+                    cell.changed.notify_waiters();
+                    // Whoever asked may be gone by now.
+                    return self.linger(cell, visits);
                 }
-                cell.lock().stage = Stage::Failed(error);
-                self.forget(&cell);
+                Err(error) => {
+                    if let LoadError::Unreadable(reason) = &error {
+                        tracing::error!(player = %cell.id, %reason, "a stored player was refused and left alone");
+                    }
+                    cell.lock().stage = Stage::Failed(error);
+                    return self.forget(&cell);
+                }
             }
         }
     }
 
     /// Takes the right to write a player. One who is elsewhere is asked for, and waited for while its process is likely to
-    /// answer; a store that was restarted is looked at first.
-    async fn acquire(&self, player: &PlayerId) -> Result<Loaded, LoadError> {
+    /// answer; a store that was restarted is looked at first. Also tells how many audits had begun before.
+    async fn acquire(&self, player: &PlayerId, if_held: IfHeld) -> Result<(Loaded, u64), LoadError> {
         let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
         let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
-        let login = Login(self.dice.clone().next_u64());
+        let (mut login, mut failed) = (None, false);
         loop {
             let now = Instant::now();
+            let audits = self.journal.audits();
             match self.store.acquire(player.clone(), self.journal.life()).await {
-                Ok(loaded) => return Ok(loaded),
-                Err(AcquireError::Held(_)) if now >= deadline => return Err(LoadError::Elsewhere),
+                Ok(loaded) => return Ok((loaded, audits)),
+                Err(AcquireError::Held(_)) if if_held == IfHeld::Leave || now >= deadline => {
+                    return Err(LoadError::Elsewhere);
+                }
                 Err(AcquireError::Held(owner)) => {
                     if now >= ask_again {
-                        self.ask_for(player, &owner, login).await;
+                        let login = login.get_or_insert_with(|| Login(self.dice.clone().next_u64()));
+                        self.ask_for(player, &owner, *login).await;
                         ask_again = now.checked_add(ASK_AGAIN_AFTER).unwrap_or(now);
                     }
                     sleep(pause).await;
                     pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
                 }
-                Err(AcquireError::Restarted) if now >= deadline => return Err(LoadError::StoreAway),
+                Err(AcquireError::Restarted | AcquireError::Unsettled) if now >= deadline => {
+                    return Err(LoadError::StoreAway);
+                }
+                Err(AcquireError::Unsettled) => {
+                    sleep(pause).await;
+                    pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
+                }
                 Err(AcquireError::Restarted) => {
                     self.journal.doubt();
                     if timeout_at(deadline, self.journal.sure()).await.is_err() {
                         return Err(LoadError::StoreAway);
                     }
+                }
+                // A connection that was cut, or an answer that was lost: worth a second try, and no more.
+                Err(AcquireError::Unavailable(_)) if !failed => {
+                    failed = true;
+                    sleep(pause).await;
                 }
                 Err(AcquireError::Unavailable(error)) => {
                     tracing::warn!(%player, %error, "a player could not be loaded");
@@ -170,7 +203,7 @@ impl Roster {
         let now = self.clock.now_ms();
         let rules = self.rules();
         let mut dice = self.dice.clone();
-        let plan = Plan::of(&loaded, self.options.chain, &rules, &mut Moment::new(now, &mut dice));
+        let plan = Plan::of(&(&loaded).into(), self.options.chain, &rules, &mut Moment::new(now, &mut dice));
         let Plan { player: mut things, form, rewrite, course, content } = plan.map_err(unreadable)?;
         let changes = course.outcome.map_err(|stuck| unreadable(stuck.to_string()))?;
         let checksum = snapshot::checksum(&things);
@@ -186,6 +219,7 @@ impl Roster {
         let Recent { applied, remembers_from, taken } = Recent::of(&loaded).map_err(unreadable)?;
         let incarnation = Incarnation::new(dice.uuid(now));
         Ok(Box::new(Seat {
+            origin: loaded.origin(),
             owner: loaded.owner,
             since: Instant::now(),
             player: things,
@@ -203,6 +237,7 @@ impl Roster {
             taken,
             unrepaired: true,
             unrecorded,
+            trades: Vec::new(),
         }))
     }
 }

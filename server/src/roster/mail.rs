@@ -4,6 +4,7 @@
 use super::{
     Roster,
     cell::{Cell, Login, Stage},
+    trades::Departure,
 };
 use crate::store::Owner;
 use holdall_protocol::{close::Close, ids::PlayerId};
@@ -80,19 +81,42 @@ impl Roster {
                 return;
             }
             match &inner.stage {
-                Stage::Ready(seat) if seat.owner == owner => seat.since,
+                Stage::Ready(seat) if seat.owner == owner => Some(seat.since),
+                Stage::Ready(seat) if seat.owner.epoch() < owner.epoch() => None,
                 Stage::Ready(_) | Stage::Loading | Stage::Draining | Stage::Gone | Stage::Failed(_) => return,
             }
         };
-        sleep_until(since.checked_add(STAY_MIN).unwrap_or_else(Instant::now)).await;
-        self.give_up(&cell, Some((&owner, login)));
+        match since {
+            Some(since) => {
+                sleep_until(since.checked_add(STAY_MIN).unwrap_or_else(Instant::now)).await;
+                self.give_up(&cell, Some((&owner, login)));
+            }
+            None => self.drop_outrun(&cell, &owner).await,
+        }
+    }
+
+    /// The store says that this process has the player under a later token than it knows: an earlier load was given up, and
+    /// its question arrived after all. What is in memory can never be written; the next letter finds it gone.
+    async fn drop_outrun(&self, cell: &Arc<Cell>, owner: &Owner) {
+        if !self.is_stored(&cell.id, owner).await {
+            return;
+        }
+        let mut inner = cell.lock();
+        if matches!(&inner.stage, Stage::Ready(seat) if seat.owner.epoch() < owner.epoch()) {
+            inner.close(Close::Replaced);
+            self.abandon(cell, &mut inner);
+        }
+    }
+
+    async fn is_stored(&self, player: &PlayerId, owner: &Owner) -> bool {
+        let standings = self.store.standings(vec![player.clone()]).await;
+        standings.is_ok_and(|standings| standings.headers.iter().all(|header| header.owner.as_ref() == Some(owner)))
     }
 
     /// The store says that this process has the player, and it has not: the answer to a load was lost. Takes it, to give it
     /// up.
     async fn give_up_unknown(self: Arc<Self>, player: &PlayerId, owner: &Owner) {
-        let Ok(standings) = self.store.standings(vec![player.clone()]).await else { return };
-        if standings.headers.iter().all(|header| header.owner.as_ref() == Some(owner))
+        if self.is_stored(player, owner).await
             && let Ok(cell) = self.load(player).await
         {
             self.give_up(&cell, None);
@@ -110,7 +134,7 @@ impl Roster {
         };
         if gives_up {
             inner.close(Close::Replaced);
-            self.drain(cell, &mut inner);
+            self.drain(cell, &mut inner, Departure::Lost);
         }
     }
 }

@@ -13,6 +13,7 @@ mod load;
 mod mail;
 pub mod pair;
 pub mod record;
+pub mod trades;
 mod unload;
 pub mod upgrade;
 
@@ -31,7 +32,11 @@ use dashmap::DashMap;
 use holdall_protocol::{close::Close, ids::PlayerId};
 use lease::Lease;
 use parking_lot::RwLock;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use trades::{Departure, Departures};
 
 /// The roster's bounds.
 #[derive(Debug, Clone)]
@@ -64,6 +69,7 @@ pub struct Roster {
     /// Chance.
     pub dice: Dice,
     options: Options,
+    departures: OnceLock<Arc<dyn Departures>>,
     /// Until when players may be served.
     pub lease: Lease,
 }
@@ -81,7 +87,8 @@ impl Roster {
         let cells = DashMap::new();
         let lease = Lease::new(store.lease());
         let rules = RwLock::new(rules);
-        let roster = Arc::new(Self { cells, journal, store, rules, clock, dice, options, lease });
+        let departures = OnceLock::new();
+        let roster = Arc::new(Self { cells, journal, store, rules, clock, dice, options, departures, lease });
         roster.journal.set_watcher(Arc::new(Told(Arc::downgrade(&roster))));
         roster
     }
@@ -102,6 +109,12 @@ impl Roster {
     #[must_use]
     pub fn find(&self, player: &PlayerId) -> Option<Arc<Cell>> {
         self.cells.get(player).map(|cell| cell.value().clone())
+    }
+
+    /// Where players rest.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
     }
 
     /// Players in memory.
@@ -125,6 +138,7 @@ impl Roster {
     /// Drops a player unsaved: what is pending for it still commits, what is not durable is never told. For a fault
     /// of ours in the middle of a change; the next load waits until the journal is done with the player.
     pub fn abandon(&self, cell: &Arc<Cell>, inner: &mut Inner) {
+        self.departs(cell, inner, Departure::Lost);
         inner.lose(Close::Reload);
         self.forget(cell);
     }
@@ -162,7 +176,12 @@ impl Watcher for Told {
         let held = cells.iter().filter_map(|cell| {
             let inner = cell.lock();
             let Stage::Ready(seat) = &inner.stage else { return None };
-            Some(Held { player: cell.id.clone(), owner: seat.owner.clone(), durable: inner.durable() })
+            Some(Held {
+                player: cell.id.clone(),
+                owner: seat.owner.clone(),
+                origin: seat.origin.clone(),
+                durable: inner.durable(),
+            })
         });
         held.collect()
     }

@@ -233,6 +233,7 @@ impl Seat {
         Side {
             player,
             owner: &self.owner,
+            origin: &self.origin,
             revision: self.revision,
             seq: self.seq,
             form: self.form,

@@ -3,6 +3,7 @@
 use super::{
     Roster,
     cell::{Cell, Inner, Stage},
+    trades::Departure,
 };
 use holdall_protocol::{close::Close, ids::SessionId};
 use std::sync::Arc;
@@ -35,14 +36,15 @@ impl Roster {
     }
 
     /// Saves and releases a player who has no connection left; the cell drains until that is durable.
-    fn unload(&self, cell: &Cell, inner: &mut Inner) {
+    pub(super) fn unload(&self, cell: &Cell, inner: &mut Inner) {
         if !inner.has_links() {
-            self.drain(cell, inner);
+            self.drain(cell, inner, Departure::Unloaded);
         }
     }
 
     /// Releases the player with its last record; what was recorded is still told to whoever is connected.
-    pub(super) fn drain(&self, cell: &Cell, inner: &mut Inner) {
+    pub(super) fn drain(&self, cell: &Cell, inner: &mut Inner, how: Departure) {
+        self.departs(cell, inner, how);
         if let Stage::Ready(seat) = &inner.stage {
             self.journal.release(&seat.side(&cell.id, &crate::engine::change::Changes::default(), &[]));
             inner.stage = Stage::Draining;
@@ -59,7 +61,10 @@ impl Roster {
     /// Drops every player unsaved: for the end of a process whose store is broken.
     pub fn drop_all(&self, why: Close) {
         for cell in self.everyone() {
-            cell.lock().lose(why);
+            let mut inner = cell.lock();
+            self.departs(&cell, &mut inner, Departure::Lost);
+            inner.lose(why);
+            drop(inner);
             self.forget(&cell);
         }
     }

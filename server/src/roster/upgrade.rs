@@ -4,8 +4,9 @@
 //! made in one revision, before anybody sees the player; a load that fails leaves the record as it is.
 
 use super::{
-    Roster,
-    cell::Inner,
+    LoadError, Roster,
+    cell::{Inner, Stage},
+    load::IfHeld,
     record::{Half, Note},
 };
 use crate::{
@@ -18,9 +19,34 @@ use crate::{
     },
     ledger::entry::{Actor, Reason},
     schema::{Chain, Form, Stamp},
-    store::Loaded,
+    store::{Loaded, Stored},
 };
+use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision};
+use std::sync::Arc;
+
+/// What of a stored player decides what a load makes of it.
+#[derive(Debug, Clone, Copy)]
+pub struct AtRest<'s> {
+    revision: Revision,
+    stamp: Stamp,
+    content: u32,
+    places: &'s [(String, Bytes)],
+}
+
+impl<'s> From<&'s Loaded> for AtRest<'s> {
+    fn from(loaded: &'s Loaded) -> Self {
+        let stamp = Stamp::stored(loaded.schema, loaded.readable_by);
+        Self { revision: loaded.revision, stamp, content: loaded.content, places: &loaded.places }
+    }
+}
+
+impl<'s> From<&'s Stored> for AtRest<'s> {
+    fn from(stored: &'s Stored) -> Self {
+        let stamp = Stamp::stored(stored.schema, stored.readable_by);
+        Self { revision: stored.revision, stamp, content: stored.content, places: &stored.places }
+    }
+}
 
 /// What a load would make of a stored player.
 #[derive(Debug)]
@@ -42,25 +68,30 @@ impl Plan {
     ///
     /// # Errors
     /// Why it cannot be read, or why there is no way from its content to this build's.
-    pub fn of(loaded: &Loaded, chain: &'static Chain, rules: &Rules, moment: &mut Moment<'_>) -> Result<Self, String> {
+    pub fn of(
+        stored: &AtRest<'_>,
+        chain: &'static Chain,
+        rules: &Rules,
+        moment: &mut Moment<'_>,
+    ) -> Result<Self, String> {
         let (migrations, content) = (&rules.migrations, rules.migrations.newest());
-        if loaded.revision == Revision::ZERO {
-            if !loaded.places.is_empty() {
+        if stored.revision == Revision::ZERO {
+            if !stored.places.is_empty() {
                 return Err("it has things but no revision".to_owned());
             }
             let course = migration::course(&Player::empty(), &[], rules, moment);
             return Ok(Self { player: Player::empty(), form: chain.form(), rewrite: false, course, content });
         }
-        let stamp = Stamp::stored(loaded.schema, loaded.readable_by);
+        let stamp = stored.stamp;
         // Also where nothing is stored that would tell: the next save would turn it into a record of this build's.
         chain.knows(stamp).map_err(|error| error.to_string())?;
-        let mut places = Vec::with_capacity(loaded.places.len());
-        for (place, value) in &loaded.places {
+        let mut places = Vec::with_capacity(stored.places.len());
+        for (place, value) in stored.places {
             let (place, content) = chain.read(stamp, place, value).map_err(|error| error.to_string())?;
             places.push((place, shared(content, rules)));
         }
         let player = Player::from_places(places).map_err(|error| error.to_string())?;
-        let steps = migrations.after(loaded.content).map_err(|error| error.to_string())?;
+        let steps = migrations.after(stored.content).map_err(|error| error.to_string())?;
         let course = migration::course(&player, steps, rules, moment);
         Ok(Self { player, form: chain.form().over(stamp), rewrite: chain.outgrew(stamp), course, content })
     }
@@ -112,6 +143,25 @@ impl Unrecorded {
 }
 
 impl Roster {
+    /// Takes a player whom nobody plays through a load and lets go of it again, so that its record is what a load makes of
+    /// it. Whoever comes into the game meanwhile stays there; whom another process has is left to it.
+    ///
+    /// # Errors
+    /// [`LoadError`]; nothing was changed.
+    pub async fn bring_forward(self: &Arc<Self>, player: &PlayerId) -> Result<(), LoadError> {
+        let cell = self.load_or(player, IfHeld::Leave).await?;
+        self.unload(&cell, &mut cell.lock());
+        loop {
+            let changed = cell.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if !matches!(cell.lock().stage, Stage::Draining) {
+                return Ok(());
+            }
+            changed.await;
+        }
+    }
+
     /// Records what the load made of a player, under the lock that lets it into the game.
     pub(super) fn record_load(&self, player: &PlayerId, inner: &mut Inner) {
         let seat = inner.seat().expect("the load has just finished under this lock");

@@ -9,6 +9,7 @@ mod inquiry;
 pub mod leave;
 mod request;
 pub mod token;
+mod trade;
 mod turn;
 
 pub use hello::Join;
@@ -16,6 +17,7 @@ pub use inquiry::{Answer, Inquiry, Known};
 pub use request::Heard;
 
 use crate::{
+    market::trade_desk::{self, TradeDesk},
     replication::{outbox::Frame, snapshot},
     roster::{Roster, cell::Cell},
 };
@@ -65,11 +67,14 @@ pub struct Options {
     pub slow_reader_grace: Duration,
     /// Excess requests in a row before the connection is closed.
     pub excess_max: u32,
+    /// The bounds of trades.
+    pub trades: trade_desk::Options,
 }
 
 /// All that the sessions of a process share.
 pub struct Sessions {
     roster: Arc<Roster>,
+    desk: Arc<TradeDesk>,
     verifier: Verifier,
     options: Options,
     in_force: InForce,
@@ -93,7 +98,8 @@ impl Sessions {
         in_force: InForce,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { roster, verifier, options, in_force, stopping }
+        let desk = TradeDesk::new(roster.clone(), options.trades);
+        Self { roster, desk, verifier, options, in_force, stopping }
     }
 
     /// Queues the snapshot that stands for deltas that were too many to keep for this session.
@@ -104,6 +110,12 @@ impl Sessions {
         let gate = self.roster.gate(seat);
         let snapshot = snapshot::of(&seat.player, seat.revision, seat.checksum, &rules);
         inner.settle_collapsed(session, gate, || Frame::Message(Box::new(ServerMessage::Snapshot(snapshot))));
+    }
+
+    /// Where these sessions' players trade. Somebody has to run it.
+    #[must_use]
+    pub const fn desk(&self) -> &Arc<TradeDesk> {
+        &self.desk
     }
 
     /// The players of these sessions.

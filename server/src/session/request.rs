@@ -8,11 +8,15 @@ use super::{
     Sessions,
     dedupe::{self, Standing},
     inquiry::{Inquiry, Known},
+    trade::{Asking, Step},
 };
 use crate::{
-    engine::{self, change::Changes, exchange::Line, moment::Moment, refusal::Refusal},
+    engine::{self, change::Changes, moment::Moment, offer::Line, refusal::Refusal},
     ledger::entry::{Actor, Asked, Reason},
-    market::gift::{self, GiftRefused, Party},
+    market::{
+        Party,
+        gift::{self, GiftRefused},
+    },
     replication::{
         delta,
         outbox::{Frame, Kind},
@@ -52,7 +56,7 @@ pub enum Heard {
 }
 
 /// A refusal on its way to the client.
-struct No {
+pub(super) struct No {
     code: Code,
     message: String,
     retry_after: Option<Duration>,
@@ -80,13 +84,23 @@ struct Case<'a> {
 }
 
 impl No {
-    fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), retry_after: None }
     }
 
-    fn store_away() -> Self {
-        let retry_after = Some(Duration::from_secs(1));
-        Self { retry_after, ..Self::new(Code::StoreUnavailable, "the store is away; nothing was applied") }
+    /// Another try may succeed after so long.
+    pub(super) fn after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+}
+
+impl No {
+    pub(super) fn store_away() -> Self {
+        Self::new(Code::StoreUnavailable, "the store is away; nothing was applied").after(Duration::from_secs(1))
+    }
+
+    pub(super) fn fault() -> Self {
+        Self::new(Code::InternalError, "a fault in the server; nothing was applied")
     }
 }
 
@@ -112,7 +126,7 @@ impl From<GiftRefused> for No {
 enum Do {
     Change(engine::action::Action, Reason),
     Ask(Question),
-    Set { gifts: Option<bool>, invites: Option<bool> },
+    Set(action::Settings),
 }
 
 enum Question {
@@ -142,7 +156,7 @@ impl Sessions {
             && receiver.id != cell.id
         {
             let (mut own, mut other) = pair::lock(cell, &receiver);
-            return match self.admit(cell, &mut own, session, case) {
+            return match self.enter(cell, &mut own, session, case) {
                 Ok(()) => {
                     let here = gift::is_here(&mut other).then_some((&receiver, &mut *other));
                     let given = self.give(cell, &mut own, here, (gift, case));
@@ -151,8 +165,13 @@ impl Sessions {
                 Err(heard) => heard,
             };
         }
+        if let action::Asked::Known(action) = &request.action
+            && let Some(step) = Step::of(action)
+        {
+            return self.trade(cell, &Asking { session, step, asked });
+        }
         let mut own = cell.lock();
-        match self.admit(cell, &mut own, session, case) {
+        match self.enter(cell, &mut own, session, case) {
             Ok(()) => {
                 let performed = self.perform(cell, &mut own, case);
                 self.finish(&mut own, asked, performed)
@@ -169,9 +188,16 @@ impl Sessions {
         }
     }
 
-    /// Whether a request is to be judged at all; if not, it has been answered. From here on its number is spent.
-    fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, case: Case<'_>) -> Result<(), Heard> {
-        let asked = case.asked;
+    /// The same for one that may be judged again: then it was admitted before, and its session has started nothing since.
+    fn enter(&self, cell: &Cell, own: &mut Inner, session: SessionId, case: Case<'_>) -> Result<(), Heard> {
+        match case.known {
+            None => self.admit(cell, own, session, case.asked),
+            Some(_) => self.may_act(own, session),
+        }
+    }
+
+    /// Whether a session may act now.
+    fn may_act(&self, own: &mut Inner, session: SessionId) -> Result<(), Heard> {
         if !own.is_current(session) {
             return Err(Heard::Ignored);
         }
@@ -180,11 +206,13 @@ impl Sessions {
             own.close(Close::StoreUnavailable);
             return Err(Heard::Ignored);
         }
+        if own.seat().is_some() { Ok(()) } else { Err(Heard::Ignored) }
+    }
+
+    /// Whether a request is to be judged at all; if not, it has been answered. From here on its number is spent.
+    pub(super) fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, asked: Asked) -> Result<(), Heard> {
+        self.may_act(own, session)?;
         let Some(seat) = own.seat() else { return Err(Heard::Ignored) };
-        if case.known.is_some() {
-            // Admitted when it was judged first; its session has started nothing since.
-            return Ok(());
-        }
         match dedupe::standing(seat, asked) {
             Standing::New => {}
             Standing::Kept { revision, frame } => {
@@ -204,8 +232,7 @@ impl Sessions {
         }
         seat.seq = asked.seq;
         if let Err(wait) = cell.allowance.action() {
-            let no = No { retry_after: Some(wait), ..No::new(Code::RateLimited, "too many requests") };
-            self.refuse(own, asked, no);
+            self.refuse(own, asked, No::new(Code::RateLimited, "too many requests").after(wait));
             return Err(Heard::Excess);
         }
         Ok(())
@@ -221,12 +248,10 @@ impl Sessions {
         (gift, case): (&action::Gift, Case<'_>),
     ) -> Result<(), Stop> {
         if case.known.is_none() {
-            let many = |wait| No { retry_after: Some(wait), ..No::new(Code::RateLimited, "too many gifts") };
-            cell.allowance.gift().map_err(many)?;
+            cell.allowance.gift().map_err(|wait| No::new(Code::RateLimited, "too many gifts").after(wait))?;
         }
         self.room()?;
-        let items = gift.items.iter().map(|item| Ok((item.instance, small(item.quantity)?)));
-        let items = items.collect::<Result<Vec<Line>, Refusal>>()?;
+        let items = lines(&gift.items)?;
         let door = match (&here, case.known) {
             (None, None) => return Err(Stop::Ask(Inquiry::Door(gift.to.clone()))),
             (Some(_), _) => None,
@@ -254,7 +279,7 @@ impl Sessions {
                 if let Some((receiver, other)) = here {
                     self.roster.abandon(receiver, other);
                 }
-                Err(No::new(Code::InternalError, "a fault in the server; nothing was applied").into())
+                Err(No::fault().into())
             }
         }
     }
@@ -282,7 +307,7 @@ impl Sessions {
                 self.answer(own, case.asked, &question);
                 Ok(())
             }
-            Do::Set { gifts, invites } => Ok(self.set(cell, own, (gifts, invites), case.asked)?),
+            Do::Set(wish) => Ok(self.set(cell, own, &wish, case.asked)?),
             Do::Change(action, reason) => {
                 self.change(cell, own, (&action, reason), case.asked)?;
                 if matches!(reason, Reason::Use | Reason::Drop | Reason::Sell | Reason::Equip) {
@@ -294,16 +319,10 @@ impl Sessions {
     }
 
     /// Sets what others may do: a record in which no thing moves.
-    fn set(
-        &self,
-        cell: &Cell,
-        own: &mut Inner,
-        (gifts, invites): (Option<bool>, Option<bool>),
-        asked: Asked,
-    ) -> Result<(), No> {
+    fn set(&self, cell: &Cell, own: &mut Inner, wish: &action::Settings, asked: Asked) -> Result<(), No> {
         self.room()?;
         let Some(seat) = own.seat() else { return Ok(()) };
-        let Some(preferences) = seat.preferring(gifts, invites) else {
+        let Some(preferences) = seat.preferring(wish.gifts, wish.invites) else {
             self.nothing_to_change(own, asked, 0);
             return Ok(());
         };
@@ -335,7 +354,7 @@ impl Sessions {
             Err(_) => {
                 tracing::error!(player = %cell.id, ?action, "a rule panicked; the player is dropped and loaded anew");
                 self.roster.abandon(cell, own);
-                return Err(No::new(Code::InternalError, "a fault in the server; nothing was applied"));
+                return Err(No::fault());
             }
         }
         if changes.is_empty() {
@@ -401,7 +420,7 @@ impl Sessions {
     }
 
     /// Refuses a request whose number is spent: the answer is kept.
-    fn refuse(&self, own: &mut Inner, asked: Asked, no: No) -> Heard {
+    pub(super) fn refuse(&self, own: &mut Inner, asked: Asked, no: No) -> Heard {
         if let Some(message) = refused(own, asked, no, None) {
             self.reply(own, asked, &message);
         }
@@ -415,7 +434,8 @@ impl Sessions {
         own.tell(gate, Kind::Reply, Frame::Message(Box::new(message)));
     }
 
-    fn reply(&self, own: &mut Inner, asked: Asked, message: &ServerMessage) {
+    /// Queues the answer to a request whose number is spent, and keeps it.
+    pub(super) fn reply(&self, own: &mut Inner, asked: Asked, message: &ServerMessage) {
         let Some(seat) = own.seat() else { return };
         let gate = self.roster.gate(seat);
         let frame = seat.keep(message, false, Some(asked));
@@ -469,8 +489,13 @@ fn understand(action: &Action) -> Result<Do, Refusal> {
             };
             change(rule, Reason::DevGrant)
         }
-        Action::Settings(action::Settings { gifts, invites }) => Ok(Do::Set { gifts: *gifts, invites: *invites }),
-        Action::Gift(_) => unreachable!("gifts may lock two players and went their own way"),
+        Action::Gift(_)
+        | Action::TradeInvite(_)
+        | Action::TradeAnswer(_)
+        | Action::TradeOffer(_)
+        | Action::TradeAccept(_)
+        | Action::TradeCancel(_) => unreachable!("what may lock two players went its own way"),
+        Action::Settings(settings) => Ok(Do::Set(settings.clone())),
         Action::Resync(action::Resync {}) => Ok(Do::Ask(Question::Resync)),
         Action::Count(action::Count { item }) => Ok(Do::Ask(Question::Count(item.clone()))),
         Action::Item(action::Item { item }) => Ok(Do::Ask(Question::Item(item.clone()))),
@@ -478,7 +503,12 @@ fn understand(action: &Action) -> Result<Do, Refusal> {
     }
 }
 
-fn large(quantity: Quantity) -> Result<NonZeroU64, Refusal> {
+/// Units of stacks, as a client wrote them.
+pub(super) fn lines(items: &[action::GiftItem]) -> Result<Vec<Line>, Refusal> {
+    items.iter().map(|item| Ok((item.instance, small(item.quantity)?))).collect()
+}
+
+pub(super) fn large(quantity: Quantity) -> Result<NonZeroU64, Refusal> {
     quantity.get().filter(|number| number.get() <= holdall_protocol::NUMBER_MAX).ok_or(Refusal::InvalidQuantity)
 }
 

@@ -211,7 +211,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
 
     /// Writes all that may leave, with one flush.
     async fn flush(&mut self) -> Result<Taken, End> {
-        let taken = self.cell.lock().take_ready(self.session, &mut self.ready);
+        let taken = self.sessions.roster.take_ready(&self.cell, self.session, &mut self.ready);
         let slow = || Some((Close::Slow, "what was sent was not read for too long".to_owned()));
         let writing = async {
             for frame in self.ready.drain(..) {

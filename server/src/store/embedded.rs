@@ -49,9 +49,23 @@ struct HeaderRow {
     /// Absent in headers of earlier builds.
     #[serde(default)]
     readable_by: u32,
+    /// Likewise: it is not known who wrote their revisions.
+    #[serde(default)]
+    writer: Option<String>,
     /// Likewise.
     #[serde(default)]
     preferences: Preferences,
+}
+
+impl HeaderRow {
+    fn header(&self) -> Header {
+        Header {
+            owner: self.owner.as_deref().map(Owner::stored),
+            epoch: self.epoch,
+            revision: Revision::new(self.revision),
+            writer: self.writer.as_deref().map(Owner::stored),
+        }
+    }
 }
 
 enum Verb {
@@ -302,8 +316,7 @@ impl<'t> Tables<'t> {
             if header.batch.as_ref() == Some(batch.id.as_bytes()) {
                 return Ok(Outcome::Already);
             }
-            let standing = Standing::of(write, header.owner.as_deref(), Revision::new(header.revision));
-            standings.push((write.player.clone(), standing));
+            standings.push((write.player.clone(), Standing::of(write, &header.header())));
             headers.push(header);
         }
         if let Some(refused) = Standing::verdict(&standings) {
@@ -340,6 +353,7 @@ impl<'t> Tables<'t> {
             };
         }
         let owner = if write.release { None } else { header.owner };
+        let writer = if write.advances() { Some(write.owner.as_str().to_owned()) } else { header.writer };
         self.put_header(
             &write.player,
             &HeaderRow {
@@ -353,6 +367,7 @@ impl<'t> Tables<'t> {
                 saved_at: write.saved_at,
                 readable_by: write.readable_by,
                 preferences: write.preferences.unwrap_or(header.preferences),
+                writer,
             },
         )
     }
@@ -389,6 +404,7 @@ impl<'t> Tables<'t> {
             recent,
             preferences: header.preferences,
             has_mail,
+            writer: header.writer.as_deref().map(Owner::stored),
         }))
     }
 
@@ -425,6 +441,7 @@ impl<'t> Tables<'t> {
             saved_at: stored.saved_at,
             readable_by: stored.readable_by,
             preferences: stored.preferences,
+            writer: stored.writer.as_ref().map(|writer| writer.as_str().to_owned()),
         };
         self.put_header(player, &header)?;
         Ok(Ok(()))
@@ -460,15 +477,13 @@ impl Store for Embedded {
         self.look(move |file| {
             let headers = players.iter().map(|player| {
                 // As in a commit: what cannot be read was never loaded.
-                let row = file.header(player)?.unwrap_or_default().unwrap_or_default();
-                let owner = row.owner.as_deref().map(Owner::stored);
-                Ok(Header { owner, epoch: row.epoch, revision: Revision::new(row.revision) })
+                Ok(file.header(player)?.unwrap_or_default().unwrap_or_default().header())
             });
             Ok(Ok(Standings { life: Life::default(), headers: headers.collect::<Result<_, redb::Error>>()? }))
         })
     }
 
-    fn reclaim(&self, player: PlayerId, owner: Owner, _: Life) -> Answer<Result<bool, ReadError>> {
+    fn reclaim(&self, player: PlayerId, owner: Owner, _: Revision, _: Life) -> Answer<Result<bool, ReadError>> {
         // This store forgets nothing.
         self.look(move |file| {
             let row = file.header(&player)?.unwrap_or_default().unwrap_or_default();
@@ -480,7 +495,7 @@ impl Store for Embedded {
         None
     }
 
-    fn renew(&self) -> Answer<Result<Renewal, ReadError>> {
+    fn renew(&self, _: Life) -> Answer<Result<Renewal, ReadError>> {
         Box::pin(std::future::ready(Ok(Renewal::Held(Life::default()))))
     }
 

@@ -2,12 +2,19 @@
 //!
 //! Used by tests and the simulation, never by a running server. Several handles, one a node, share one [`Shelf`].
 
+mod loss;
+mod nodes;
+
 use super::{
     AcquireError, Answer, Batch, Door, GiftId, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner,
     Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
+pub use loss::Partners;
+use loss::{Losses, Undo};
+use nodes::Nodes;
+pub use nodes::Reach;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,6 +48,8 @@ pub struct Row {
     pub places: BTreeMap<String, Bytes>,
     /// The ledger, one item a batch.
     pub ledger: Vec<LedgerItem>,
+    /// The token that wrote the revision.
+    pub writer: Option<Owner>,
     /// What the player has set.
     pub preferences: Preferences,
     /// What waits in the inbox.
@@ -67,18 +76,14 @@ pub type Faults = Box<dyn FnMut(&'static str) -> Fault + Send>;
 
 struct State {
     rows: BTreeMap<PlayerId, Row>,
-    /// Rows as they were before each write, newest last: what a store that loses its last writes goes back to.
-    undo: Vec<Vec<(PlayerId, Option<Row>)>>,
-    life: u64,
-    lease: Option<Duration>,
-    /// Nodes whose lease has run out and who have not renewed it.
-    dead: BTreeSet<String>,
-    /// Nodes that cannot renew their lease.
-    cut_off: BTreeSet<String>,
+    /// What to go back to for each write, newest last.
+    undo: Vec<Undo>,
+    losses: Losses,
+    /// Stands for the store's clock in the epochs that it gives: it goes on where writes are lost.
+    ticks: u64,
+    nodes: Nodes,
     letters: BTreeMap<String, Vec<Bytes>>,
     posted: Arc<Notify>,
-    /// Boots that were killed: whatever they still send never arrives.
-    killed: BTreeSet<(String, u64)>,
     faults: Faults,
     broken_rules: BrokenRules,
 }
@@ -86,10 +91,14 @@ struct State {
 /// Rules of the contract that a test breaks on purpose, to show that it would notice.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BrokenRules {
-    /// Writes whatever the base revision says.
+    /// Writes whatever the base revision and its writer say.
     pub skip_base_check: bool,
     /// Writes every batch without its last player.
     pub drop_one_player: bool,
+    /// Tells nodes of a longer lease than it gives them.
+    pub promise_longer_lease: bool,
+    /// Loses writes without beginning a new life.
+    pub hide_losses: bool,
 }
 
 /// The shared state behind all handles.
@@ -101,13 +110,11 @@ impl Default for Shelf {
         Self(Arc::new(Mutex::new(State {
             rows: BTreeMap::new(),
             undo: Vec::new(),
-            life: 0,
-            lease: None,
-            dead: BTreeSet::new(),
-            cut_off: BTreeSet::new(),
+            losses: Losses::default(),
+            ticks: 0,
+            nodes: Nodes::default(),
             letters: BTreeMap::new(),
             posted: Arc::default(),
-            killed: BTreeSet::new(),
             faults: Box::new(|_| Fault::None),
             broken_rules: BrokenRules::default(),
         })))
@@ -115,9 +122,10 @@ impl Default for Shelf {
 }
 
 impl Shelf {
-    /// A node's handle.
+    /// A node's handle; signs this boot of it on.
     #[must_use]
     pub fn open(&self, node: Node) -> Memory {
+        self.0.lock().nodes.sign_on(&node);
         Memory { shelf: self.clone(), node }
     }
 
@@ -128,59 +136,12 @@ impl Shelf {
 
     /// Says how long nodes own their players after a sign of life; before the first is opened. Without, for ever.
     pub fn set_lease(&self, lease: Duration) {
-        self.0.lock().lease = Some(lease);
+        self.0.lock().nodes.lease = Some(lease);
     }
 
     /// Breaks rules on purpose.
     pub fn break_rules(&self, rules: BrokenRules) {
         self.0.lock().broken_rules = rules;
-    }
-
-    /// Cuts a node off from its lease, which has run out: others may take its players, and it is told so when it is let
-    /// through again by [`Shelf::revive`].
-    pub fn expire(&self, node: &str) {
-        let mut state = self.0.lock();
-        state.dead.insert(node.to_owned());
-        state.cut_off.insert(node.to_owned());
-    }
-
-    /// Kills one boot of a node, as kill -9 does: nothing it sends arrives any more, and it gets no answer.
-    pub fn kill(&self, node: &Node) {
-        self.0.lock().killed.insert((node.id.clone(), node.boot));
-    }
-
-    fn is_killed(&self, node: &Node) -> bool {
-        self.0.lock().killed.contains(&(node.id.clone(), node.boot))
-    }
-
-    /// Lets a node renew its lease again.
-    pub fn revive(&self, node: &str) {
-        self.0.lock().cut_off.remove(node);
-    }
-
-    /// Loses up to the last `count` writes, as a crashed store with lazy writes does, and lives on in another life. Returns
-    /// how many were lost.
-    pub fn lose_last(&self, count: usize) -> usize {
-        let mut state = self.0.lock();
-        state.life = state.life.saturating_add(1);
-        for lost in 0..count {
-            let Some(before) = state.undo.pop() else { return lost };
-            for (player, row) in before {
-                match row {
-                    Some(row) => state.rows.insert(player, row),
-                    None => state.rows.remove(&player),
-                };
-            }
-        }
-        count
-    }
-
-    /// Who wrote the last `count` times: owner and player, newest first.
-    #[must_use]
-    pub fn last_writers(&self, count: usize) -> Vec<(Option<Owner>, PlayerId)> {
-        let state = self.0.lock();
-        let last = state.undo.iter().rev().take(count).flatten();
-        last.map(|(player, row)| (row.as_ref().and_then(|row| row.owner.clone()), player.clone())).collect()
     }
 
     /// A copy of everything at rest.
@@ -189,9 +150,9 @@ impl Shelf {
         self.0.lock().rows.clone()
     }
 
-    fn commit(&self, batch: &Batch, life: Life) -> Outcome {
+    fn commit(&self, node: &Node, batch: &Batch, life: Life) -> Outcome {
         let mut state = self.0.lock();
-        if state.life != life.get() {
+        if state.nodes.life != life.get() {
             return Outcome::Restarted;
         }
         if batch.players.iter().any(|write| state.rows.get(&write.player).and_then(|row| row.batch) == Some(batch.id)) {
@@ -202,9 +163,8 @@ impl Shelf {
         if let Some(refused) = Standing::verdict(&standings) {
             return refused;
         }
-        let before = touched(batch).into_iter().map(|player| (player.clone(), state.rows.get(player).cloned()));
-        let before = before.collect();
-        state.undo.push(before);
+        let touched = touched(batch);
+        state.remember(node, touched.iter().copied());
         let leave_out = usize::from(state.broken_rules.drop_one_player && batch.players.len() > 1);
         for write in batch.players.iter().skip(leave_out) {
             state.rows.entry(write.player.clone()).or_default().write(write, batch);
@@ -216,23 +176,33 @@ impl Shelf {
                 };
             }
         }
+        state.written(node, touched);
         Outcome::Applied
     }
 
     fn acquire(&self, node: &Node, player: &PlayerId, life: Life) -> Result<Loaded, AcquireError> {
         let mut state = self.0.lock();
-        if state.life != life.get() {
+        if state.nodes.life != life.get() {
             return Err(AcquireError::Restarted);
         }
-        let before = state.rows.get(player).cloned();
-        let mut row = before.clone().unwrap_or_default();
-        if let Some(owner) = &row.owner
-            && owner.node() != node.id
-            && !state.dead.contains(owner.node())
-        {
-            return Err(AcquireError::Held(owner.clone()));
+        if !state.nodes.is_newest(node) {
+            return Err(AcquireError::Unavailable("a later boot of this node has signed on".to_owned()));
         }
-        row.epoch = row.epoch.saturating_add(1);
+        if !state.nodes.is_settled(node) {
+            return Err(AcquireError::Unsettled);
+        }
+        let held = state.rows.get(player).and_then(|row| row.owner.clone());
+        if let Some(owner) = held
+            && owner.node() != node.id
+            && !state.nodes.may_be_taken_from(owner.node())
+        {
+            return Err(AcquireError::Held(owner));
+        }
+        state.remember(node, [player]);
+        state.ticks = state.ticks.saturating_add(1);
+        let ticks = state.ticks;
+        let row = state.rows.entry(player.clone()).or_default();
+        row.epoch = row.epoch.saturating_add(1).max(ticks);
         let owner = Owner::new(node, row.epoch);
         row.owner = Some(owner.clone());
         let loaded = Loaded {
@@ -246,9 +216,9 @@ impl Shelf {
             recent: row.ledger.iter().rev().take(64).rev().map(|(_, entries)| entries.clone()).collect(),
             preferences: row.preferences,
             has_mail: !row.inbox.is_empty(),
+            writer: row.writer.clone(),
         };
-        state.undo.push(vec![(player.clone(), before)]);
-        state.rows.insert(player.clone(), row);
+        state.written(node, [player]);
         Ok(loaded)
     }
 
@@ -265,43 +235,36 @@ impl Shelf {
             exists: row.revision > Revision::ZERO,
             preferences: row.preferences,
             waiting: row.inbox.len(),
-            owner: row.owner.filter(|owner| !state.dead.contains(owner.node())),
+            owner: row.owner.filter(|owner| state.nodes.is_alive(owner.node())),
         }
     }
 
     fn standings(&self, players: &[PlayerId]) -> Standings {
         let state = self.0.lock();
-        let header = |player: &PlayerId| {
-            state.rows.get(player).map_or_else(Header::default, |row| Header {
-                owner: row.owner.clone(),
-                epoch: row.epoch,
-                revision: row.revision,
-            })
-        };
-        Standings { life: Life::new(state.life), headers: players.iter().map(header).collect() }
+        let headers = players.iter().map(|player| state.header(player)).collect();
+        Standings { life: Life::new(state.nodes.life), headers }
     }
 
-    fn reclaim(&self, player: &PlayerId, owner: &Owner, life: Life) -> bool {
+    fn reclaim(&self, node: &Node, (player, owner): (&PlayerId, &Owner), at: Revision, life: Life) -> bool {
         let mut state = self.0.lock();
-        let before = state.rows.get(player).cloned();
-        let mut row = before.clone().unwrap_or_default();
-        if state.life != life.get() || row.epoch >= owner.epoch() {
+        let row = state.rows.get(player).cloned().unwrap_or_default();
+        if state.nodes.life != life.get() || row.revision != at || row.epoch >= owner.epoch() {
             return row.owner.as_ref() == Some(owner);
         }
-        row.epoch = owner.epoch();
-        row.owner = Some(owner.clone());
-        state.undo.push(vec![(player.clone(), before)]);
-        state.rows.insert(player.clone(), row);
+        // Once the time for it is over, whoever the store knows as the owner may be serving the player.
+        let another = row.owner.as_ref().is_some_and(|known| known.node() != node.id);
+        if another && !state.nodes.is_time_to_reclaim() {
+            state.losses.give_up(player);
+            return false;
+        }
+        state.remember(node, [player]);
+        state.rows.insert(player.clone(), Row { epoch: owner.epoch(), owner: Some(owner.clone()), ..row });
+        state.written(node, [player]);
         true
     }
 
-    fn renew(&self, node: &Node) -> Result<Renewal, ReadError> {
-        let mut state = self.0.lock();
-        if state.cut_off.contains(&node.id) {
-            return Err(told_to_fail());
-        }
-        let life = Life::new(state.life);
-        Ok(if state.dead.remove(&node.id) { Renewal::Lapsed(life) } else { Renewal::Held(life) })
+    fn renew(&self, node: &Node, checked: Life) -> Renewal {
+        self.0.lock().nodes.renew(node, checked)
     }
 
     fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Result<(), ReadError> {
@@ -321,6 +284,7 @@ impl Shelf {
             places,
             preferences,
             inbox,
+            writer,
         } = stored;
         let (places, inbox) = (places.into_iter().collect(), inbox.into_iter().collect());
         let row = Row {
@@ -337,19 +301,38 @@ impl Shelf {
             ledger,
             preferences,
             inbox,
+            writer,
         };
-        state.undo.push(vec![(player.clone(), None)]);
         state.rows.insert(player, row);
         Ok(())
     }
 }
 
 impl State {
+    /// A node's letters. A fault of this verb loses them or lets them come a second time.
+    fn hand_out(&mut self, node: &Node) -> Option<Vec<Bytes>> {
+        let letters = self.letters.remove(&node.id)?;
+        match (self.faults)("letters") {
+            Fault::None | Fault::Delay(_) | Fault::Unavailable => Some(letters),
+            Fault::DropRequest => None,
+            Fault::DropAnswer => {
+                self.letters.insert(node.id.clone(), letters.clone());
+                Some(letters)
+            }
+        }
+    }
+
+    fn header(&self, player: &PlayerId) -> Header {
+        self.rows.get(player).map_or_else(Header::default, |row| Header {
+            owner: row.owner.clone(),
+            epoch: row.epoch,
+            revision: row.revision,
+            writer: row.writer.clone(),
+        })
+    }
+
     fn standing(&self, write: &PlayerWrite) -> Standing {
-        let row = self.rows.get(&write.player);
-        let owner = row.and_then(|row| row.owner.as_ref()).map(Owner::as_str);
-        let revision = row.map_or(Revision::ZERO, |row| row.revision);
-        match Standing::of(write, owner, revision) {
+        match Standing::of(write, &self.header(&write.player)) {
             Standing::Conflict | Standing::Regressed if self.broken_rules.skip_base_check => Standing::Ready,
             standing => standing,
         }
@@ -370,6 +353,7 @@ impl Row {
             places: self.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
             preferences: self.preferences,
             inbox: self.inbox.iter().map(|(gift, content)| (*gift, content.clone())).collect(),
+            writer: self.writer.clone(),
         }
     }
 
@@ -390,6 +374,9 @@ impl Row {
         }
         if !write.entries.is_empty() {
             self.ledger.push((write.revision, write.entries.clone()));
+        }
+        if write.advances() {
+            self.writer = Some(write.owner.clone());
         }
         if write.release {
             self.owner = None;
@@ -422,8 +409,8 @@ impl Memory {
             if let Fault::Delay(time) = fault {
                 tokio::time::sleep(time).await;
             }
-            if shelf.is_killed(&node) {
-                return std::future::pending().await;
+            if shelf.reached_by(&node).await.is_err() {
+                return Err(Fault::DropRequest);
             }
             match fault {
                 Fault::None | Fault::Delay(_) => Ok(run(&shelf)),
@@ -448,7 +435,8 @@ fn read<T: Send + 'static>(answer: Answer<Result<T, Fault>>) -> Answer<Result<T,
 
 impl Store for Memory {
     fn commit(&self, batch: Arc<Batch>, life: Life) -> Answer<Outcome> {
-        let answer = self.faulty("commit", move |shelf| shelf.commit(&batch, life));
+        let node = self.node.clone();
+        let answer = self.faulty("commit", move |shelf| shelf.commit(&node, &batch, life));
         Box::pin(async move {
             match answer.await {
                 Ok(outcome) => outcome,
@@ -478,23 +466,25 @@ impl Store for Memory {
         read(self.faulty("standings", move |shelf| shelf.standings(&players)))
     }
 
-    fn reclaim(&self, player: PlayerId, owner: Owner, life: Life) -> Answer<Result<bool, ReadError>> {
-        read(self.faulty("reclaim", move |shelf| shelf.reclaim(&player, &owner, life)))
+    fn reclaim(&self, player: PlayerId, owner: Owner, at: Revision, life: Life) -> Answer<Result<bool, ReadError>> {
+        let node = self.node.clone();
+        read(self.faulty("reclaim", move |shelf| shelf.reclaim(&node, (&player, &owner), at, life)))
     }
 
     fn lease(&self) -> Option<Duration> {
-        self.shelf.0.lock().lease
+        let state = self.shelf.0.lock();
+        let factor = if state.broken_rules.promise_longer_lease { 8 } else { 1 };
+        state.nodes.lease.map(|lease| lease.saturating_mul(factor))
     }
 
-    fn renew(&self) -> Answer<Result<Renewal, ReadError>> {
+    fn renew(&self, checked: Life) -> Answer<Result<Renewal, ReadError>> {
         let node = self.node.clone();
-        let answer = self.faulty("renew", move |shelf| shelf.renew(&node));
-        Box::pin(async move { answer.await.unwrap_or_else(|_| Err(told_to_fail())) })
+        read(self.faulty("renew", move |shelf| shelf.renew(&node, checked)))
     }
 
     fn resign(&self) -> Answer<()> {
-        let node = self.node.id.clone();
-        let answer = self.faulty("resign", move |shelf| shelf.0.lock().dead.insert(node));
+        let node = self.node.clone();
+        let answer = self.faulty("resign", move |shelf| shelf.0.lock().nodes.resign(&node));
         Box::pin(async move {
             // Whoever resigns has nothing left to do about a failure.
             let _ = answer.await;
@@ -517,10 +507,9 @@ impl Store for Memory {
                 let posted = posted.notified();
                 tokio::pin!(posted);
                 posted.as_mut().enable();
-                if shelf.is_killed(&node) {
-                    return std::future::pending().await;
-                }
-                if let Some(letters) = shelf.0.lock().letters.remove(&node.id) {
+                if shelf.reached_by(&node).await.is_ok()
+                    && let Some(letters) = shelf.0.lock().hand_out(&node)
+                {
                     return letters;
                 }
                 posted.await;
@@ -562,9 +551,9 @@ impl Store for Memory {
         let node = self.node.id.clone();
         read(self.faulty("alive", move |shelf| {
             let state = shelf.0.lock();
-            let owners = state.rows.values().filter_map(|row| row.owner.as_ref()).map(|owner| owner.node().to_owned());
-            let owners: BTreeSet<String> = owners.filter(|owner| *owner != node).collect();
-            owners.difference(&state.dead).cloned().collect()
+            let owners = state.rows.values().filter_map(|row| row.owner.as_ref()).map(Owner::node);
+            let others: BTreeSet<&str> = owners.filter(|owner| *owner != node).collect();
+            others.into_iter().filter(|owner| state.nodes.is_alive(owner)).map(str::to_owned).collect()
         }))
     }
 

@@ -9,6 +9,8 @@
 //! - **Idempotent.** A batch carries an id; the same bytes sent again answer [`Outcome::Already`] and change nothing.
 //! - **Fenced.** Each player's owner token and base revision are compared in the same atomic step as the write. A token
 //!   that is no longer the owner's writes nothing.
+//! - **One history.** Beside a revision stands the token that wrote it, and a write names both: where a store that lost
+//!   writes has grown another history as long, nothing is put on top of it.
 //! - **Durable.** [`Outcome::Applied`] and [`Outcome::Already`] mean: as durable as [`Store::promise`] says.
 //! - **Honest about its past.** A store that may have lost what it acknowledged answers in a new [`Life`], and takes nothing
 //!   until the caller says, by naming that life, that it has looked at what is left.
@@ -101,7 +103,7 @@ impl Life {
 }
 
 /// Names one batch, for ever.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BatchId(uuid::Uuid);
 
@@ -162,12 +164,24 @@ pub struct PlayerWrite {
     /// The oldest record format whose builds can read the places. Last, and absent in batches of earlier builds.
     #[serde(default)]
     pub readable_by: u32,
+    /// The token that wrote `base`; `None` where nobody did or it is not known, as in batches of earlier builds. Not known
+    /// is no contradiction, here and in the store.
+    #[serde(default)]
+    pub follows: Option<Owner>,
     /// What is put into inboxes, anybody's, and taken out of this player's own. Absent in batches of earlier builds.
     #[serde(default)]
     pub inbox: Vec<InboxChange>,
     /// What the player has set from now on; `None` leaves it, as batches of earlier builds do.
     #[serde(default)]
     pub preferences: Option<Preferences>,
+}
+
+impl PlayerWrite {
+    /// Whether it makes a revision, and so is its writer: a release that brings nothing new does not.
+    #[must_use]
+    pub fn advances(&self) -> bool {
+        self.revision > self.base
+    }
 }
 
 /// What became of a batch.
@@ -182,9 +196,10 @@ pub enum Outcome {
         /// Who was taken over.
         players: Vec<PlayerId>,
     },
-    /// Nothing written: our token, and a revision that is neither the base nor older. A fault of ours.
+    /// Nothing written: our token, and a revision that is neither the base nor older, or the base's number in another
+    /// history. Final: drop them unsaved.
     Conflict {
-        /// Whose revisions disagree.
+        /// Whose histories disagree.
         players: Vec<PlayerId>,
     },
     /// Nothing written: the store is at an older revision than the base, so it lost what it had acknowledged.
@@ -228,10 +243,37 @@ pub struct Loaded {
     pub places: Vec<(String, Bytes)>,
     /// The newest ledger entries, oldest first, as they were written: at least the last 64 where there are as many.
     pub recent: Vec<Bytes>,
+    /// The token that wrote the revision; `None` where nobody did or the store does not know.
+    pub writer: Option<Owner>,
     /// What the player has set.
     pub preferences: Preferences,
     /// Whether something waits in the inbox, or it cannot even be told.
     pub has_mail: bool,
+}
+
+impl Loaded {
+    /// What whoever loaded the player goes on from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin { revision: self.revision, writer: self.writer.clone() }
+    }
+}
+
+/// Where a load found a player's history: its own writes stand on this.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// The revision that was loaded.
+    pub revision: Revision,
+    /// The token that wrote it, where that is known.
+    pub writer: Option<Owner>,
+}
+
+impl Origin {
+    /// The token under which a revision was written, in the history of the load that goes on from here as `owner`.
+    #[must_use]
+    pub fn writer_of<'o>(&'o self, revision: Revision, owner: &'o Owner) -> Option<&'o Owner> {
+        if revision > self.revision { Some(owner) } else { self.writer.as_ref() }
+    }
 }
 
 /// A player as it rests in the store, for whoever only looks.
@@ -259,6 +301,8 @@ pub struct Stored {
     pub preferences: Preferences,
     /// All that waits in the inbox, the oldest first.
     pub inbox: Vec<Waiting>,
+    /// The token that wrote the revision; `None` where nobody did or the store does not know.
+    pub writer: Option<Owner>,
 }
 
 /// Some of a long list, and where the rest begins: `None` at its end. The mark means something to the same store only.
@@ -282,6 +326,15 @@ pub struct Header {
     pub epoch: u64,
     /// The revision; 0 for a player who does not exist.
     pub revision: Revision,
+    /// The token that wrote the revision; `None` where nobody did or the store does not know.
+    pub writer: Option<Owner>,
+}
+
+impl Header {
+    /// Whether the stored revision may be the one that was written under this token: not known is no contradiction.
+    pub(crate) fn may_be_by(&self, writer: Option<&Owner>) -> bool {
+        self.writer.as_ref().is_none_or(|stored| writer.is_none_or(|writer| writer == stored))
+    }
 }
 
 /// Several players' headers, read in one life of the store.
@@ -313,6 +366,10 @@ pub enum AcquireError {
     /// The store is in another life than the caller named; nothing was changed.
     #[error("the store was restarted and is being checked")]
     Restarted,
+    /// The store was restarted, and another process that is alive has not looked yet: it may own the player without the
+    /// store's knowledge. For a lease at most.
+    #[error("the store was restarted and another process has yet to look at it")]
+    Unsettled,
     /// The store is away.
     #[error("the store is away: {0}")]
     Unavailable(String),
@@ -341,7 +398,9 @@ pub trait Store: Send + Sync + 'static {
     fn commit(&self, batch: Arc<Batch>, life: Life) -> Answer<Outcome>;
 
     /// Takes the right to write a player and reads all of it, in one atomic step. A player that does not exist is owned
-    /// at revision 0. A player whose owner's lease has run out, or whose owner is an earlier boot of its node, is taken.
+    /// at revision 0. A player whose owner's lease has run out, or whose owner is an earlier boot of its node, is taken;
+    /// but for one lease after a new life began no other node's player is: its owner may be alive and seem dead. Epochs
+    /// grow with the store's clock, so that one given in a new life is above all that were forgotten with an earlier one.
     fn acquire(&self, player: PlayerId, life: Life) -> Answer<Result<Loaded, AcquireError>>;
 
     /// The oldest gifts that wait for a player, in order, at most [`INBOX_READ_MAX`].
@@ -353,15 +412,18 @@ pub trait Store: Send + Sync + 'static {
     /// Who owns these players now and how far they are, and in which life the store says so.
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>>;
 
-    /// Gives an owner back what the store forgot it had given: a player whose highest epoch is below this token's.
-    /// True where the token is the owner's afterwards.
-    fn reclaim(&self, player: PlayerId, owner: Owner, life: Life) -> Answer<Result<bool, ReadError>>;
+    /// Gives an owner back what the store forgot it had given: a player at this revision, whose highest epoch is below this
+    /// token's.
+    /// True where the token is the owner's afterwards. Later than a lease after the life began, a player whom the store
+    /// knows as another node's is not given back: that node may be serving it.
+    fn reclaim(&self, player: PlayerId, owner: Owner, at: Revision, life: Life) -> Answer<Result<bool, ReadError>>;
 
     /// How long a node owns its players after each [`Store::renew`]; `None` where nobody else can take them.
     fn lease(&self) -> Option<Duration>;
 
-    /// Signs this node as alive for another lease.
-    fn renew(&self) -> Answer<Result<Renewal, ReadError>>;
+    /// Signs this node as alive for another lease. `checked` is the life for which it has looked at all it has: in a new
+    /// one, the others are given players once every node that is alive has said so.
+    fn renew(&self, checked: Life) -> Answer<Result<Renewal, ReadError>>;
 
     /// Signs this node off: whatever it still owns may be taken at once.
     fn resign(&self) -> Answer<()>;
@@ -408,20 +470,20 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    pub(crate) fn of(write: &PlayerWrite, owner: Option<&str>, revision: Revision) -> Self {
-        if owner != Some(write.owner.as_str()) {
+    pub(crate) fn of(write: &PlayerWrite, stored: &Header) -> Self {
+        if stored.owner.as_ref() != Some(&write.owner) {
             Self::Fenced
-        } else if revision == write.base {
-            Self::Ready
-        } else if revision < write.base {
+        } else if stored.revision < write.base {
             Self::Regressed
+        } else if stored.revision == write.base && stored.may_be_by(write.follows.as_ref()) {
+            Self::Ready
         } else {
             Self::Conflict
         }
     }
 
     /// The outcome of a batch in which players stand like this; `None` when it may be written. A takeover outranks a
-    /// regression, which outranks a fault of ours.
+    /// regression, which outranks a conflict.
     pub(crate) fn verdict(standings: &[(PlayerId, Self)]) -> Option<Outcome> {
         let all = |wanted: Self| -> Option<Vec<PlayerId>> {
             let players: Vec<PlayerId> =

@@ -211,6 +211,15 @@ pub async fn look(store: &dyn Store, player: &PlayerId) -> Result<Option<Inspect
     }))
 }
 
+/// What to say of a player that could not be looked at.
+#[must_use]
+pub fn refusal(error: &ReadError) -> String {
+    match error {
+        ReadError::Unreadable(_) => format!("{error}; it is left as it is"),
+        ReadError::Unavailable(_) | ReadError::Exists => error.to_string(),
+    }
+}
+
 async fn read_ledger(store: &dyn Store, player: &PlayerId) -> Result<Ledger, ReadError> {
     let (mut entries, mut last, mut unreadable) = (0_u64, VecDeque::with_capacity(ENTRIES_SHOWN), Vec::new());
     let mut mark = None;

@@ -5,6 +5,7 @@
 
 pub mod copy;
 pub mod inspect;
+pub mod migrate;
 
 use crate::store::{LedgerItem, ReadError, Store, Stored};
 use holdall_protocol::ids::PlayerId;

@@ -1,19 +1,26 @@
 //! The last judgement: everything at rest against everything that was acknowledged.
 
 use super::client::Client;
+use bytes::Bytes;
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId};
 use holdall_server::{
     engine::change::{Content, Stack},
     ledger::codec::{self, Page},
     schema::{OURS, Stamp, waiting},
-    store::memory::Row,
+    store::memory::{Row, Shelf},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-type Rows = BTreeMap<PlayerId, Row>;
+/// With whom these entries' player has exchanged something.
+pub(super) fn partners_in(entries: &Bytes) -> Vec<PlayerId> {
+    let pages = codec::read(entries).expect("the server's own entries");
+    let partners = pages.iter().filter_map(|page| page.partner.as_ref());
+    partners.map(|(partner, _)| PlayerId::new(partner).expect("a player id")).collect()
+}
 
 /// Everything that is wrong.
-pub(super) fn audit(rows: &Rows, clients: &[Client]) -> Vec<String> {
+pub(super) fn audit(shelf: &Shelf, clients: &[Client]) -> Vec<String> {
+    let rows = &shelf.rows();
     let mut wrong = Vec::new();
     let mut books: BTreeMap<PlayerId, Vec<Page>> = BTreeMap::new();
     for (player, row) in rows {
@@ -33,7 +40,7 @@ pub(super) fn audit(rows: &Rows, clients: &[Client]) -> Vec<String> {
         unique(row, &mut seen, &mut say);
         inbox(player, row, &books, &mut say);
     }
-    for client in clients {
+    for client in clients.iter().filter(|client| !shelf.is_hopeless(&client.id)) {
         acknowledged(client, books.get(&client.id).map(Vec::as_slice).unwrap_or_default(), &mut wrong);
     }
     wrong

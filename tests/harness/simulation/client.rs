@@ -4,6 +4,7 @@ use super::world::World;
 use holdall_client_sim::model::Mirror;
 use holdall_protocol::{
     action::{self, Action, Asked, Quantity, Request, Target},
+    close::Close,
     code::Code,
     frame::Subprotocol,
     ids::{Incarnation, ItemId, PlayerId, Revision, Seq, SessionId},
@@ -76,6 +77,10 @@ pub(super) struct Client {
     /// Numbers that were refused, with the hash of what was asked.
     pub(super) refused: BTreeMap<u64, u64>,
     newest_seen: Revision,
+    /// The newest revision that each process has told.
+    told: BTreeMap<(String, u64), Revision>,
+    /// Why the last connection was closed.
+    pub(super) last_close: Option<Close>,
 }
 
 fn hash(action: &Action) -> u64 {
@@ -96,18 +101,14 @@ impl Client {
             acked: BTreeSet::new(),
             refused: BTreeMap::new(),
             newest_seen: Revision::ZERO,
+            told: BTreeMap::new(),
+            last_close: None,
         }
     }
 
-    /// Whether it is connected and has been told of the newest revision at rest.
-    pub(super) fn knows_the_newest(&self, world: &World) -> bool {
-        let stored = world.shelf.rows().get(&self.id).map(|row| row.revision);
-        self.link.as_ref().is_some_and(|link| link.welcomed) && stored == Some(self.newest_seen)
-    }
-
-    /// Whether a login is under way.
-    pub(super) const fn is_joining(&self) -> bool {
-        self.joining.is_some()
+    /// Where it is in the game.
+    pub(super) fn place(&self) -> Option<Node> {
+        self.link.as_ref().filter(|link| link.welcomed).map(|link| link.node.clone())
     }
 
     pub(super) fn connect(&mut self, world: &mut World) {
@@ -125,23 +126,41 @@ impl Client {
 
     fn connect_somewhere(&mut self, world: &mut World) {
         let at = world.random.random_range(0..world.nodes.len());
-        let (node, sessions) = (world.nodes[at].node.clone(), world.nodes[at].sessions.clone());
+        let node = world.nodes[at].node.clone();
+        let patience = Duration::from_millis(world.random.random_range(1..3_000));
+        if world.runs(&node) {
+            self.connect_to(world, &node, patience);
+        }
+    }
+
+    /// Logs in at this node, in good time.
+    pub(super) fn move_to(&mut self, world: &mut World, node: &Node) {
+        self.last_close = None;
+        self.connect_to(world, node, Duration::from_secs(60));
+    }
+
+    fn connect_to(&mut self, world: &mut World, node: &Node, patience: Duration) {
+        let state = world.nodes.iter().find(|state| state.node == *node).expect("it runs");
+        let (sessions, switch) = (state.sessions.clone(), state.switch.clone());
         let resume = self
             .mirror
             .as_ref()
             .filter(|_| world.random.random())
             .map(|(incarnation, mirror)| Resume { incarnation: *incarnation, revision: mirror.revision().get() });
         world.trace(format!("{} connects to {} {resume:?}", self.id, node.id));
-        let patience = Duration::from_millis(world.random.random_range(1..3_000));
         let (joins, player) = (sessions.clone(), self.id.clone());
-        let joining = tokio::spawn(async move {
-            timeout(patience, joins.join(&player, Subprotocol::Msgpack, resume)).await.ok()?.ok()
-        });
-        self.joining = Some((node, sessions, joining));
+        let joining =
+            tokio::spawn(switch.run(async move {
+                timeout(patience, joins.join(&player, Subprotocol::Msgpack, resume)).await.ok()?.ok()
+            }));
+        self.joining = Some((node.clone(), sessions, joining));
     }
 
     pub(super) fn disconnect(&mut self, world: &mut World) {
-        for link in self.link.take().into_iter().chain(self.older.drain(..)) {
+        // What becomes of a connection is not noticed by a process that is stopped.
+        self.older.extend(self.link.take_if(|link| world.runs(&link.node)));
+        let ended: Vec<Link> = self.older.extract_if(.., |link| world.runs(&link.node)).collect();
+        for link in ended {
             world.trace(format!("{} disconnects", self.id));
             link.sessions.roster().part(&link.cell, link.session);
         }
@@ -195,15 +214,30 @@ impl Client {
         self.send_new(world, Action::DevGrant(action::DevGrant { item, currency: None, quantity, partial: None }));
     }
 
-    /// Changes something, whatever the state of the bag.
-    pub(super) fn touch(&mut self, world: &mut World) {
-        let currency = Some(ItemId::new("gold").expect("a currency"));
-        let quantity = Quantity::new(1);
-        self.send_new(world, Action::DevGrant(action::DevGrant { item: None, currency, quantity, partial: None }));
+    /// Whether it is in the game, at a process that would hear it.
+    fn plays(&self, world: &World) -> bool {
+        self.link.as_ref().is_some_and(|link| link.welcomed && world.runs(&link.node))
+    }
+
+    /// A device that was replaced by a login on another node goes on asking there. Nobody answers: what that node knows
+    /// is the past.
+    pub(super) fn ask_on_an_old_device(&self, world: &mut World) {
+        let Some(newest) = self.link.as_ref().filter(|link| link.welcomed) else { return };
+        for link in self.older.iter().filter(|link| link.node != newest.node) {
+            let action = Asked::Known(Action::Stats(action::Stats {}));
+            let request = Request { seq: Seq::new(self.seq + 1), action };
+            if world.runs(&link.node)
+                && link.sessions.request(&link.cell, link.session, &request) != Heard::Ignored
+                && !world.shelf.is_hopeless(&self.id)
+            {
+                let (old, new) = (&link.node.id, &newest.node.id);
+                world.violation(format!("{}: {old} still answers although {new} has the player", self.id));
+            }
+        }
     }
 
     fn send_new(&mut self, world: &mut World, action: Action) {
-        if !self.link.as_ref().is_some_and(|link| link.welcomed) {
+        if !self.plays(world) {
             return;
         }
         // Numbers may be left out.
@@ -214,7 +248,7 @@ impl Client {
 
     /// Sends an earlier request again, byte for byte.
     pub(super) fn repeat(&mut self, world: &mut World) {
-        if self.sent.is_empty() || !self.link.as_ref().is_some_and(|link| link.welcomed) {
+        if self.sent.is_empty() || !self.plays(world) {
             return;
         }
         let newest = self.sent.len().min(12);
@@ -237,9 +271,9 @@ impl Client {
     pub(super) fn pump(&mut self, world: &mut World) {
         self.finish_joining(world);
         let mut older = std::mem::take(&mut self.older);
-        older.retain_mut(|link| self.drain(world, link));
+        older.retain_mut(|link| !world.runs(&link.node) || self.drain(world, link));
         self.older = older;
-        if let Some(mut link) = self.link.take()
+        if let Some(mut link) = self.link.take_if(|link| world.runs(&link.node))
             && self.drain(world, &mut link)
         {
             self.link = Some(link);
@@ -266,7 +300,7 @@ impl Client {
     fn drain(&mut self, world: &mut World, link: &mut Link) -> bool {
         link.go_on();
         let mut frames = Vec::new();
-        let taken = link.cell.lock().take_ready(link.session, &mut frames);
+        let taken = link.sessions.roster().take_ready(&link.cell, link.session, &mut frames);
         for frame in frames {
             let message = match frame {
                 Frame::Message(message) => *message,
@@ -278,6 +312,7 @@ impl Client {
             && !taken.waiting
         {
             world.trace(format!("{} is closed: {why}", self.id));
+            self.last_close = Some(why);
             link.sessions.roster().part(&link.cell, link.session);
             return false;
         }
@@ -292,20 +327,15 @@ impl Client {
         world.trace(format!("{} hears {}", self.id, brief(&message)));
         match message {
             ServerMessage::Welcome(welcome) => {
-                self.durable(world, welcome.revision, "welcome");
-                if self.is_stale(world, link) {
-                    // Until a node's own lease stops it, a copy that was taken over can still be looked at; its first
-                    // write ends it. Nothing can be concluded from what it shows.
-                    world.trace(format!("{} was welcomed by a stale owner", self.id));
-                    return;
-                }
+                self.check(world, link, welcome.revision, "welcome");
                 link.welcomed = true;
                 if let Some((seq, _, _)) = self.acked.iter().next_back()
                     && *seq > welcome.seq.get()
+                    && !world.shelf.is_hopeless(&self.id)
                 {
                     world.violation(format!("{}: acked request {seq} is not in welcome {}", self.id, welcome.seq));
                 }
-                if welcome.revision < self.newest_seen {
+                if welcome.revision < self.newest_seen && !world.shelf.is_hopeless(&self.id) {
                     let seen = self.newest_seen;
                     world.violation(format!("{}: welcomed at {} after {seen}", self.id, welcome.revision));
                 }
@@ -320,11 +350,11 @@ impl Client {
             }
             ServerMessage::Snapshot(_) if !link.welcomed => {}
             ServerMessage::Snapshot(snapshot) => {
-                self.durable(world, snapshot.revision, "snapshot");
+                self.check(world, link, snapshot.revision, "snapshot");
                 self.take_snapshot(world, link, &snapshot);
             }
             ServerMessage::Applied(applied) => {
-                self.durable(world, applied.revision, "reply");
+                self.check(world, link, applied.revision, "reply");
                 self.replied(world, link, applied.seq.get());
                 if applied.collapsed {
                     self.mirror = None;
@@ -338,15 +368,18 @@ impl Client {
                 }
             }
             ServerMessage::Delta(delta) => {
-                self.durable(world, delta.revision, "delta");
+                self.check(world, link, delta.revision, "delta");
                 self.change(world, delta.revision, &delta.changes, delta.checksum);
             }
+            // Nobody trades here yet.
+            ServerMessage::Trade(trade) => world.violation(format!("{}: told of {trade:?}", self.id)),
             ServerMessage::Refused(refused) => {
-                self.durable(world, refused.revision, "refusal");
+                self.check(world, link, refused.revision, "refusal");
                 let seq = refused.seq.get();
                 self.replied(world, link, seq);
                 match refused.code {
                     Code::Duplicate => {}
+                    Code::SeqReused | Code::SeqGap if world.shelf.is_hopeless(&self.id) => {}
                     Code::SeqReused | Code::SeqGap => {
                         world.violation(format!("{}: {} for {seq}", self.id, refused.code));
                     }
@@ -360,20 +393,13 @@ impl Client {
                 }
             }
             ServerMessage::Answer(answer) => {
-                self.durable(world, answer.revision, "answer");
+                self.check(world, link, answer.revision, "answer");
                 self.replied(world, link, answer.seq.get());
                 if let Answered::Snapshot(snapshot) = &answer.answer {
                     self.take_snapshot(world, link, snapshot);
                 }
             }
         }
-    }
-
-    fn is_stale(&self, world: &World, link: &Link) -> bool {
-        let rows = world.shelf.rows();
-        let owner = rows.get(&self.id).and_then(|row| row.owner.as_ref());
-        let own = format!("{}:{:016x}:", link.node.id, link.node.boot);
-        owner.is_none_or(|owner| !owner.as_str().starts_with(&own))
     }
 
     fn take_snapshot(&mut self, world: &mut World, link: &Link, snapshot: &holdall_protocol::message::Snapshot) {
@@ -391,11 +417,27 @@ impl Client {
         }
     }
 
-    /// Nothing is told that is not at rest.
-    fn durable(&self, world: &mut World, revision: Revision, what: &str) {
+    /// Nothing is told that is not at rest, nothing older than what another node has told, and nothing by a node whose
+    /// lease has run out.
+    fn check(&mut self, world: &mut World, link: &Link, revision: Revision, what: &str) {
+        if !world.shelf.is_alive(&link.node.id) {
+            world.violation(format!("{}: a {what} from {}, whose lease has run out", self.id, link.node.id));
+        }
+        let here = (link.node.id.clone(), link.node.boot);
+        let elsewhere = self.told.iter().filter(|(node, _)| **node != here).map(|(_, told)| *told).max();
+        let told = self.told.entry(here).or_default();
+        *told = revision.max(*told);
+        if world.shelf.is_hopeless(&self.id) {
+            return;
+        }
         let stored = world.shelf.rows().get(&self.id).map_or(Revision::ZERO, |row| row.revision);
-        if stored < revision && !world.behind {
+        let stored = world.shelf.lost_from(&self.id).map_or(stored, |lost| lost.max(stored));
+        if stored < revision {
             world.violation(format!("{}: a {what} of revision {revision} while {stored} is durable", self.id));
+        }
+        // What an earlier connection was told before it was replaced may arrive late.
+        if !link.superseded && elsewhere.is_some_and(|elsewhere| revision < elsewhere) {
+            world.violation(format!("{}: a {what} of revision {revision} after {elsewhere:?} elsewhere", self.id));
         }
     }
 
@@ -450,5 +492,6 @@ fn brief(message: &ServerMessage) -> String {
         ServerMessage::Refused(refused) => format!("refused s{} r{} {}", refused.seq, refused.revision, refused.code),
         ServerMessage::Answer(answer) => format!("answer s{} r{}", answer.seq, answer.revision),
         ServerMessage::Delta(delta) => format!("delta r{} {:08x}", delta.revision, delta.checksum),
+        ServerMessage::Trade(trade) => format!("trade {} {:?}", trade.trade, trade.stage),
     }
 }

@@ -2,11 +2,15 @@
 //! from one seed. The same seed gives the same trace.
 //!
 //! A run is a sequence of random steps of a few clients (log in, act, repeat, vanish) and of misfortune (delays, lost
-//! requests and answers, an unavailable store, a lease that runs out, kill -9, a store that loses its last writes). While
-//! it runs, every client checks what it is told; in the end everything at rest is audited against every acknowledgement.
+//! requests, answers and letters, an unavailable store, a node that is cut off or stopped for longer than its lease,
+//! kill -9, a store that loses its last writes, takeovers and releases). While it runs, every client checks what it is
+//! told: nothing that is not at rest, nothing older than another node has told it, and nothing at all by a node whose
+//! lease has run out. In the end everybody moves to another node, and everything at rest is audited against every
+//! acknowledgement.
 
 mod audit;
 mod client;
+mod stopped;
 mod world;
 
 pub use world::{Plan, Report, Sabotage};

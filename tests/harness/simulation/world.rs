@@ -1,17 +1,21 @@
 //! Nodes, misfortune, and the order of events.
 
-use super::{audit, client::Client};
-use holdall_protocol::{ids::PlayerId, message::Durability};
+use super::{audit, client::Client, stopped::Switch};
+use holdall_protocol::{close::Close, ids::PlayerId, message::Durability};
 use holdall_server::{
     catalog::Rules,
     clock::{Clock, Dice},
     journal::{Ack, Journal, Options as JournalOptions},
-    roster::{Options as RosterOptions, Roster, allowance::Quotas},
+    market::trade_desk,
+    roster::{
+        Options as RosterOptions, Roster,
+        allowance::{Invites, Quotas},
+    },
     schema::OURS,
     session::{Options as SessionOptions, Sessions, token},
     store::{
         Node, Store,
-        memory::{BrokenRules, Fault, Shelf},
+        memory::{BrokenRules, Fault, Reach, Shelf},
     },
 };
 use rand::{Rng, SeedableRng, rngs::SmallRng};
@@ -31,6 +35,10 @@ pub enum Sabotage {
     ReplyEarly,
     /// The store leaves one player of a group out.
     DropOnePlayer,
+    /// Nodes serve past their lease.
+    IgnoreLease,
+    /// The store says nothing of having lost something, and so nobody looks.
+    SkipAudit,
 }
 
 /// What to simulate.
@@ -63,18 +71,23 @@ pub struct Report {
     pub violations: Vec<String>,
     /// Acknowledged effects.
     pub acked: usize,
-    /// Batches refused because of a takeover, lost writes, kills: how rough it was.
+    /// Nodes cut off, stopped and killed, and losses of the store's: how rough it was.
     pub misfortunes: usize,
+    /// Players who got back what the store had lost.
+    pub healed: usize,
+    /// Players of whom something was lost that nobody could send again.
+    pub hopeless: usize,
 }
 
 /// One server process.
 pub(super) struct NodeState {
     pub(super) node: Node,
     pub(super) sessions: Arc<Sessions>,
-    writer: JoinHandle<()>,
+    pub(super) switch: Switch,
+    tasks: [JoinHandle<()>; 3],
     _stop: watch::Sender<bool>,
-    /// When its lease comes back, while it has run out.
-    expired_until: Option<Instant>,
+    /// When it is reached again, while it is not.
+    away_until: Option<Instant>,
 }
 
 /// Everything.
@@ -86,19 +99,22 @@ pub(super) struct World {
     pub(super) nodes: Vec<NodeState>,
     boots: u64,
     pub(super) report: Report,
-    /// Until when the store is known to be behind what was delivered.
-    pub(super) behind: bool,
     clock: Clock,
 }
 
 const LINGER: Duration = Duration::from_millis(800);
+const LEASE: Duration = Duration::from_secs(1);
 
 impl World {
     pub(super) fn new(plan: Plan) -> Self {
         let shelf = Shelf::default();
+        shelf.set_lease(LEASE);
+        shelf.set_partners(audit::partners_in);
         shelf.break_rules(BrokenRules {
             skip_base_check: plan.sabotage == Some(Sabotage::SkipBaseCheck),
             drop_one_player: plan.sabotage == Some(Sabotage::DropOnePlayer),
+            promise_longer_lease: plan.sabotage == Some(Sabotage::IgnoreLease),
+            hide_losses: plan.sabotage == Some(Sabotage::SkipAudit),
         });
         let clock = Clock::Runtime { start_ms: 1_800_000_000_000, origin: Instant::now() };
         let mut world = Self {
@@ -109,7 +125,6 @@ impl World {
             nodes: Vec::new(),
             boots: 0,
             report: Report::default(),
-            behind: false,
             clock,
         };
         for name in ["a", "b"] {
@@ -141,6 +156,21 @@ impl World {
             chain: &OURS,
         };
         let roster = Roster::new(journal.clone(), store, self.rules.clone(), (self.clock, dice), options);
+        let switch = Switch::default();
+        let tasks = [
+            tokio::spawn(switch.clone().run(async move { journal.run().await })),
+            tokio::spawn(switch.clone().run({
+                let roster = roster.clone();
+                async move {
+                    let Err(superseded) = roster.keep_lease().await;
+                    panic!("every boot of a node is the newest until it is killed: {superseded:?}");
+                }
+            })),
+            tokio::spawn(switch.clone().run({
+                let roster = roster.clone();
+                async move { match roster.read_letters().await {} }
+            })),
+        ];
         let (stop, stopping) = watch::channel(false);
         let sessions = Arc::new(Sessions::new(
             roster,
@@ -149,8 +179,7 @@ impl World {
             Arc::new(|| Durability { ack: "durable".into(), store: "memory".into(), promise: String::new() }),
             stopping,
         ));
-        let writer = tokio::spawn(async move { journal.run().await });
-        NodeState { node, sessions, writer, _stop: stop, expired_until: None }
+        NodeState { node, sessions, switch, tasks, _stop: stop, away_until: None }
     }
 
     pub(super) fn violation(&mut self, text: String) {
@@ -180,27 +209,29 @@ impl World {
         }
         self.settle(&mut clients).await;
         self.report.acked = clients.iter().map(|client| client.acked.len()).sum();
-        let rows = self.shelf.rows();
-        for violation in audit::audit(&rows, &clients) {
+        self.report.healed = self.shelf.healed();
+        self.report.hopeless = clients.iter().filter(|client| self.shelf.is_hopeless(&client.id)).count();
+        for violation in audit::audit(&self.shelf, &clients) {
             self.violation(violation);
         }
         self.report
     }
 
     async fn step(&mut self, clients: &mut [Client]) {
-        self.revive();
+        self.reunite(Instant::now());
         let at = self.random.random_range(0..clients.len());
         let names: Vec<PlayerId> = clients.iter().map(|client| client.id.clone()).collect();
         let client = &mut clients[at];
         match self.random.random_range(0..1000) {
-            0..620 => client.act(self, &names),
+            0..600 => client.act(self, &names),
+            600..620 => client.ask_on_an_old_device(self),
             620..740 => client.connect(self),
             740..800 => client.disconnect(self),
             800..860 => client.repeat(self),
             860..940 => self.change_weather(),
-            940..958 => self.expire(),
-            958..970 => self.crash(clients),
-            970..985 => self.lose_writes(clients).await,
+            940..950 => self.isolate(),
+            950..960 => self.crash(clients),
+            960..980 => self.lose_writes(),
             _ => client.connect_again(self),
         }
     }
@@ -222,23 +253,39 @@ impl World {
         }));
     }
 
-    fn expire(&mut self) {
+    /// A node is cut off, or stopped, for less or for longer than its lease.
+    fn isolate(&mut self) {
         let at = self.random.random_range(0..self.nodes.len());
         let back = Instant::now() + Duration::from_millis(self.random.random_range(100..4_000));
-        self.nodes[at].expired_until = Some(back);
-        let name = self.nodes[at].node.id.clone();
-        self.shelf.expire(&name);
+        let reach = if self.random.random() { Reach::Fails } else { Reach::Waits };
+        let state = &mut self.nodes[at];
+        state.away_until = Some(back);
+        if reach == Reach::Waits {
+            state.switch.stop();
+        }
+        self.shelf.isolate(&state.node.id, reach);
         self.report.misfortunes += 1;
-        self.trace(format!("lease of {name} runs out"));
+        let name = state.node.id.clone();
+        self.trace(format!("{name} is isolated: {reach:?}"));
     }
 
-    fn revive(&mut self) {
-        for state in &mut self.nodes {
-            if state.expired_until.is_some_and(|back| Instant::now() >= back) {
-                state.expired_until = None;
-                self.shelf.revive(&state.node.id);
+    /// Whoever's time has come is back.
+    fn reunite(&mut self, now: Instant) {
+        for at in 0..self.nodes.len() {
+            let state = &mut self.nodes[at];
+            if state.away_until.is_some_and(|back| now >= back) {
+                state.away_until = None;
+                state.switch.go_on();
+                self.shelf.reunite(&state.node.id);
+                let name = state.node.id.clone();
+                self.trace(format!("{name} is back"));
             }
         }
+    }
+
+    /// Whether a process runs; one that was replaced by a later boot does not.
+    pub(super) fn runs(&self, node: &Node) -> bool {
+        self.nodes.iter().any(|state| state.node == *node && !state.switch.is_stopped())
     }
 
     fn crash(&mut self, clients: &mut [Client]) {
@@ -247,69 +294,30 @@ impl World {
         self.trace(format!("kill {} boot {}", node.id, node.boot));
         self.report.misfortunes += 1;
         self.shelf.kill(&node);
-        self.nodes[at].writer.abort();
+        for task in &self.nodes[at].tasks {
+            task.abort();
+        }
         for client in clients.iter_mut() {
             client.server_died(&node);
         }
-        self.shelf.revive(&node.id);
+        self.shelf.reunite(&node.id);
         self.nodes[at] = self.boot(&node.id);
     }
 
-    /// The store loses its last writes. Only where on each node that wrote them somebody is still connected and knows of
-    /// the newest of them, because it is by such a player's next write that a node learns of the loss; and only while
-    /// nobody logs in, because a load of what is left, before the node knows, would fence what could heal it.
-    async fn lose_writes(&mut self, clients: &mut [Client]) {
-        let count = self.random.random_range(1..6);
-        let lost = self.shelf.last_writers(count);
-        let node_of = |owner: &str| owner.split(':').take(2).collect::<Vec<_>>().join(":");
-        let witnesses: Vec<PlayerId> =
-            clients.iter().filter(|client| client.knows_the_newest(self)).map(|client| client.id.clone()).collect();
-        let told = lost.iter().all(|(owner, _)| {
-            owner.as_ref().is_some_and(|owner| {
-                let node = node_of(owner.as_str());
-                let alive = self.nodes.iter().any(|state| {
-                    format!("{}:{:016x}", state.node.id, state.node.boot) == node && state.expired_until.is_none()
-                });
-                alive
-                    && lost.iter().any(|(other, player)| {
-                        witnesses.contains(player)
-                            && other.as_ref().is_some_and(|other| node_of(other.as_str()) == node)
-                    })
-            })
-        });
-        if lost.is_empty() || !told || clients.iter().any(Client::is_joining) {
-            return;
-        }
-        let lost_count = self.shelf.lose_last(count);
+    fn lose_writes(&mut self) {
+        let count = self.random.random_range(1..8);
+        let lost = self.shelf.lose_last(count);
         self.report.misfortunes += 1;
-        self.trace(format!("the store loses {lost_count} commits of {lost:?}"));
-        self.behind = true;
-        self.shelf.set_faults(Box::new(|_| Fault::None));
-        let names: Vec<PlayerId> = lost.iter().map(|(_, player)| player.clone()).collect();
-        for client in clients.iter_mut().filter(|client| names.contains(&client.id)) {
-            client.touch(self);
-        }
-        sleep(Duration::from_millis(700)).await;
-        for client in clients.iter_mut() {
-            client.pump(self);
-        }
-        self.behind = false;
+        self.trace(format!("the store loses writes of {lost:?}"));
     }
 
     /// Fair weather until everything is at rest.
     async fn settle(&mut self, clients: &mut [Client]) {
         self.trace("fair weather".to_owned());
         self.shelf.set_faults(Box::new(|_| Fault::None));
-        for state in &mut self.nodes {
-            state.expired_until = None;
-            self.shelf.revive(&state.node.id);
-        }
-        for _ in 0..20 {
-            sleep(Duration::from_millis(300)).await;
-            for client in clients.iter_mut() {
-                client.pump(self);
-            }
-        }
+        self.reunite(Instant::now() + Duration::from_secs(3_600));
+        self.wait(clients).await;
+        self.everybody_moves(clients).await;
         for client in clients.iter_mut() {
             client.expect_all_answered(self);
             client.disconnect(self);
@@ -322,6 +330,35 @@ impl World {
             }
             if roster.journal.pending_bytes() > 0 {
                 self.violation("something stays pending for ever".to_owned());
+            }
+        }
+    }
+
+    async fn wait(&mut self, clients: &mut [Client]) {
+        for _ in 0..20 {
+            sleep(Duration::from_millis(300)).await;
+            for client in clients.iter_mut() {
+                client.pump(self);
+            }
+        }
+    }
+
+    /// A login at another node succeeds, and who was connected before is told that it was replaced.
+    async fn everybody_moves(&mut self, clients: &mut [Client]) {
+        let mut moved = Vec::new();
+        for client in clients.iter_mut() {
+            let (before, target) = (client.place(), self.random.random_range(0..self.nodes.len()));
+            let target = self.nodes[target].node.clone();
+            client.move_to(self, &target);
+            moved.push((before, target));
+        }
+        self.wait(clients).await;
+        for (client, (before, target)) in clients.iter_mut().zip(moved) {
+            if client.place().as_ref() != Some(&target) {
+                self.violation(format!("{} could not log in at {} in the end", client.id, target.id));
+            }
+            if before.is_some() && client.last_close != Some(Close::Replaced) {
+                self.violation(format!("{}: replaced, and told {:?}", client.id, client.last_close));
             }
         }
     }
@@ -338,5 +375,11 @@ fn session_options() -> SessionOptions {
         ping_interval: Duration::from_secs(20),
         slow_reader_grace: Duration::from_secs(10),
         excess_max: 1_000,
+        trades: trade_desk::Options {
+            invite_expiry: Duration::from_secs(5),
+            trade_expiry: Duration::from_secs(20),
+            invites: Invites { max: 100, per_pair_max: 50 },
+            incoming_max: 4,
+        },
     }
 }

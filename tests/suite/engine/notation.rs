@@ -16,8 +16,9 @@ use holdall_server::{
         action::Action,
         apply,
         change::{Beyond, Changes, Content, Stack},
-        exchange::gift,
+        exchange::{Side, gift, settle},
         moment::Moment,
+        offer::Offer,
         player::Player,
         refusal::Refusal,
     },
@@ -164,6 +165,27 @@ fn keys_of(text: &str) -> Vec<AttributeKey> {
     text.split(',').map(|key| AttributeKey::new(key).unwrap()).collect()
 }
 
+/// `#0×5 #1×2 gold=3`, as what somebody puts up.
+pub fn offer(text: &str) -> Offer {
+    let mut offer = Offer::default();
+    for word in text.split_whitespace() {
+        match word.split_once('=') {
+            Some((currency, amount)) => offer.currencies.push((item(currency), amount.parse().unwrap())),
+            None => offer.items.extend(gifts(&format!("gift {word}"))),
+        }
+    }
+    offer
+}
+
+/// `0:ore×5 gold=3 [#0×2 gold=1]`: a player, and what they have put up.
+pub fn offering(text: &str, side: &str, rules: &Rules) -> Player {
+    let (text, put_up) = text.split_once('[').unwrap_or((text, "]"));
+    let mut player = Player::from_places(places(text, side)).expect("a player");
+    let put_up = put_up.trim_end().strip_suffix(']').expect("a closing bracket");
+    player.lock(offer(put_up), rules).expect("a row's offer can be made");
+    player
+}
+
 /// `gift #0×5 #1×2`
 fn gifts(text: &str) -> Vec<(InstanceId, NonZeroU32)> {
     let line = |word: &str| {
@@ -195,13 +217,17 @@ pub fn assert_sound(before: &Player, changes: &Changes, after: &Player, rules: &
 
 /// Runs `player | action | result` rows; see the head of this file. A result is a player, `+ n over` for what a partial
 /// grant could not place, or the code of the refusal, which also asserts that nothing changed. A gift has two players,
-/// `giver / receiver`.
+/// `giver / receiver`, and so
+/// has `settle`. What stands in brackets behind a player is put up in a trade; `offer` puts up something else, and its
+/// result is what is put up then.
 pub fn check(rules: &Rules, rows: &str) {
     for row in rows.lines().map(str::trim).filter(|row| !row.is_empty()) {
         let parts: Vec<&str> = row.split('|').map(str::trim).collect();
         let [before, does, expected] = parts.as_slice() else { panic!("three columns: {row}") };
         let happened = match before.split_once(" / ") {
+            Some(both) if *does == "settle" => exchange(rules, both),
             Some((giver, receiver)) => give(rules, giver, receiver, &gifts(does)),
+            None if does.starts_with("offer") => put_up(rules, before, does),
             None => act(rules, before, &action(does)),
         };
         assert_eq!(&happened, expected, "in the row\n    {row}");
@@ -209,7 +235,7 @@ pub fn check(rules: &Rules, rows: &str) {
 }
 
 fn act(rules: &Rules, before: &str, action: &Action) -> String {
-    let before = Player::from_places(places(before, "")).expect("a player");
+    let before = offering(before, "", rules);
     let mut player = before.clone();
     let mut changes = Changes::default();
     let mut random = SmallRng::seed_from_u64(7);
@@ -223,7 +249,7 @@ fn act(rules: &Rules, before: &str, action: &Action) -> String {
 }
 
 fn give(rules: &Rules, giver: &str, receiver: &str, lines: &[(InstanceId, NonZeroU32)]) -> String {
-    let before = [(giver, ""), (receiver, "r")].map(|(text, side)| Player::from_places(places(text, side)).unwrap());
+    let before = [(giver, ""), (receiver, "r")].map(|(text, side)| offering(text, side, rules));
     let [mut one, mut other] = before.clone();
     let mut changes = <[Changes; 2]>::default();
     let mut random = SmallRng::seed_from_u64(7);
@@ -233,6 +259,48 @@ fn give(rules: &Rules, giver: &str, receiver: &str, lines: &[(InstanceId, NonZer
     match result {
         Err(refusal) => refused(&refusal, &[&changes[0], &changes[1]]),
         Ok(()) => format!("{} / {}", show(&one, ""), show(&other, "r")),
+    }
+}
+
+/// Both are shown; a refusal also says whose things or bag it is about.
+fn exchange(rules: &Rules, both: (&str, &str)) -> String {
+    let before = [(both.0, ""), (both.1, "r")].map(|(text, side)| offering(text, side, rules));
+    let [mut one, mut other] = before.clone();
+    let mut changes = <[Changes; 2]>::default();
+    let mut random = SmallRng::seed_from_u64(7);
+    let result = settle(&mut one, &mut other, rules, &mut Moment::new(1000, &mut random), &mut changes);
+    assert_sound(&before[0], &changes[0], &one, rules);
+    assert_sound(&before[1], &changes[1], &other, rules);
+    match result {
+        Err(unfit) => {
+            assert_eq!([one.locked(), other.locked()], before.each_ref().map(Player::locked), "the locks stay");
+            let whose = if unfit.whose == Side::One { "one" } else { "other" };
+            format!("{whose} {}", refused(&unfit.refusal, &[&changes[0], &changes[1]]))
+        }
+        Ok(()) => {
+            assert!(one.locked().is_empty() && other.locked().is_empty(), "the locks are off");
+            format!("{} / {}", show(&one, ""), show(&other, "r"))
+        }
+    }
+}
+
+fn put_up(rules: &Rules, before: &str, does: &str) -> String {
+    let before = offering(before, "", rules);
+    let mut player = before.clone();
+    let result = player.lock(offer(does.strip_prefix("offer").expect("an offer")), rules);
+    player.invariants().expect("what is put up is there");
+    match result {
+        Err(refusal) => {
+            assert_eq!(player.locked(), before.locked(), "a refusal leaves the earlier offer");
+            refused(&refusal, &[])
+        }
+        Ok(()) => {
+            let Offer { items, currencies } = player.locked();
+            let items = items.iter().map(|(instance, units)| format!("#{}×{units}", name_of(*instance)));
+            let currencies = currencies.iter().map(|(currency, amount)| format!("{currency}={amount}"));
+            let all: Vec<String> = items.chain(currencies).collect();
+            if all.is_empty() { "nothing".into() } else { all.join(" ") }
+        }
     }
 }
 

@@ -122,6 +122,7 @@ pub fn rules() -> Rules {
         attributes_max: 3,
         attribute_bytes_max: 40,
         gift_items_max: 3,
+        offer_lines_max: 4,
         kit: Vec::new(),
         migrations: Migrations::default(),
     }

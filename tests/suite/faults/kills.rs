@@ -1,9 +1,10 @@
 //! kill -9 of the server and of Redis at any moment under load.
 
-use super::stage::{BUSY, LEASE_RAN_OUT, NOT_LOADED, RESTARTED, Stage, WEAK, lane, site_on};
+use super::stage::{BUSY, LEASE, LEASE_RAN_OUT, NOT_LOADED, RESTARTED, Stage, WEAK, lane, site_on};
 use holdall_client_sim::Report;
 use holdall_harness::{
     bots::{again_and_again, expect_in_order, play_while_the_server_is_killed},
+    client::{Client, grant},
     redis::Redis,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
@@ -65,6 +66,22 @@ async fn a_killed_redis_that_syncs_always_loses_nothing_that_was_acknowledged() 
 async fn a_killed_redis_that_syncs_every_second_loses_nothing_the_kernel_had() {
     let _lane = lane().await;
     expect_in_order(&redis_under_fire("everysec", 1, SHORT).await);
+}
+
+#[tokio::test]
+async fn a_redis_that_was_killed_while_nobody_played_is_written_to_again() {
+    let _lane = lane().await;
+    let mut stage = Stage::new(1).await.allow(&[RESTARTED, LEASE_RAN_OUT]);
+    let server = stage.start().await;
+    let mut anna = Client::enter(server.game, "anna").await;
+    anna.apply(grant("ore", 1)).await;
+    stage.redis.kill().await;
+    stage.redis.start().await;
+    // In this time the lease is renewed over another connection than the one for commits.
+    sleep(LEASE).await;
+    anna.apply(grant("ore", 1)).await;
+    anna.compare().await;
+    assert_eq!(server.stop().await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ const PENDING_BYTES_MAX: u64 = 65_536;
 
 /// Bots play while one reply of Redis in twenty is lost after its command was carried out.
 async fn losing_replies(seed: u64, length: Duration) {
-    let mut stage = Stage::new(seed).await;
+    let mut stage = Stage::new(seed).await.allow(&[LEASE_RAN_OUT, NOT_LOADED]);
     let server = stage.start().await;
     stage.proxy.set(Way::LosingReplies { one_in: 20 });
     let report = stage.play(&server, length).await.expect("the bots do not panic");

@@ -144,7 +144,7 @@ async fn a_server_that_slept_past_its_lease_writes_nothing_and_acknowledges_noth
     let (sleeper, other) = (one.start().await, other.start().await);
     let mut stale = Client::enter(sleeper.game, "anna").await;
     stale.apply(grant("ore", 5)).await;
-    sleeper.pause();
+    sleeper.pause().await;
     stale.send_all((0..50).map(|_| grant("ore", 100))).await;
     let (mut anna, took) = enter_at_last(other.game, "anna").await;
     println!("taken over after {took:?}, the lease is {LEASE:?}");

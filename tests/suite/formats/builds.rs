@@ -19,7 +19,7 @@ use holdall_server::{
     },
     journal::{Ack, Journal, Options as JournalOptions},
     ledger::entry::{Actor, Asked, Reason},
-    market::gift::{self, Party},
+    market::{Party, gift},
     roster::{
         Options, Roster,
         allowance::Quotas,

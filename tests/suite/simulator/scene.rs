@@ -13,7 +13,7 @@ use holdall_protocol::{
     ids::{Incarnation, InstanceId, ItemId, Place, PlayerId, Revision, Seq, SessionId},
     message::{
         Answer, Answered, Applied, CatalogVersion, Cause, Change, Delta, Duplicate, Durability, Filled, Limits,
-        Refused, Removed, ServerMessage, Snapshot, Stack, Welcome,
+        Refused, Removed, ServerMessage, Snapshot, Stack, Trade, Welcome,
     },
 };
 use std::collections::BTreeMap;
@@ -102,6 +102,8 @@ pub(super) struct Scene {
     pub(super) revision: u64,
     incarnation: u128,
     pub(super) ack: &'static str,
+    /// What a welcome tells of trades.
+    pub(super) trades: Vec<Trade>,
 }
 
 impl Scene {
@@ -113,6 +115,7 @@ impl Scene {
             revision: 1,
             incarnation: 1,
             ack: "durable",
+            trades: Vec::new(),
         };
         scene.welcome(0, false);
         scene.show();
@@ -166,6 +169,7 @@ impl Scene {
             catalog: CatalogVersion { version: 1, hash: "0".into() },
             durability: Durability { ack: self.ack.into(), store: "embedded".into(), promise: String::new() },
             now: 1_700_000_000_000,
+            trades: self.trades.clone(),
             settings: None,
         };
         self.hear(ServerMessage::Welcome(Box::new(welcome)));

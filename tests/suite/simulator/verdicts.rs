@@ -187,6 +187,22 @@ mod of_doubled_effects {
     use super::*;
 
     #[test]
+    fn a_request_that_was_cut_off_twice_may_have_taken_effect_before_the_first_return() {
+        let mut scene = Scene::usual();
+        scene.ask(drop_of(0, 1));
+        scene.drop_applied(1, 1);
+        for resumed in [false, true] {
+            scene.checker.cut();
+            scene.welcome(1, resumed);
+            if !resumed {
+                scene.show();
+            }
+        }
+        scene.hear(scene.duplicate(1, Some(2)));
+        assert_eq!(scene.honest().dropped.of(&item("ore")), 1);
+    }
+
+    #[test]
     fn a_request_asked_again_that_takes_effect_again_is_found() {
         let mut scene = Scene::usual();
         scene.ask(drop_of(0, 1));

@@ -76,6 +76,7 @@ impl Snapshot {
             places,
             preferences: row.preferences,
             inbox,
+            writer: row.writer.as_deref().map(Owner::stored),
         })))
     }
 

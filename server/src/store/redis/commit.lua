@@ -2,9 +2,9 @@
 -- Writes a batch, whole or not at all.
 -- KEYS: for each player its hash and its ledger; then for each step of an inbox that inbox.
 -- ARGV: the batch id, how many players; then for each player: owner, base revision, new revision, '1' to release, ledger
---       entries ('' for none), how many arguments to set, how many to delete, those to set (field, value, …), those to
---       delete; then for each step of an inbox: the number of the player whose write it is part of, the gift, and what is
---       put ('' takes it).
+--       entries ('' for none), how many arguments to set, how many to delete, the base's writer ('' where unknown), those to
+--       set (field, value, …), those to delete; then for each step of an inbox: the number of the player whose write it is
+--       part of, the gift, and what is put ('' takes it).
 -- Answers {batch id, 'applied' | 'already'} or {batch id, 'fenced' | 'regressed' | 'conflict', {player number, …}}.
 -- A script that fails halfway does not take back what it wrote: so everything is read and compared first, the one write
 -- that can fail on a damaged key comes next and is taken back, and what then follows cannot fail.
@@ -13,7 +13,7 @@ local fenced, regressed, conflict = {}, {}, {}
 local at = 3
 for i = 1, last, 2 do
   local player = (i + 1) / 2
-  local header = redis.pcall('HMGET', KEYS[i], 'owner', 'rev', 'batch')
+  local header = redis.pcall('HMGET', KEYS[i], 'owner', 'rev', 'batch', 'writer')
   if header.err or header[1] ~= ARGV[at] then
     -- Whoever put something else there is the owner now.
     fenced[#fenced + 1] = player
@@ -26,10 +26,13 @@ for i = 1, last, 2 do
       else
         conflict[#conflict + 1] = player
       end
+    elseif header[4] and ARGV[at + 7] ~= '' and header[4] ~= ARGV[at + 7] then
+      -- The same number in another history.
+      conflict[#conflict + 1] = player
     end
   end
   if not header.err and header[3] == batch then return {batch, 'already'} end
-  at = at + 7 + ARGV[at + 5] + ARGV[at + 6]
+  at = at + 8 + ARGV[at + 5] + ARGV[at + 6]
 end
 local steps = at
 for i = last + 1, #KEYS do
@@ -52,7 +55,7 @@ for i = 1, last, 2 do
     end
     added[#added + 1] = {KEYS[i + 1], id}
   end
-  at = at + 7 + ARGV[at + 5] + ARGV[at + 6]
+  at = at + 8 + ARGV[at + 5] + ARGV[at + 6]
 end
 
 -- The Lua stack is bounded: long lists go in pieces of an even number of arguments.
@@ -67,7 +70,7 @@ end
 
 at = 3
 for i = 1, last, 2 do
-  local set, del = at + 7, at + 7 + ARGV[at + 5]
+  local set, del = at + 8, at + 8 + ARGV[at + 5]
   pieces('HSET', KEYS[i], set, del - 1)
   pieces('HDEL', KEYS[i], del, del + ARGV[at + 6] - 1)
   if ARGV[at + 3] == '1' then redis.call('HDEL', KEYS[i], 'owner') end

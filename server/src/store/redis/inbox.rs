@@ -50,8 +50,9 @@ impl Inner {
 
     pub(super) async fn door(&self, player: &PlayerId) -> Result<Door, ReadError> {
         let mut call = Call::default();
-        call.keys.extend([self.keys.player(player), self.keys.inbox(player), self.keys.nodes()]);
-        let (answered, _) = self.script(&call, &script::DOOR).await?;
+        call.keys.extend([self.keys.player(player), self.keys.inbox(player), self.keys.node("")]);
+        let live = self.looks.live().await?;
+        let answered = call.run(&self.looks, &live, &script::DOOR).await?;
         let mut parts = reply::list(answered)?.into_iter();
         let mut part = || parts.next().unwrap_or(Value::Nil);
         if reply::text(part())? != "door" {

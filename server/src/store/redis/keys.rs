@@ -33,12 +33,13 @@ impl Keys {
         format!("{}world", self.prefix)
     }
 
-    /// What the keys of all nodes begin with.
+    /// Set: the nodes that have ever signed on.
     pub(super) fn nodes(&self) -> String {
-        format!("{}node:", self.prefix)
+        format!("{}nodes", self.prefix)
     }
 
-    /// Hash: which boot of a node is alive, and until when.
+    /// Hash: which boot of a node is alive, until when, and in which run of Redis it has looked at what it has. Of no node,
+    /// what all these keys begin with.
     pub(super) fn node(&self, node: &str) -> String {
         format!("{}node:{node}", self.prefix)
     }

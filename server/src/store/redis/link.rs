@@ -40,6 +40,8 @@ pub(super) enum Failure {
 pub(super) struct Shared {
     /// Runs of Redis that were seen; the place in the list is the number of the life.
     runs: Mutex<Vec<String>>,
+    /// The life that the newest connection found.
+    life: Mutex<Life>,
     /// What the newest connection found.
     promise: RwLock<String>,
     weaknesses: Mutex<Vec<String>>,
@@ -48,6 +50,12 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn promise(&self) -> String {
         self.promise.read().clone()
+    }
+
+    /// The run of Redis that is this life.
+    pub(super) fn run(&self, life: Life) -> String {
+        let at = usize::try_from(life.get()).unwrap_or(usize::MAX);
+        self.runs.lock().get(at).cloned().unwrap_or_default()
     }
 
     fn learn(&self, checked: Checked) -> Life {
@@ -64,7 +72,9 @@ impl Shared {
             runs.push(checked.run);
             runs.len().saturating_sub(1)
         });
-        Life::new(u64::try_from(at).unwrap_or(u64::MAX))
+        let life = Life::new(u64::try_from(at).unwrap_or(u64::MAX));
+        *self.life.lock() = life;
+        life
     }
 }
 
@@ -101,7 +111,9 @@ impl Link {
     pub(super) async fn live(&self) -> Result<Live, Failure> {
         let begun = Instant::now();
         let mut place = self.place.lock().await;
-        if let Some(live) = &place.live {
+        // Another link may have seen a restart first: a connection from before it leads nowhere, and who only looks at its
+        // life would never find out.
+        if let Some(live) = place.live.as_ref().filter(|live| live.life == *self.shared.life.lock()) {
             return Ok(live.clone());
         }
         if let Some((_, failure)) = place.failed.as_ref().filter(|(at, _)| *at >= begun) {

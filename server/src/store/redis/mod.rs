@@ -23,7 +23,7 @@ use link::{Failure, Link, Shared};
 use parking_lot::Mutex;
 use redis::{Client, Cmd, IntoConnectionInfo as _, TlsCertificates, Value, cmd};
 use reply::Fields;
-use script::{Call, Script};
+use script::Call;
 use std::{sync::Arc, time::Duration};
 
 /// For a commit, a load or a look to be answered.
@@ -32,6 +32,8 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 const LETTERS_WAIT: Duration = Duration::from_secs(5);
 /// Letters that wait for one node at most; older ones are lost, which is harmless.
 const LETTERS_MAX: usize = 10_000;
+/// A letter that was not read for so long is lost: whoever wrote it no longer waits, and others may have come since.
+const LETTER_AGE_MAX: Duration = Duration::from_secs(2);
 /// After a command that was refused or never sent.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// Ledger items read back at a load: as many entries at least.
@@ -85,6 +87,8 @@ struct Inner {
     node: Node,
     lease: Duration,
     world: String,
+    /// Whether nobody will ever come back as this node.
+    passing: bool,
     shared: Arc<Shared>,
     commits: Link,
     looks: Link,
@@ -102,7 +106,7 @@ impl Redis {
         let mut inner = Inner::new(&options, node)?;
         inner.world = world::enter(&inner.looks, &inner.keys, &options).await?;
         let failed = |failure: Failure| OpenError(format!("Redis does not take this server: {failure}"));
-        inner.sign(inner.lease, true).await.map_err(failed)?;
+        inner.sign(inner.lease, None).await.map_err(failed)?;
         // Letters to an earlier boot are of no use to this one.
         let letters = inner.keys.mail(&inner.node.id);
         inner.look(cmd("DEL").arg(letters)).await.map_err(failed)?;
@@ -110,12 +114,13 @@ impl Redis {
     }
 
     /// Connects without signing on, for whoever is no server. Before it takes a player, the node has to sign on all the same
-    /// ([`Store::renew`]).
+    /// ([`Store::renew`]); after [`Store::resign`] nothing is left of it.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed, but that a world may have been begun where that was asked for.
     pub async fn visit(options: Options, node: Node, no_world: NoWorld) -> Result<Self, OpenError> {
         let mut inner = Inner::new(&options, node)?;
+        inner.passing = true;
         inner.world = match no_world {
             NoWorld::Refused => world::existing(&inner.looks, &inner.keys, &options.realm).await?,
             NoWorld::Begun => world::enter(&inner.looks, &inner.keys, &options).await?,
@@ -173,6 +178,7 @@ impl Inner {
             node,
             lease: options.lease,
             world: String::new(),
+            passing: false,
             commits: link(ANSWER_TIME_MAX),
             looks: link(ANSWER_TIME_MAX),
             letters: link(LETTERS_WAIT.saturating_add(ANSWER_TIME_MAX)),
@@ -185,11 +191,6 @@ impl Inner {
     async fn look(&self, command: &Cmd) -> Result<Value, Failure> {
         let live = self.looks.live().await?;
         self.looks.call(&live, command).await
-    }
-
-    async fn script(&self, call: &Call<'_>, script: &Script) -> Result<(Value, Life), Failure> {
-        let live = self.looks.live().await?;
-        Ok((call.run(&self.looks, &live, script).await?, live.life))
     }
 
     async fn commit(&self, batch: &Batch, life: Life) -> Outcome {
@@ -227,9 +228,11 @@ impl Inner {
         let boot = format!("{:016x}", self.node.boot);
         let mut call = Call::default();
         let keys = &self.keys;
-        call.keys.extend([keys.player(player), keys.ledger(player), keys.world(), keys.nodes(), keys.inbox(player)]);
+        let run = self.shared.run(life);
+        call.keys.extend([keys.player(player), keys.ledger(player), keys.world(), keys.nodes(), keys.node("")]);
+        call.keys.push(keys.inbox(player));
         call.bytes(&self.world).bytes(&self.node.id).bytes(&boot);
-        call.number(millis(self.lease)).number(RECENT_ITEMS);
+        call.number(millis(self.lease)).number(RECENT_ITEMS).bytes(&run);
         let answered = call.run(&self.looks, &live, &script::ACQUIRE).await.map_err(away)?;
         loaded(answered).map_err(away)?
     }
@@ -237,33 +240,44 @@ impl Inner {
     async fn standings(&self, players: &[PlayerId]) -> Result<Standings, Failure> {
         let live = self.looks.live().await?;
         let mut headers = Vec::with_capacity(players.len());
-        for some in players.chunks(STANDINGS_PER_CALL) {
+        // Also about nobody Redis is asked once: a connection that has not been used for long may reach nothing any more.
+        let mut parts = players.chunks(STANDINGS_PER_CALL);
+        let mut part = Some(parts.next().unwrap_or_default());
+        while let Some(some) = part {
             let mut call = Call::default();
             call.keys.extend(some.iter().map(|player| self.keys.player(player)));
             for header in reply::list(call.run(&self.looks, &live, &script::STANDINGS).await?)? {
                 headers.push(header_of(header)?);
             }
+            part = parts.next();
         }
         Ok(Standings { life: live.life, headers })
     }
 
-    async fn reclaim(&self, player: &PlayerId, owner: &Owner, life: Life) -> Result<bool, Failure> {
+    async fn reclaim(&self, player: &PlayerId, owner: &Owner, at: Revision, life: Life) -> Result<bool, Failure> {
         let live = self.looks.live().await?;
         if live.life != life {
             return Ok(false);
         }
+        let run = self.shared.run(life);
         let mut call = Call::default();
-        call.keys.push(self.keys.player(player));
-        call.bytes(owner.as_str()).number(owner.epoch());
+        call.keys.extend([self.keys.player(player), self.keys.world()]);
+        call.bytes(owner.as_str()).number(owner.epoch()).number(at.get());
+        call.bytes(&self.node.id).number(millis(self.lease)).bytes(&run);
         Ok(reply::is_one(&call.run(&self.looks, &live, &script::RECLAIM).await?))
     }
 
-    async fn sign(&self, lease: Duration, on: bool) -> Result<Renewal, Failure> {
+    /// A sign of life. `checked`: the life in which everything here was looked at; without, the node signs on, and has nothing
+    /// yet.
+    async fn sign(&self, lease: Duration, checked: Option<Life>) -> Result<Renewal, Failure> {
+        let live = self.looks.live().await?;
         let boot = format!("{:016x}", self.node.boot);
+        let run = self.shared.run(checked.unwrap_or(live.life));
         let mut call = Call::default();
-        call.keys.push(self.keys.node(&self.node.id));
-        call.bytes(&boot).number(millis(lease)).number(u64::from(on));
-        let (answered, life) = self.script(&call, &script::RENEW).await?;
+        call.keys.extend([self.keys.node(&self.node.id), self.keys.nodes()]);
+        call.bytes(&self.node.id).bytes(&boot).number(millis(lease)).number(u64::from(checked.is_none())).bytes(&run);
+        let answered = call.run(&self.looks, &live, &script::RENEW).await?;
+        let life = live.life;
         Ok(match reply::text(answered)?.as_str() {
             "superseded" => Renewal::Superseded,
             "held" => Renewal::Held(life),
@@ -287,14 +301,18 @@ impl Inner {
             Value::Nil => return Ok(Vec::new()),
             streams => reply::list(streams)?,
         };
+        let oldest = self.now_ms().await?.saturating_sub(millis(LETTER_AGE_MAX));
         let (mut letters, mut read) = (Vec::new(), cmd("XDEL"));
         read.arg(&key);
         for stream in streams {
             for item in reply::list(reply::list(stream)?.pop().unwrap_or(Value::Nil))? {
                 let (id, fields) = reply::stream_item(item)?;
                 read.arg(&id);
+                let posted = number_or_zero(id.split('-').next().unwrap_or_default().as_bytes());
                 *self.last_letter.lock() = id;
-                letters.extend(fields.into_iter().map(|(_, letter)| letter));
+                if posted >= oldest {
+                    letters.extend(fields.into_iter().map(|(_, letter)| letter));
+                }
             }
         }
         // What could not be deleted is not read again anyway.
@@ -351,10 +369,13 @@ impl Inner {
             ("saved_at", stored.saved_at),
             ("prefs", stored.preferences.bits().into()),
         ];
-        let fields = header.len().saturating_add(stored.places.len()).saturating_mul(2);
-        call.number(u64::try_from(fields).unwrap_or(u64::MAX));
+        let fields = header.len().saturating_add(stored.writer.iter().len()).saturating_add(stored.places.len());
+        call.number(u64::try_from(fields.saturating_mul(2)).unwrap_or(u64::MAX));
         for (name, number) in header {
             call.bytes(name).number(number);
+        }
+        if let Some(writer) = &stored.writer {
+            call.bytes("writer").bytes(writer.as_str());
         }
         for (place, value) in &stored.places {
             call.bytes(place).bytes(value);
@@ -366,7 +387,8 @@ impl Inner {
         for (revision, entries) in ledger {
             call.number(revision.get()).bytes(entries);
         }
-        let (answered, _) = self.script(&call, &script::IMPORT).await?;
+        let live = self.looks.live().await.map_err(ReadError::from)?;
+        let answered = call.run(&self.looks, &live, &script::IMPORT).await?;
         if reply::is_one(&answered) { Ok(()) } else { Err(ReadError::Exists) }
     }
 
@@ -380,7 +402,7 @@ impl Inner {
     async fn alive(&self) -> Result<Vec<String>, Failure> {
         let (mut mark, mut alive) = (None, Vec::new());
         loop {
-            let (keys, next) = self.scan(&format!("{}*", self.keys.nodes()), mark).await?;
+            let (keys, next) = self.scan(&self.keys.node("*"), mark).await?;
             for key in &keys {
                 let Some(node) = self.keys.node_of(key).filter(|node| *node != self.node.id) else { continue };
                 let until = self.look(cmd("HGET").arg(key).arg("until")).await?;
@@ -419,12 +441,18 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
         ("saved_at", write.saved_at),
     ];
     let preferences = write.preferences.map(|preferences| ("prefs", u64::from(preferences.bits())));
-    // The batch's own field, the header and the places that are set come in pairs.
-    let own = header.len().saturating_add(1).saturating_add(preferences.iter().len());
+    let writer = write.advances().then_some(&write.owner);
+    // The batch's own field, the header, what was set, the writer of a new revision and the places that are set come in pairs.
+    let own =
+        header.len().saturating_add(1).saturating_add(preferences.iter().len()).saturating_add(writer.iter().len());
     let fields = own.saturating_add(set).saturating_mul(2);
     let emptied = write.places.len().saturating_sub(set);
     call.number(u64::try_from(fields).unwrap_or(u64::MAX)).number(u64::try_from(emptied).unwrap_or(u64::MAX));
+    call.bytes(write.follows.as_ref().map_or("", Owner::as_str));
     call.bytes("batch").bytes(batch.id.as_bytes());
+    if let Some(writer) = writer {
+        call.bytes("writer").bytes(writer.as_str());
+    }
     for (name, number) in header.into_iter().chain(preferences) {
         call.bytes(name).number(number);
     }
@@ -479,6 +507,7 @@ fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Failure> {
             }
         }
         "held" => Ok(Err(AcquireError::Held(Owner::stored(&reply::text(part())?)))),
+        "unsettled" => Ok(Err(AcquireError::Unsettled)),
         "unreadable" => unreadable(reply::text(part())?),
         _ => Ok(Err(AcquireError::Unavailable(
             "this Redis holds another world than it did; nobody is loaded".to_owned(),
@@ -489,9 +518,13 @@ fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Failure> {
 fn header_of(value: Value) -> Result<Header, Failure> {
     let mut parts = reply::list(value)?.into_iter();
     let mut part = || reply::bytes(parts.next().unwrap_or(Value::Nil));
-    let owner = String::from_utf8_lossy(&part()?).into_owned();
-    let owner = (!owner.is_empty()).then(|| Owner::stored(&owner));
-    Ok(Header { owner, epoch: number_or_zero(&part()?), revision: Revision::new(number_or_zero(&part()?)) })
+    let token = |text: Bytes| (!text.is_empty()).then(|| Owner::stored(&String::from_utf8_lossy(&text)));
+    Ok(Header {
+        owner: token(part()?),
+        epoch: number_or_zero(&part()?),
+        revision: Revision::new(number_or_zero(&part()?)),
+        writer: token(part()?),
+    })
 }
 
 impl Store for Redis {
@@ -515,22 +548,27 @@ impl Store for Redis {
         self.verb(|redis| async move { Ok(redis.standings(&players).await?) })
     }
 
-    fn reclaim(&self, player: PlayerId, owner: Owner, life: Life) -> Answer<Result<bool, ReadError>> {
-        self.verb(|redis| async move { Ok(redis.reclaim(&player, &owner, life).await?) })
+    fn reclaim(&self, player: PlayerId, owner: Owner, at: Revision, life: Life) -> Answer<Result<bool, ReadError>> {
+        self.verb(|redis| async move { Ok(redis.reclaim(&player, &owner, at, life).await?) })
     }
 
     fn lease(&self) -> Option<Duration> {
         Some(self.0.lease)
     }
 
-    fn renew(&self) -> Answer<Result<Renewal, ReadError>> {
-        self.verb(|redis| async move { Ok(redis.sign(redis.lease, false).await?) })
+    fn renew(&self, checked: Life) -> Answer<Result<Renewal, ReadError>> {
+        self.verb(move |redis| async move { Ok(redis.sign(redis.lease, Some(checked)).await?) })
     }
 
     fn resign(&self) -> Answer<()> {
         self.verb(|redis| async move {
             // Whoever resigns has nothing left to do about a failure: the lease ends by itself.
-            let _ = redis.sign(Duration::ZERO, false).await;
+            let _ = redis.sign(Duration::ZERO, Some(Life::default())).await;
+            if redis.passing {
+                let (sign, mail) = (redis.keys.node(&redis.node.id), redis.keys.mail(&redis.node.id));
+                let _ = redis.look(cmd("DEL").arg(sign).arg(mail)).await;
+                let _ = redis.look(cmd("SREM").arg(redis.keys.nodes()).arg(&redis.node.id)).await;
+            }
         })
     }
 

@@ -1,11 +1,15 @@
 #!lua
--- A node's sign of life. KEYS: the node's hash. ARGV: its boot, the lease in ms (0: it signs off), '1' when it signs on.
+-- A node's sign of life. KEYS: the node's hash, the set of nodes. ARGV: the node's id, its boot, the lease in ms (0: it signs
+-- off), '1' when it signs on, the run of Redis for which it has looked at all it has.
 -- Answers 'held', 'lapsed' or 'superseded'.
 local was = redis.call('HMGET', KEYS[1], 'boot', 'until')
-if ARGV[3] ~= '1' and was[1] and was[1] ~= ARGV[1] then return 'superseded' end
+if ARGV[4] ~= '1' and was[1] and was[1] ~= ARGV[2] then return 'superseded' end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lease = tonumber(ARGV[3])
 -- Whole milliseconds, far below the numbers that a double cannot hold.
-redis.call('HSET', KEYS[1], 'boot', ARGV[1], 'until', string.format('%.0f', now + ARGV[2]))
-if was[1] == ARGV[1] and tonumber(was[2]) >= now then return 'held' end
+local till = lease > 0 and string.format('%.0f', now + lease) or '0'
+redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[1], 'boot', ARGV[2], 'until', till, 'checked', ARGV[5])
+if was[1] == ARGV[2] and tonumber(was[2]) >= now then return 'held' end
 return 'lapsed'

@@ -72,6 +72,7 @@ pub(super) struct Fields {
     content: u32,
     saved_at: u64,
     preferences: u32,
+    writer: Option<String>,
     places: Vec<(String, Bytes)>,
 }
 
@@ -104,6 +105,7 @@ impl Fields {
             "content" => self.content = number(&value)?,
             "saved_at" => self.saved_at = number(&value)?,
             "prefs" => self.preferences = number(&value)?,
+            "writer" => self.writer = Some(String::from_utf8_lossy(&value).into_owned()),
             // Only places have a colon in their names.
             place if place.contains(':') => self.places.push((place.to_owned(), value)),
             _ => {}
@@ -123,6 +125,7 @@ impl Fields {
             recent: recent.into_iter().rev().map(|(_, entries)| entries).collect(),
             preferences: Preferences::stored(self.preferences),
             has_mail,
+            writer: self.writer.as_deref().map(Owner::stored),
         }
     }
 
@@ -139,6 +142,7 @@ impl Fields {
             places: self.places,
             preferences: Preferences::stored(self.preferences),
             inbox,
+            writer: self.writer.as_deref().map(Owner::stored),
         }
     }
 }

@@ -1,0 +1,121 @@
+//! Trades as one player was told of them: what was agreed to is what changes hands, and nothing that was not.
+
+use super::Checker;
+use crate::{
+    fault::Fault,
+    model::{Step, Totals},
+};
+use holdall_protocol::{
+    action::{Action, TradeAccept},
+    ids::{Revision, TradeId},
+    message::{Trade, TradeOffer, TradeStage},
+};
+use std::{collections::BTreeMap, num::NonZeroU64};
+
+/// One player's trades.
+#[derive(Debug, Default)]
+pub(super) struct Trades {
+    /// The newest view of each that is not over.
+    views: BTreeMap<TradeId, Trade>,
+    /// What the newest accept that was sent would bring; `None` where the offers it names were not seen.
+    accepted: BTreeMap<TradeId, Option<Totals>>,
+}
+
+impl Trades {
+    /// Takes a view; the fault in it.
+    fn see(&mut self, told: &Trade) -> Option<Fault> {
+        let known = self.views.get(&told.trade);
+        let goes_back = known.is_some_and(|known| {
+            told.offer_revision < known.offer_revision
+                || told.with != known.with
+                || (known.stage == TradeStage::Open && told.stage == TradeStage::Invited)
+        });
+        match told.stage {
+            TradeStage::Invited | TradeStage::Open => {
+                self.views.insert(told.trade, told.clone());
+            }
+            TradeStage::Settled | TradeStage::Closed => {
+                self.views.remove(&told.trade);
+                self.accepted.remove(&told.trade);
+            }
+        }
+        goes_back.then(|| Fault::Protocol(format!("trade {} went back: {told:?}", told.trade)))
+    }
+
+    /// An accept is sent; what it would bring, where the offers it names were seen.
+    pub(super) fn accept(&mut self, accept: &TradeAccept) -> Option<Totals> {
+        let seen = self.views.get(&accept.trade).filter(|seen| seen.offer_revision == accept.offer_revision);
+        let brings = seen.map(brings);
+        self.accepted.insert(accept.trade, brings.clone());
+        brings
+    }
+
+    /// Revisions that accepts may have made while nobody listened. Whoever asks has the snapshot that shows them.
+    pub(super) fn may_have_settled(&mut self) -> u64 {
+        let sent = self.accepted.len();
+        self.accepted.retain(|trade, _| self.views.contains_key(trade));
+        u64::try_from(sent).unwrap_or(u64::MAX)
+    }
+}
+
+/// What a player would win and lose.
+fn brings(trade: &Trade) -> Totals {
+    let mut totals = Totals::default();
+    add(&mut totals, &trade.theirs, 1);
+    add(&mut totals, &trade.yours, -1);
+    totals
+}
+
+fn add(totals: &mut Totals, offer: &TradeOffer, sign: i128) {
+    for stack in &offer.items {
+        totals.add(&stack.item, sign * i128::from(stack.quantity));
+    }
+    for line in &offer.currencies {
+        totals.add(&line.currency, sign * i128::from(line.amount));
+    }
+}
+
+/// Whether a view can be the answer to this action.
+pub(super) fn answers(told: &Trade, action: &Action) -> bool {
+    match action {
+        Action::TradeInvite(asked) => told.with == asked.to,
+        Action::TradeAnswer(asked) => told.trade == asked.trade,
+        Action::TradeAccept(asked) => told.trade == asked.trade && told.yours.accepted,
+        Action::TradeCancel(asked) => told.trade == asked.trade && told.stage == TradeStage::Closed,
+        Action::TradeOffer(asked) => {
+            let shown = told.yours.items.iter().map(|stack| (stack.instance, u64::from(stack.quantity)));
+            let items = asked.items.iter().map(|line| (line.instance, line.quantity.get().map_or(0, NonZeroU64::get)));
+            told.trade == asked.trade && shown.eq(items) && !told.yours.accepted && !told.theirs.accepted
+        }
+        Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Equip(_) => false,
+        Action::Unequip(_) | Action::Sell(_) | Action::Gift(_) | Action::DevGrant(_) | Action::Settings(_) => false,
+        Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => false,
+    }
+}
+
+impl Checker {
+    /// How a trade stands, from whichever message.
+    pub(super) fn trade(&mut self, told: &Trade) {
+        self.faults.extend(self.trades.see(told));
+    }
+
+    /// All that a welcome tells; what it does not tell is over.
+    pub(super) fn trades_at_welcome(&mut self, told: &[Trade]) {
+        self.trades.views.clear();
+        for trade in told {
+            self.trade(trade);
+        }
+    }
+
+    /// A trade settled by the other player's accept: only what this one had agreed to.
+    pub(super) fn settled(&mut self, revision: Revision, trade: TradeId, step: &Step) {
+        let what = match self.trades.accepted.remove(&trade) {
+            None => format!("trade {trade} settled and was not accepted here"),
+            Some(Some(agreed)) if agreed != step.effect => {
+                format!("trade {trade} brought {} instead of {agreed}", step.effect)
+            }
+            Some(_) => return,
+        };
+        self.fault(Fault::BadPush { revision, what });
+    }
+}
