@@ -1,7 +1,9 @@
 //! The books: what every player began with, won and lost, against what is there at the end.
 //!
 //! Pure. A `checker` keeps one [`Tally`] a player; `scenario` adds them up and asks whether anything came from nowhere
-//! or went nowhere. Gifts between the players counted cancel out, so they are no account.
+//! or went nowhere. Gifts between the players counted cancel out once they have arrived. One that waits in an inbox is in
+//! nobody's snapshot: whoever can look into the inboxes says what waits ([`Tally::waits`]), and without that a shortage no
+//! larger than what was given and not seen to arrive is called uncertain and not broken.
 
 use crate::{
     fault::Fault,
@@ -33,6 +35,12 @@ pub struct Tally {
     pub sold: Totals,
     /// What a crash took where the server acknowledges before it saves.
     pub lost: Totals,
+    /// What was given to others.
+    pub given: Totals,
+    /// What was seen to arrive of gifts.
+    pub received: Totals,
+    /// What is known to wait in inboxes.
+    pub waiting: Totals,
     /// What the last snapshot held.
     pub found: Totals,
     /// Requests whose effect was learned from a later answer instead of a change.
@@ -53,8 +61,9 @@ impl Tally {
             Action::Drop(_) => self.dropped.take_all(effect),
             Action::DevGrant(_) => self.granted.add_all(effect),
             Action::Sell(_) => self.sale(effect),
-            // A gift or a trade moves things to another player of the same books; the rest keeps them where they are.
-            Action::Gift(_) | Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
+            Action::Gift(_) => self.given.take_all(effect),
+            // A trade moves things to another player of the same books; the rest keeps them where they are.
+            Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
             Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {}
             Action::TradeAccept(_) | Action::Settings(_) => {}
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
@@ -65,6 +74,11 @@ impl Tally {
     pub(crate) fn unseen_sale(&mut self, effect: &Totals) {
         self.sold.take_all(effect);
         self.unseen_sales.extend(effect.iter().map(|(item, units)| (item.clone(), -units)));
+    }
+
+    /// Books what somebody who can look into the inboxes has found there.
+    pub fn waits(&mut self, item: &ItemId, units: i128) {
+        self.waiting.add(item, units);
     }
 
     /// Notes that nobody can tell what became of these any more.
@@ -95,6 +109,9 @@ impl Tally {
             (&mut self.dropped, &other.dropped),
             (&mut self.sold, &other.sold),
             (&mut self.lost, &other.lost),
+            (&mut self.given, &other.given),
+            (&mut self.received, &other.received),
+            (&mut self.waiting, &other.waiting),
             (&mut self.found, &other.found),
         ] {
             sum.add_all(more);
@@ -148,11 +165,13 @@ impl Tally {
         let of = |totals: &Totals| totals.of(item);
         let won = of(&self.initial) + of(&self.granted) + of(&self.proceeds) + of(&self.server);
         let expected = won - of(&self.used) - of(&self.dropped) - of(&self.sold) - of(&self.lost);
-        let found = of(&self.found);
-        let state = match (expected == found, self.uncertain.contains(item)) {
-            (true, _) => State::Conserved,
-            (false, true) => State::Uncertain,
-            (false, false) => State::Broken,
+        let (found, waiting) = (of(&self.found), of(&self.waiting));
+        let short = expected - found - waiting;
+        let on_its_way = of(&self.given) - of(&self.received) - waiting;
+        let state = match short {
+            0 => State::Conserved,
+            _ if self.uncertain.contains(item) || (1..=on_its_way).contains(&short) => State::Uncertain,
+            _ => State::Broken,
         };
         Account {
             initial: of(&self.initial),
@@ -163,6 +182,7 @@ impl Tally {
             dropped: of(&self.dropped),
             sold: of(&self.sold),
             lost: of(&self.lost),
+            waiting,
             expected,
             found,
             state,
@@ -176,7 +196,8 @@ impl Tally {
 pub enum State {
     /// What is there is what the known effects come to.
     Conserved,
-    /// It does not add up, but the fate of some request on this item could not be learned.
+    /// It does not add up, but the fate of some request on this item could not be learned, or what is short may wait in
+    /// an inbox.
     Uncertain,
     /// It does not add up.
     Broken,
@@ -201,6 +222,8 @@ pub struct Account {
     pub sold: i128,
     /// Taken by a crash that the server's promise allows.
     pub lost: i128,
+    /// Known to wait in inboxes.
+    pub waiting: i128,
     /// What all this comes to.
     pub expected: i128,
     /// In the last snapshots.

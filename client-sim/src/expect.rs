@@ -81,7 +81,7 @@ pub const fn changes_things(action: &Action) -> bool {
         Action::Unequip(_) | Action::Sell(_) | Action::Gift(_) | Action::DevGrant(_) => true,
         Action::TradeAccept(_) => true,
         Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => false,
-        Action::Settings(_) => false,
+        Action::Settings(_) => true,
         Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => false,
     }
 }
@@ -118,13 +118,9 @@ impl Case<'_> {
             }
             Action::Equip(_) | Action::Unequip(_) => self.hands(after)?,
             Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Gift(_) => {}
-            Action::TradeAccept(_) => {}
-            Action::TradeInvite(_)
-            | Action::TradeAnswer(_)
-            | Action::TradeOffer(_)
-            | Action::TradeCancel(_)
-            | Action::Settings(_) => {
-                return self.wrong("a step of a trade or a setting changed something");
+            Action::TradeAccept(_) | Action::Settings(_) => {}
+            Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {
+                return self.wrong("a step of a trade changed something");
             }
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {
                 return self.wrong("a question changed something");

@@ -156,6 +156,9 @@ pub struct Welcome {
     /// The open trade and the invites that wait for an answer, the player's own and others'.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trades: Vec<Trade>,
+    /// What the player accepts from others. Absent from the first servers of this protocol, which did not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
 }
 
 /// The bounds a client lives in.
@@ -358,8 +361,6 @@ pub enum Answered {
     Stats(Stats),
     /// To a step of a trade that did not settle it: how it stands then.
     Trade(Box<Trade>),
-    /// To `settings`: all of them.
-    Settings(Settings),
 }
 
 /// One item and where the player has it.
@@ -529,6 +530,19 @@ pub enum Cause {
     Gift {
         /// Who gave.
         from: PlayerId,
+    },
+    /// A gift that had waited in the inbox arrived.
+    Inbox {
+        /// Who gave; where it came back, who did not take it.
+        from: PlayerId,
+        /// Whether it is the player's own gift that came back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        returned: bool,
+    },
+    /// A gift that had waited too long in the inbox went back. Nothing changed in the inventory.
+    InboxReturned {
+        /// Who had given it.
+        to: PlayerId,
     },
     /// A trade that settled when the other player accepted.
     Trade {

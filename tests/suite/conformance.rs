@@ -7,7 +7,7 @@ use holdall_protocol::{
     ids::{PlayerId, Revision, Seq},
 };
 use holdall_server::store::{
-    Batch, BatchId, Life, Loaded, Node, Outcome, Owner, PlayerWrite, Store,
+    Batch, BatchId, Door, GiftId, InboxChange, Life, Loaded, Node, Outcome, Owner, PlayerWrite, Preferences, Store,
     embedded::Embedded,
     memory::Shelf,
     redis::{Options, Redis as RedisStore},
@@ -77,6 +77,8 @@ pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> Pl
         entries: Bytes::new(),
         release: false,
         readable_by: 1,
+        inbox: Vec::new(),
+        preferences: None,
         follows: None,
     }
 }
@@ -343,6 +345,121 @@ async fn verbs_at_the_same_time_agree_on_one_owner(store: &dyn Store) {
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Applied).count(), 1, "{outcomes:?}");
 }
 
+/// The `n`th gift.
+pub(crate) fn gift(n: u128) -> GiftId {
+    GiftId::new(uuid::Uuid::from_u128(n))
+}
+
+/// The same, which puts into and takes out of inboxes.
+pub(crate) fn passing(write: PlayerWrite, steps: &[(&str, u128, Option<&str>)]) -> PlayerWrite {
+    let step = |(owner, n, content): &(&str, u128, Option<&str>)| InboxChange {
+        owner: id(owner),
+        gift: gift(*n),
+        content: content.map(|content| Bytes::copy_from_slice(content.as_bytes())),
+    };
+    PlayerWrite { inbox: steps.iter().map(step).collect(), ..write }
+}
+
+pub(crate) async fn waiting(store: &dyn Store, player: &str) -> Vec<(GiftId, String)> {
+    let waiting = store.inbox(id(player)).await.expect("the inbox can be read");
+    waiting.into_iter().map(|(gift, content)| (gift, String::from_utf8(content.to_vec()).expect("text"))).collect()
+}
+
+async fn born(store: &dyn Store, player: &str) -> Owner {
+    let owner = acquire(store, player).await.owner;
+    assert_eq!(store.commit(batch(vec![write(player, &owner, 0, 1)]), Life::default()).await, Outcome::Applied);
+    owner
+}
+
+async fn what_anybody_puts_into_an_inbox_waits_until_its_owner_takes_it(store: &dyn Store) {
+    let (giver, taker) = (born(store, "giver").await, born(store, "taker").await);
+    assert!(!acquire(store, "nobody").await.has_mail);
+    let put = passing(write("giver", &giver, 1, 2), &[("taker", 2, Some("two")), ("taker", 1, Some("one"))]);
+    let put = batch(vec![put]);
+    assert_eq!(store.commit(put.clone(), Life::default()).await, Outcome::Applied);
+    let both = [(gift(1), "one".to_owned()), (gift(2), "two".to_owned())];
+    assert_eq!(waiting(store, "taker").await, both, "the oldest first");
+    assert_eq!(store.commit(put, Life::default()).await, Outcome::Already);
+    let take = batch(vec![passing(write("taker", &taker, 1, 2), &[("taker", 1, None), ("giver", 3, Some("back"))])]);
+    assert_eq!(store.commit(take.clone(), Life::default()).await, Outcome::Applied);
+    assert_eq!(store.commit(take, Life::default()).await, Outcome::Already);
+    assert_eq!(waiting(store, "taker").await, both[1..]);
+    assert_eq!(waiting(store, "giver").await, [(gift(3), "back".to_owned())]);
+    assert!(acquire(store, "taker").await.has_mail);
+    let stored = store.peek(id("taker")).await.expect("it can be read").expect("it is there");
+    assert_eq!(stored.inbox, [(gift(2), Bytes::from_static(b"two"))]);
+}
+
+async fn a_batch_that_is_refused_leaves_every_inbox_alone(store: &dyn Store) {
+    let (giver, other) = (born(store, "giver").await, born(store, "other").await);
+    acquire(store, "other").await;
+    let put = passing(write("giver", &giver, 1, 2), &[("taker", 1, Some("one"))]);
+    let fenced = Outcome::Fenced { players: vec![id("other")] };
+    assert_eq!(store.commit(batch(vec![put, write("other", &other, 1, 2)]), Life::default()).await, fenced);
+    let late = passing(write("giver", &giver, 0, 1), &[("taker", 1, Some("one"))]);
+    let conflict = Outcome::Conflict { players: vec![id("giver")] };
+    assert_eq!(store.commit(batch(vec![late]), Life::default()).await, conflict);
+    assert_eq!(waiting(store, "taker").await, []);
+}
+
+async fn the_door_tells_what_a_giver_has_to_know(store: &dyn Store) {
+    let door = |player: &str| store.door(id(player));
+    let nobody = Door { exists: false, preferences: Preferences::default(), waiting: 0, owner: None };
+    assert_eq!(door("nobody").await, Ok(nobody));
+    let unborn = acquire(store, "unborn").await.owner;
+    assert!(!door("unborn").await.expect("it can be read").exists, "taken, and never born");
+    let giver = born(store, "giver").await;
+    let mut write = passing(write("giver", &giver, 1, 2), &[("giver", 1, Some("one")), ("giver", 2, Some("two"))]);
+    write.preferences = Some(Preferences::default().with(Some(false), None));
+    assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
+    let preferences = Preferences::default().with(Some(false), None);
+    let here = Door { exists: true, preferences, waiting: 2, owner: Some(giver.clone()) };
+    assert_eq!(door("giver").await, Ok(here.clone()));
+    let release = PlayerWrite { release: true, ..self::write("giver", &giver, 2, 2) };
+    assert_eq!(store.commit(batch(vec![release]), Life::default()).await, Outcome::Applied);
+    assert_eq!(door("giver").await, Ok(Door { owner: None, ..here }));
+    drop(unborn);
+}
+
+async fn what_a_player_has_set_stays_until_it_is_set_again(store: &dyn Store) {
+    let owner = born(store, "p").await;
+    assert_eq!(acquire(store, "other").await.preferences, Preferences::default());
+    let odd = Preferences::stored(0x8000_0000).with(None, Some(false));
+    let set = PlayerWrite { preferences: Some(odd), ..write("p", &owner, 1, 2) };
+    assert_eq!(store.commit(batch(vec![set]), Life::default()).await, Outcome::Applied);
+    assert_eq!(store.commit(batch(vec![write("p", &owner, 2, 3)]), Life::default()).await, Outcome::Applied);
+    let loaded = acquire(store, "p").await;
+    assert_eq!(loaded.preferences, odd, "also the bits that this build does not know");
+    let back = PlayerWrite { preferences: Some(Preferences::default()), ..write("p", &loaded.owner, 3, 4) };
+    assert_eq!(store.commit(batch(vec![back]), Life::default()).await, Outcome::Applied);
+    assert_eq!(acquire(store, "p").await.preferences, Preferences::default());
+}
+
+async fn of_a_very_full_inbox_the_oldest_are_read(store: &dyn Store) {
+    let owner = born(store, "p").await;
+    let steps: Vec<_> = (1..=300).rev().map(|n| ("p", n, Some("x"))).collect();
+    let write = passing(write("p", &owner, 1, 2), &steps);
+    assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
+    let read: Vec<_> = waiting(store, "p").await.into_iter().map(|(gift, _)| gift).collect();
+    assert_eq!(read, (1..=256).map(gift).collect::<Vec<_>>());
+    assert_eq!(store.door(id("p")).await.expect("it can be read").waiting, 300);
+    assert_eq!(store.peek(id("p")).await.expect("it can be read").expect("it is there").inbox.len(), 300);
+}
+
+async fn an_import_brings_the_inbox_and_what_was_set(store: &dyn Store) {
+    let owner = born(store, "p").await;
+    let steps: Vec<_> = (1..=3).map(|n| ("p", n, Some("x"))).collect();
+    let mut write = passing(write("p", &owner, 1, 2), &steps);
+    (write.release, write.preferences) = (true, Some(Preferences::default().with(Some(false), Some(false))));
+    assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
+    let stored = store.peek(id("p")).await.expect("it can be read").expect("it is there");
+    assert_eq!((stored.inbox.len(), stored.preferences.bits()), (3, 3));
+    let ledger = vec![(Revision::new(2), Bytes::from_static(b"entry"))];
+    assert_eq!(store.import(id("copy"), stored.clone(), ledger).await, Ok(()));
+    assert_eq!(store.peek(id("copy")).await, Ok(Some(stored)));
+    assert_eq!(acquire(store, "copy").await.recent, [Bytes::from_static(b"entry")]);
+}
+
 /// Every promise as a test of each store.
 macro_rules! conformance {
     ($($promise:ident)*; $($store:ident)*) => {
@@ -374,7 +491,13 @@ conformance! {
     numbers_around_2_to_the_53_and_beyond_stay_exact
     players_whose_ids_begin_alike_share_nothing
     values_are_any_bytes
-    verbs_at_the_same_time_agree_on_one_owner;
+    verbs_at_the_same_time_agree_on_one_owner
+    what_anybody_puts_into_an_inbox_waits_until_its_owner_takes_it
+    a_batch_that_is_refused_leaves_every_inbox_alone
+    the_door_tells_what_a_giver_has_to_know
+    what_a_player_has_set_stays_until_it_is_set_again
+    of_a_very_full_inbox_the_oldest_are_read
+    an_import_brings_the_inbox_and_what_was_set;
     memory
     embedded
     redis

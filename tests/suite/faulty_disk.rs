@@ -6,7 +6,7 @@ use bytes::Bytes;
 use holdall_harness::disk::{Disk, Fault};
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
 use holdall_server::store::{
-    AcquireError, Batch, Life, Node, Outcome, Owner, PlayerWrite, Store, Stored, embedded::Embedded,
+    AcquireError, Batch, Life, Node, Outcome, Owner, PlayerWrite, Preferences, Store, Stored, embedded::Embedded,
 };
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::{collections::BTreeMap, sync::Arc};
@@ -63,6 +63,8 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
             entries: Bytes::from(format!("{player} {}", base.next().get())),
             release: false,
             readable_by: 1,
+            inbox: Vec::new(),
+            preferences: None,
             follows: None,
             player,
         }
@@ -97,6 +99,8 @@ fn stored() -> Stored {
         content: 1,
         saved_at: 0,
         places: Vec::new(),
+        preferences: Preferences::default(),
+        inbox: Vec::new(),
         writer: None,
     }
 }

@@ -16,13 +16,18 @@ use holdall_server::{
     engine::change::{self, Content},
     ledger::{
         codec,
-        entry::{self, Actor, Entry, Partner, Reason},
+        entry::{self, Actor, Entry, Partner, Reason, Waits},
+        line::{Account, Line},
     },
-    schema::{OURS, Stamp},
+    schema::{
+        OURS, Stamp,
+        waiting::{self, Gift, Slip},
+    },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{collections::BTreeSet, num::NonZeroU32, path::Path};
+use uuid::Uuid;
 
 fn golden<T: DeserializeOwned>(name: &str) -> T {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
@@ -176,11 +181,12 @@ mod messages {
                 Answered::Item(_) => "answer item",
                 Answered::Stats(_) => "answer stats",
                 Answered::Trade(_) => "answer trade",
-                Answered::Settings(_) => "answer settings",
             }],
             ServerMessage::Delta(delta) => {
                 let first = match delta.cause {
                     Cause::Gift { .. } => "delta gift",
+                    Cause::Inbox { .. } => "delta inbox",
+                    Cause::InboxReturned { .. } => "delta inbox_returned",
                     Cause::Trade { .. } => "delta trade",
                     Cause::Server(_) => "delta server",
                 };
@@ -211,7 +217,6 @@ mod messages {
         "answer item",
         "answer stats",
         "answer trade",
-        "answer settings",
         "trade invited",
         "trade open",
         "trade settled",
@@ -222,6 +227,8 @@ mod messages {
         "trade lost",
         "trade stopped",
         "delta gift",
+        "delta inbox",
+        "delta inbox_returned",
         "delta trade",
         "delta server",
         "change add",
@@ -364,6 +371,7 @@ mod records {
         reason: String,
         asked: Option<AskedRow>,
         partner: Option<PartnerRow>,
+        waits: Option<WaitsRow>,
         changes: Vec<ChangeRow>,
         lines: Vec<LineRow>,
         hex: String,
@@ -379,6 +387,46 @@ mod records {
     struct PartnerRow {
         player: PlayerId,
         revision: u64,
+    }
+
+    #[derive(Deserialize)]
+    struct WaitsRow {
+        gift: Uuid,
+        inbox: PlayerId,
+        passed_on: Vec<PassedOnRow>,
+    }
+
+    #[derive(Deserialize)]
+    struct PassedOnRow {
+        to: PlayerId,
+        item: ItemId,
+        quantity: u64,
+        instances: Vec<InstanceId>,
+    }
+
+    impl WaitsRow {
+        fn waits(&self) -> Waits {
+            let line = |row: &PassedOnRow| Line {
+                from: Account::Inbox(self.inbox.clone()),
+                to: Account::Inbox(row.to.clone()),
+                item: row.item.clone(),
+                quantity: row.quantity,
+                instances: row.instances.clone(),
+            };
+            let passed_on = self.passed_on.iter().map(line).collect();
+            Waits { gift: self.gift, inbox: self.inbox.clone(), passed_on }
+        }
+    }
+
+    #[derive(Deserialize)]
+    struct GiftRow {
+        name: String,
+        from: PlayerId,
+        sent_at: u64,
+        returned: bool,
+        content: u32,
+        stacks: Vec<Filled>,
+        hex: String,
     }
 
     #[derive(Deserialize)]
@@ -485,6 +533,7 @@ mod records {
                 reason: reason.unwrap_or_else(|| panic!("{name}: no reason {}", row.reason)),
                 asked,
                 partner,
+                waits: row.waits.as_ref().map(WaitsRow::waits),
                 changes: &changes,
                 form: OURS.form(),
             };
@@ -515,8 +564,27 @@ mod records {
                         (line.from.clone(), line.to.clone(), line.item.clone(), line.quantity, line.instances.clone())
                     })
                     .collect(),
+                gift: row.waits.as_ref().map(|waits| waits.gift),
             };
             assert_eq!(read, &expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn waiting_gifts_are_read_and_written_as_ever() {
+        for row in values::<GiftRow>(1, "gifts") {
+            let stacks: Vec<_> = row
+                .stacks
+                .iter()
+                .map(|filled| match content(filled) {
+                    Content::Stack(stack) => stack,
+                    Content::Amount(_) => panic!("{}: only stacks wait", row.name),
+                })
+                .collect();
+            let slip = Slip { from: row.from, sent_at: row.sent_at, returned: row.returned, content: row.content };
+            assert_eq!(hex(&waiting::write(&slip, &stacks, OURS.form())), row.hex, "{}", row.name);
+            let read = waiting::read(&OURS, &bytes(&row.hex)).unwrap_or_else(|error| panic!("{}: {error}", row.name));
+            assert_eq!(read, Gift { slip, stamp: OURS.form().stamp(), stacks }, "{}", row.name);
         }
     }
 }

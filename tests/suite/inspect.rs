@@ -10,7 +10,7 @@ use holdall_harness::{
     server::TempDir,
 };
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
-use holdall_server::store::{Node, Store, Stored, embedded::Embedded};
+use holdall_server::store::{Node, Preferences, Store, Stored, embedded::Embedded};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -30,6 +30,8 @@ pub(crate) async fn data_dir_with(dir: &Path, player: &str, places: &[(&str, &[u
         content: 0,
         saved_at: 951_782_400_000,
         places: places.iter().map(|(place, value)| ((*place).to_owned(), Bytes::copy_from_slice(value))).collect(),
+        preferences: Preferences::default(),
+        inbox: Vec::new(),
         writer: None,
     };
     let ledger = ledger.iter().map(|(at, bytes)| (Revision::new(*at), Bytes::copy_from_slice(bytes))).collect();

@@ -56,6 +56,8 @@ async fn house(shelf: &Shelf, name: &str, boot: u64) -> House {
         resume_bytes_max: 4_096,
         outbox_bytes_max: 6_000,
         quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
+        inbox_max: 100,
+        inbox_time: Duration::from_secs(60),
     };
     let roster = Roster::new(journal.clone(), store, Arc::new(rules()), (clock, Dice::from_seed(boot)), options);
     tokio::spawn(async move { journal.run().await });

@@ -68,6 +68,8 @@ fn roster(shelf: &Shelf) -> Arc<Roster> {
         outbox_bytes_max: 6_000,
         quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
         chain: &schema::OURS,
+        inbox_max: 100,
+        inbox_time: Duration::from_secs(60),
     };
     Roster::new(journal, store, Arc::new(rules()), (clock, Dice::from_seed(2)), options)
 }

@@ -16,6 +16,7 @@ mod formats;
 mod gateway;
 mod golden;
 mod hostile;
+mod inbox;
 mod inspect;
 mod leases;
 mod limits;

@@ -49,6 +49,8 @@ fn side<'a>(player: &'a PlayerId, owner: &'a Owner, revision: u64, changes: &'a 
         content: 1,
         changes,
         entry,
+        inbox: &[],
+        preferences: None,
     }
 }
 

@@ -1,12 +1,13 @@
 //! The Redis store where it differs from the others: several nodes on one realm, keys that somebody else wrote, scripts
 //! that are forgotten, and what lies in Redis for a person to read.
 
-use crate::conformance::{acquire, batch, id, node, on, placing, write};
+use crate::conformance::{acquire, batch, id, node, on, passing, placing, waiting, write};
 use bytes::Bytes;
 use holdall_harness::redis::Redis;
 use holdall_protocol::ids::{Revision, Seq};
 use holdall_server::store::{
-    AcquireError, Life, Node, Outcome, Owner, ReadError, Renewal, Store, Stored, redis::Redis as RedisStore,
+    AcquireError, Life, Node, Outcome, Owner, PlayerWrite, Preferences, ReadError, Renewal, Store, Stored,
+    redis::Redis as RedisStore,
 };
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -321,6 +322,31 @@ mod damage {
     }
 
     #[tokio::test]
+    async fn an_inbox_that_is_something_else_takes_nothing_and_fences_the_giver() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let (giver, calm) = (born(&here, "giver").await, born(&here, "calm").await);
+        let inbox = format!("{}:inbox", key("p"));
+        redis.tell(&["SET", &inbox, "a diary"]).await;
+        let put = passing(write("giver", &giver, 1, 2), &[("calm", 1, Some("x")), ("p", 2, Some("x"))]);
+        let put = PlayerWrite { entries: Bytes::from_static(b"entry"), ..placing(put, &[("b:0", Some("x"))]) };
+        let both = batch(vec![write("calm", &calm, 1, 2), put.clone()]);
+        let fenced = Outcome::Fenced { players: vec![id("giver")] };
+        assert_eq!(here.commit(both, Life::default()).await, fenced);
+        assert_eq!(waiting(&here, "calm").await, [], "nothing was written");
+        let (loaded, other) = (acquire(&here, "giver").await, acquire(&here, "calm").await);
+        assert_eq!((loaded.revision, loaded.places.len(), loaded.recent.len()), (Revision::new(1), 0, 0));
+        assert_eq!(other.revision, Revision::new(1));
+        assert!(matches!(here.door(id("p")).await, Err(ReadError::Unreadable(_))));
+        assert!(matches!(here.inbox(id("p")).await, Err(ReadError::Unreadable(_))));
+        assert!(acquire(&here, "p").await.has_mail, "the owner is let in, and somebody has to look");
+        redis.tell(&["DEL", &inbox]).await;
+        let again = batch(vec![PlayerWrite { owner: loaded.owner, ..put }]);
+        assert_eq!(here.commit(again, Life::default()).await, Outcome::Applied);
+        assert_eq!(waiting(&here, "p").await.len(), 1);
+    }
+
+    #[tokio::test]
     async fn fields_of_a_newer_build_are_left_alone() {
         let redis = Redis::run().await;
         let here = on(&redis, node()).await;
@@ -392,6 +418,8 @@ mod looking {
             content: 0,
             saved_at: 1,
             places: vec![("b:0".to_owned(), Bytes::from_static(b"ore"))],
+            preferences: Preferences::default(),
+            inbox: Vec::new(),
             writer: None,
         };
         for player in &expected {

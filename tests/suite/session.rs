@@ -223,7 +223,7 @@ async fn a_refusal_says_why_and_changes_nothing() {
             (sell(key.instance, 1), Code::NotSellable),
             (gift("bert", key.instance, 1), Code::NotTradeable),
             (gift(player, ore.instance, 1), Code::SamePlayer),
-            (gift("nobody-at-all", ore.instance, 1), Code::PlayerNotLoaded),
+            (gift("nobody-at-all", ore.instance, 1), Code::NotFound),
             (gift("bert", nobody(), 1), Code::NotFound),
             (gift("bert", ore.instance, 11), Code::InsufficientQuantity),
             (crowded, Code::LimitExceeded),

@@ -13,7 +13,7 @@ use holdall_harness::{
 use holdall_protocol::{
     code::Code,
     ids::PlayerId,
-    message::{Answered, Cause, Settings, TradeStage},
+    message::{Cause, TradeStage},
 };
 
 #[tokio::test]
@@ -147,16 +147,14 @@ async fn gifts_and_invites_can_be_switched_off() {
     let mut bert = Client::enter(server.game, "bert").await;
     anna.apply(grant("ore", 5)).await;
     let ore = anna.stack("ore").1.instance;
-    let off = Answered::Settings(Settings { gifts: false, invites: false });
-    assert_eq!(bert.question(settings(Some(false), Some(false))).await, off);
+    bert.apply(settings(Some(false), Some(false))).await;
     assert_eq!(anna.refuse(gift("bert", ore, 1)).await.code, Code::NotAccepting);
     assert_eq!(anna.refuse(invite("bert")).await.code, Code::NotAccepting);
-    let on = Answered::Settings(Settings { gifts: true, invites: false });
-    assert_eq!(bert.question(settings(Some(true), None)).await, on);
-    assert_eq!(bert.question(settings(None, None)).await, on);
+    let on = bert.apply(settings(Some(true), None)).await;
+    assert_eq!(bert.apply(settings(None, None)).await.revision, on.revision, "nothing to change");
     anna.apply(gift("bert", ore, 1)).await;
     assert_eq!(anna.refuse(invite("bert")).await.code, Code::NotAccepting);
-    bert.question(settings(None, Some(true))).await;
+    bert.apply(settings(None, Some(true))).await;
     anna.step(invite("bert")).await;
     assert_eq!(server.stop().await, Some(0));
 }

@@ -8,8 +8,8 @@ use holdall_protocol::{
     ids::{AttributeKey, Incarnation, InstanceId, ItemId, Place, PlayerId, Revision, Seq, SlotId, TradeId},
     message::{
         Answer, Answered, Applied, Cause, Change, ClientMessage, Delta, Duplicate, Filled, Hello, Nothing, Refused,
-        Removed, Resume, ServerMessage, Settings, Snapshot, Stack, Stats, Trade, TradeAmount, TradeEnd, TradeOffer,
-        TradeStage, Updated,
+        Removed, Resume, ServerMessage, Snapshot, Stack, Stats, Trade, TradeAmount, TradeEnd, TradeOffer, TradeStage,
+        Updated,
     },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -220,10 +220,11 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         number().prop_map(Answered::Count),
         stats.prop_map(Answered::Stats),
         trade().prop_map(|trade| Answered::Trade(Box::new(trade))),
-        (any::<bool>(), any::<bool>()).prop_map(|(gifts, invites)| Answered::Settings(Settings { gifts, invites })),
     ];
     let cause = prop_oneof![
         player().prop_map(|from| Cause::Gift { from }),
+        (player(), any::<bool>()).prop_map(|(from, returned)| Cause::Inbox { from, returned }),
+        player().prop_map(|to| Cause::InboxReturned { to }),
         (trade_id(), player()).prop_map(|(trade, with)| Cause::Trade { trade, with }),
         Just(Cause::Server(Nothing {})),
     ];

@@ -313,16 +313,23 @@ impl Checker {
     }
 
     fn delta(&mut self, delta: &Delta) {
-        if let Cause::Gift { .. } = &delta.cause {
+        if let Cause::Gift { .. } | Cause::Inbox { returned: false, .. } = &delta.cause {
             self.gifts_seen = self.gifts_seen.saturating_add(1);
         }
         let Some(step) = self.step(delta.revision, &delta.changes, delta.checksum) else { return };
         match &delta.cause {
-            Cause::Gift { .. } if step.effect.is_empty() || step.effect.iter().any(|(_, units)| units < 0) => {
+            Cause::Gift { .. } | Cause::Inbox { .. }
+                if step.effect.is_empty() || step.effect.iter().any(|(_, units)| units < 0) =>
+            {
                 let what = format!("a gift brought {}", step.effect);
                 self.fault(Fault::BadPush { revision: delta.revision, what });
             }
-            Cause::Gift { .. } => {}
+            Cause::Gift { .. } | Cause::Inbox { .. } => self.tally.received.add_all(&step.effect),
+            Cause::InboxReturned { .. } if !step.effect.is_empty() => {
+                let what = format!("a gift that went back changed {}", step.effect);
+                self.fault(Fault::BadPush { revision: delta.revision, what });
+            }
+            Cause::InboxReturned { .. } => {}
             Cause::Trade { trade, .. } => self.settled(delta.revision, *trade, &step),
             Cause::Server(_) => self.tally.server.add_all(&step.effect),
         }

@@ -49,6 +49,8 @@ pub(super) fn roster_options(settings: &Settings) -> roster::Options {
             (not_zero(limits.gifts_per_minute), not_zero(limits.gifts_burst)),
         ),
         chain: &schema::OURS,
+        inbox_max: limits.inbox_max,
+        inbox_time: Duration::from_secs(limits.inbox_days.saturating_mul(24 * 60 * 60)),
     }
 }
 

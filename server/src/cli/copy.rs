@@ -120,10 +120,10 @@ async fn work(from: &Opened, to: &Opened, target: Target) -> Result<Report, Fail
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Copied { players, there, places, ledger_items, bytes, unreadable } = &self.copied;
+        let Copied { players, there, places, gifts, ledger_items, bytes, unreadable } = &self.copied;
         writeln!(
             f,
-            "copied {players} players ({places} places, {ledger_items} ledger items, {bytes} bytes) in {:.1} s",
+            "copied {players} players ({places} places, {gifts} waiting gifts, {ledger_items} ledger items, {bytes} bytes) in {:.1} s",
             self.copied_seconds
         )?;
         if *there > 0 {

@@ -227,6 +227,10 @@ knobs! {
         excess_max: u32 = 100, in 1..=1_000_000;
         /// Lines in one gift.
         gift_items_max: usize = 16, in 1..=64;
+        /// Gifts that wait for one player who is not in the game or has no room. More are refused.
+        inbox_max: usize = 100, in 1..=200;
+        /// Days after which a gift that still has no room goes back to whoever gave it, the next time its receiver plays.
+        inbox_days: u64 = 30, in 0..=3_650;
         /// Lines in one trade offer, items and currencies together.
         offer_lines_max: usize = 16, in 1..=64;
         /// Milliseconds after which an invite to trade that nobody answered is void.

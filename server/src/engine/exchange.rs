@@ -48,6 +48,15 @@ pub fn gift(
     moment: &mut Moment<'_>,
     out: &mut [Changes; 2],
 ) -> Result<(), Refusal> {
+    well_formed(items, rules)?;
+    let given = Offer { items: items.to_vec(), currencies: Vec::new() };
+    let decided = exchange([giver, receiver], [&given, &Offer::default()], rules, moment, out);
+    let decided = decided.map_err(|unfit| unfit.refusal).and_then(|()| giver.permits(&out[0], rules));
+    complete([giver, receiver], decided, rules, out)
+}
+
+/// Whether a gift names something, not too much, and nothing twice.
+pub(super) fn well_formed(items: &[Line], rules: &Rules) -> Result<(), Refusal> {
     if items.is_empty() {
         return Err(Refusal::Malformed { what: "gift", why: "names nothing" });
     }
@@ -59,10 +68,7 @@ pub fn gift(
     if !items.iter().all(|(instance, _)| named.insert(*instance)) {
         return Err(Refusal::Malformed { what: "gift", why: "names a stack twice" });
     }
-    let given = Offer { items: items.to_vec(), currencies: Vec::new() };
-    let decided = exchange([giver, receiver], [&given, &Offer::default()], rules, moment, out);
-    let decided = decided.map_err(|unfit| unfit.refusal).and_then(|()| giver.permits(&out[0], rules));
-    complete([giver, receiver], decided, rules, out)
+    Ok(())
 }
 
 /// Exchanges all that two players have put up, and takes the locks off. `out` as in [`gift`].
@@ -140,13 +146,13 @@ fn exchange(
 }
 
 /// Something between two bags.
-struct Parcel<'r> {
-    taken: Taken,
+pub(super) struct Parcel<'r> {
+    pub(super) taken: Taken,
     definition: &'r Definition,
 }
 
 /// Takes a player's lines out of their bag and their money out of their wallet.
-fn leave<'r>(draft: &mut Draft<'r>, given: &Offer) -> Result<Vec<Parcel<'r>>, Refusal> {
+pub(super) fn leave<'r>(draft: &mut Draft<'r>, given: &Offer) -> Result<Vec<Parcel<'r>>, Refusal> {
     for (currency, amount) in &given.currencies {
         if !money::spendable(draft.player(), currency, draft.rules())?.tradeable {
             return Err(Refusal::NotTradeable(currency.clone()));
@@ -199,7 +205,7 @@ fn weight(parcels: &[Parcel<'_>]) -> u128 {
 }
 
 /// Whether a player may carry what arrives once the rest has left. Who is too heavy already may still become lighter.
-fn bearable(player: &Player, leaves: u128, arrives: u128, rules: &Rules) -> Result<(), Refusal> {
+pub(super) fn bearable(player: &Player, leaves: u128, arrives: u128, rules: &Rules) -> Result<(), Refusal> {
     let now = player.sums_under(rules).weight;
     let then = now.saturating_sub(leaves).saturating_add(arrives);
     if rules.max_weight == 0 || then <= now || then <= u128::from(rules.max_weight) {

@@ -21,6 +21,7 @@ mod money;
 mod moving;
 pub mod offer;
 pub mod player;
+pub mod post;
 pub mod refusal;
 mod sort;
 mod standing;

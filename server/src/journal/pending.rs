@@ -5,7 +5,7 @@
 use crate::{
     engine::change::{Change, Content},
     schema::Form,
-    store::{Batch, BatchId, Origin, Owner, PlayerWrite},
+    store::{Batch, BatchId, InboxChange, Origin, Owner, PlayerWrite, Preferences},
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{Place, PlayerId, Revision, Seq};
@@ -42,6 +42,10 @@ pub struct Side<'a> {
     pub changes: &'a [Change],
     /// The ledger entry's bytes.
     pub entry: &'a [u8],
+    /// What it puts into inboxes and takes out of the player's own.
+    pub inbox: &'a [InboxChange],
+    /// What the player has set by it.
+    pub preferences: Option<Preferences>,
 }
 
 /// When a record must be written.
@@ -66,6 +70,8 @@ struct Dirty {
     due: Instant,
     images: Images,
     entries: Vec<u8>,
+    inbox: Vec<InboxChange>,
+    preferences: Option<Preferences>,
     release: bool,
     group: Option<u64>,
     bytes: usize,
@@ -194,6 +200,11 @@ impl Pending {
             dirty.images.set(&change.place, change.after.as_ref());
             grown = grown.saturating_add(IMAGE_BYTES);
         }
+        for step in side.inbox {
+            grown = grown.saturating_add(IMAGE_BYTES).saturating_add(step.content.as_ref().map_or(0, Bytes::len));
+        }
+        dirty.inbox.extend_from_slice(side.inbox);
+        dirty.preferences = side.preferences.or(dirty.preferences);
         dirty.entries.extend_from_slice(side.entry);
         dirty.bytes = dirty.bytes.saturating_add(grown);
         self.bytes = self.bytes.saturating_add(grown);
@@ -389,6 +400,8 @@ impl Dirty {
             due,
             images: Images::default(),
             entries: Vec::new(),
+            inbox: Vec::new(),
+            preferences: None,
             release: false,
             group: None,
             bytes: 0,
@@ -412,6 +425,8 @@ impl Dirty {
             entries: Bytes::from(self.entries),
             release: self.release,
             readable_by: form.stamp().readable_by,
+            inbox: self.inbox,
+            preferences: self.preferences,
             follows: self.follows,
         }
     }

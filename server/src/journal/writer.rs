@@ -234,6 +234,8 @@ impl PlayerWrite {
         let places = self.places.iter().map(|(place, value)| {
             place.len().saturating_add(value.as_ref().map_or(0, bytes::Bytes::len)).saturating_add(64)
         });
-        places.sum::<usize>().saturating_add(self.entries.len())
+        let gifts =
+            self.inbox.iter().map(|step| step.content.as_ref().map_or(0, bytes::Bytes::len).saturating_add(128));
+        places.chain(gifts).sum::<usize>().saturating_add(self.entries.len())
     }
 }

@@ -1,8 +1,9 @@
 //! An entry's bytes: a MessagePack array, so that a stream of them needs no other framing.
 //!
 //! `[version, revision, at, actor, reason, seq, hash, partner, schema, [[place, before]…], [[from, to, item, quantity,
-//! [instance…]]…]]`. Actors and accounts are text: `player:<id>`, `server`, `mint`, `sink`. `before` is the place's value
-//! in a record of format `schema`, nil where it was empty.
+//! [instance…]]…], gift]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`, `mint`, `sink`. `before` is
+//! the place's value in a record of format `schema`, nil where it was empty. `gift` is there only where an inbox was touched:
+//! the 16 bytes of the id under which something was put or taken.
 
 use super::{
     entry::{Actor, Asked, Entry},
@@ -11,6 +12,7 @@ use super::{
 use bytes::Bytes;
 use holdall_protocol::ids::{InstanceId, ItemId, Revision, Seq};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// The version of this layout.
 const VERSION: u8 = 1;
@@ -34,6 +36,7 @@ struct StoredEntry(
     u32,
     Vec<StoredBefore>,
     Vec<StoredLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Uuid>,
 );
 
 /// An entry as it was read back.
@@ -57,6 +60,8 @@ pub struct Page {
     pub before: Vec<(String, Option<Bytes>)>,
     /// From, to, item, quantity and whole stacks of each line.
     pub lines: Vec<(String, String, ItemId, u64, Vec<InstanceId>)>,
+    /// The waiting gift that was put, taken or sent back.
+    pub gift: Option<Uuid>,
 }
 
 /// Appends an entry's bytes.
@@ -81,6 +86,7 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         entry.form.stamp().format,
         before.collect(),
         entry.lines().into_iter().map(stored_line).collect(),
+        entry.waits.as_ref().map(|waits| waits.gift),
     );
     rmp_serde::encode::write(out, &stored).expect("an entry serialises into memory");
 }
@@ -92,6 +98,7 @@ fn stored_line(line: Line) -> StoredLine {
 fn account(account: &Account) -> String {
     match account {
         Account::Player(player) => format!("player:{player}"),
+        Account::Inbox(player) => format!("inbox:{player}"),
         Account::Mint => "mint".to_owned(),
         Account::Sink => "sink".to_owned(),
     }
@@ -113,7 +120,7 @@ pub fn read(mut bytes: &[u8]) -> Result<Vec<Page>, String> {
 }
 
 fn page(stored: StoredEntry) -> Result<Page, String> {
-    let StoredEntry(version, revision, at, actor, reason, seq, hash, partner, schema, before, lines) = stored;
+    let StoredEntry(version, revision, at, actor, reason, seq, hash, partner, schema, before, lines, gift) = stored;
     if version != VERSION {
         return Err(format!("ledger entry of version {version}: use the newer build"));
     }
@@ -131,5 +138,6 @@ fn page(stored: StoredEntry) -> Result<Page, String> {
             .into_iter()
             .map(|StoredLine(from, to, item, n, instances)| (from, to, item, n, instances))
             .collect(),
+        gift,
     })
 }

@@ -3,6 +3,7 @@
 use super::line::{Account, Line, lines};
 use crate::{engine::change::Change, schema::Form};
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use uuid::Uuid;
 
 /// Who caused a revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,15 +43,23 @@ pub enum Reason {
     GiftSent,
     /// Received from another player.
     GiftReceived,
+    /// Given to a player who was not here: put into their inbox.
+    Gift,
+    /// Taken out of the own inbox.
+    InboxTaken,
+    /// Sent back out of the own inbox, where it had waited too long.
+    InboxReturned,
     /// Exchanged with another player.
     Trade,
+    /// What the player has set for themselves.
+    Settings,
     /// Made out of nothing in development sign-in.
     DevGrant,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Born,
         Self::Repair,
         Self::Upgrade,
@@ -64,7 +73,11 @@ impl Reason {
         Self::Sell,
         Self::GiftSent,
         Self::GiftReceived,
+        Self::Gift,
+        Self::InboxTaken,
+        Self::InboxReturned,
         Self::Trade,
+        Self::Settings,
         Self::DevGrant,
     ];
 
@@ -85,7 +98,11 @@ impl Reason {
             Self::Sell => "sell",
             Self::GiftSent => "gift_sent",
             Self::GiftReceived => "gift_received",
+            Self::Gift => "gift",
+            Self::InboxTaken => "inbox_taken",
+            Self::InboxReturned => "inbox_returned",
             Self::Trade => "trade",
+            Self::Settings => "settings",
             Self::DevGrant => "dev_grant",
         }
     }
@@ -109,6 +126,17 @@ pub struct Partner {
     pub revision: Revision,
 }
 
+/// The waiting gift of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waits {
+    /// Its id.
+    pub gift: Uuid,
+    /// Whose inbox the changed things went to or came from.
+    pub inbox: PlayerId,
+    /// What went from one inbox to another, through no place of the player's.
+    pub passed_on: Vec<Line>,
+}
+
 /// What happened to one player at one revision.
 #[derive(Debug, Clone)]
 pub struct Entry<'a> {
@@ -126,6 +154,8 @@ pub struct Entry<'a> {
     pub asked: Option<Asked>,
     /// The other player of the same record.
     pub partner: Option<Partner>,
+    /// The waiting gift that was put, taken or sent back.
+    pub waits: Option<Waits>,
     /// What changed; stored are the places and what was in them before.
     pub changes: &'a [Change],
     /// How the player's record is written at this revision.
@@ -133,9 +163,16 @@ pub struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// The double-entry lines: with a partner things come from and go to them, else from the mint and to the sink.
+    /// The double-entry lines: with a partner things come from and go to them, with a waiting gift from and to the inbox,
+    /// else from the mint and to the sink.
     #[must_use]
     pub fn lines(&self) -> Vec<Line> {
+        if let Some(Waits { inbox, passed_on, .. }) = &self.waits {
+            let inbox = Account::Inbox(inbox.clone());
+            let mut all = lines(self.player, self.changes, &inbox, &inbox);
+            all.extend(passed_on.iter().cloned());
+            return all;
+        }
         match &self.partner {
             Some(partner) => {
                 let other = Account::Player(partner.player.clone());

@@ -9,6 +9,8 @@ use std::cmp::Ordering;
 pub enum Account {
     /// A player's bag, equipment and wallet.
     Player(PlayerId),
+    /// What waits for a player.
+    Inbox(PlayerId),
     /// Where granted things come from.
     Mint,
     /// Where used, dropped, sold and removed things go.

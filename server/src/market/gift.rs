@@ -1,16 +1,21 @@
-//! A gift between two players who are both in this process's memory: one record, durable whole or not at all.
+//! Gifts: between two players who are both in this process's memory one record of both, durable whole or not at all; to
+//! anybody else one record of the giver, which puts it into the receiver's inbox.
 
 use super::Party;
 use crate::{
-    engine::{self, change::Changes, moment::Moment, refusal::Refusal},
+    engine::{change::Changes, exchange, moment::Moment, offer::Line, post, refusal::Refusal},
     ledger::entry::{Actor, Asked, Reason},
     roster::{
         Roster,
+        cell::Inner,
+        inbox::{Door, ReadError},
         record::{Half, Note},
     },
 };
-use holdall_protocol::{ids::InstanceId, message::Cause};
-use std::num::NonZeroU32;
+use holdall_protocol::{
+    ids::{PlayerId, Revision},
+    message::Cause,
+};
 
 /// Why a gift did not happen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,18 +23,33 @@ pub enum GiftRefused {
     /// The rules say no.
     #[error(transparent)]
     Rules(#[from] Refusal),
-    /// The receiver is not in the game.
-    #[error("the receiver is not in the game")]
-    ReceiverNotLoaded,
+    /// Nobody has that id.
+    #[error("there is no such player")]
+    NoSuchPlayer,
     /// The receiver has switched gifts off.
     #[error("the receiver does not accept gifts")]
     NotAccepting,
-    /// The receiver is just being loaded or saved.
-    #[error("the receiver is just being loaded or saved")]
-    ReceiverBusy,
+    /// What waits for the receiver cannot be read, so nothing is added to it.
+    #[error("the receiver's inbox takes nothing until it is mended")]
+    InboxDamaged,
+    /// Too much waits for the receiver already.
+    #[error("{max} gifts wait for the receiver already")]
+    InboxFull {
+        /// The bound.
+        max: usize,
+    },
+    /// Whether the receiver can be given anything could not be learned in time.
+    #[error("the store is away; nothing was applied")]
+    StoreAway,
 }
 
-/// Gives, all or nothing. The giver is ready and `asked` is new; both locks are held.
+/// Whether a player is in the game here, so that a gift goes straight into their hands.
+#[must_use]
+pub fn is_here(receiver: &mut Inner) -> bool {
+    receiver.seat().is_some_and(|seat| seat.revision > Revision::ZERO)
+}
+
+/// Gives to a player who is in the game here, all or nothing. The giver is ready and `asked` is new; both locks are held.
 ///
 /// # Errors
 /// [`GiftRefused`]; then nothing has changed.
@@ -37,7 +57,7 @@ pub fn give(
     roster: &Roster,
     giver: Party<'_>,
     receiver: Party<'_>,
-    items: &[(InstanceId, NonZeroU32)],
+    items: &[Line],
     asked: Asked,
 ) -> Result<(), GiftRefused> {
     let rules = roster.rules();
@@ -46,14 +66,11 @@ pub fn give(
     let mut changes = [Changes::default(), Changes::default()];
     {
         let from = giver.inner.seat().expect("the giver was found ready under this lock");
-        let to = receiver.inner.seat().ok_or(GiftRefused::ReceiverBusy)?;
-        if to.revision == holdall_protocol::ids::Revision::ZERO {
-            return Err(GiftRefused::ReceiverNotLoaded);
-        }
-        if !to.accepts.gifts {
+        let to = receiver.inner.seat().expect("the receiver was found ready under this lock");
+        if !to.takes_gifts() {
             return Err(GiftRefused::NotAccepting);
         }
-        engine::exchange::gift(&mut from.player, &mut to.player, items, &rules, &mut moment, &mut changes)?;
+        exchange::gift(&mut from.player, &mut to.player, items, &rules, &mut moment, &mut changes)?;
     }
     let [given, received] = &changes;
     let actor = Actor::Player(giver.cell.id.clone());
@@ -65,4 +82,40 @@ pub fn give(
         Cause::Gift { from: giver.cell.id.clone() },
     );
     Ok(())
+}
+
+/// Gives to a player who is not here: into the inbox, where what was found at the door allows it. Between that look and this
+/// record others may give too, so that a few more may wait than the bound says: as many as are on their way at once.
+///
+/// # Errors
+/// [`GiftRefused`]; then nothing has changed.
+pub fn leave(
+    roster: &Roster,
+    giver: Party<'_>,
+    (receiver, door): (&PlayerId, &Result<Door, ReadError>),
+    items: &[Line],
+    asked: Asked,
+) -> Result<(), GiftRefused> {
+    accepts(door, roster.options().inbox_max)?;
+    let rules = roster.rules();
+    let mut dice = roster.dice.clone();
+    let mut moment = Moment::new(roster.clock.now_ms(), &mut dice);
+    let mut changes = Changes::default();
+    let seat = giver.inner.seat().expect("the giver was found ready under this lock");
+    let stacks = post::send(&mut seat.player, items, &rules, &mut moment, &mut changes)?;
+    let note = Note { actor: Actor::Player(giver.cell.id.clone()), reason: Reason::Gift, asked: Some(asked) };
+    let half = Half { player: &giver.cell.id, inner: giver.inner, changes: &changes, note };
+    roster.put_in_inbox(half, receiver, &stacks);
+    Ok(())
+}
+
+fn accepts(door: &Result<Door, ReadError>, max: usize) -> Result<(), GiftRefused> {
+    match door {
+        Ok(Door { exists: false, .. }) => Err(GiftRefused::NoSuchPlayer),
+        Ok(door) if !door.preferences.takes_gifts() => Err(GiftRefused::NotAccepting),
+        Ok(door) if door.waiting >= max => Err(GiftRefused::InboxFull { max }),
+        Ok(_) => Ok(()),
+        Err(ReadError::Unavailable(_)) => Err(GiftRefused::StoreAway),
+        Err(ReadError::Unreadable(_) | ReadError::Exists) => Err(GiftRefused::InboxDamaged),
+    }
 }

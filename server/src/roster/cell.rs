@@ -1,6 +1,6 @@
 //! A loaded player's place: the stage it is in, the player itself, and the connections that are told.
 
-use super::{allowance::Allowance, upgrade::Unrecorded};
+use super::{allowance::Allowance, inbox::InboxWatch, upgrade::Unrecorded};
 use crate::{
     engine::{change::Changes, player::Player},
     ledger::entry::Asked,
@@ -9,13 +9,13 @@ use crate::{
         outbox::{Frame, Kind, Outbox},
     },
     schema::Form,
-    store::{Origin, Owner},
+    store::{GiftId, Origin, Owner, Preferences},
 };
 use holdall_protocol::{
     checksum::Checksum,
     close::Close,
     ids::{Incarnation, PlayerId, Revision, Seq, SessionId},
-    message::{Settings, Trade},
+    message::Trade,
 };
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,10 @@ pub struct Inner {
     pub(super) visits: u64,
     /// Counts joins.
     logins: u64,
+    /// For whom something was put into an inbox, and at which revision: they are told of it once that is durable.
+    receivers: VecDeque<(Revision, PlayerId)>,
+    /// What is known of the player's own inbox.
+    pub(super) inbox: InboxWatch,
     /// The login elsewhere that asked for the player last, and the joins there had been when it first did.
     asked_for: Option<(Login, u64)>,
 }
@@ -105,13 +109,16 @@ pub struct Seat {
     pub(super) applied: VecDeque<(Asked, Revision)>,
     /// The oldest request number from which on every one that took effect is among them.
     pub(super) remembers_from: Seq,
+    /// What the player has set.
+    pub(super) preferences: Preferences,
+    /// Waiting gifts that were taken or sent back, the newest last, and the revisions that did it: a store that lost
+    /// writes and is told them again may show one once more.
+    pub(super) taken: VecDeque<(GiftId, Revision)>,
     /// Whether harmless values are still to be set right: done when somebody joins, because only then it is recorded.
     pub(super) unrepaired: bool,
     /// What the load made of it, until that is recorded in the step that lets it into the game. Up to then the checksum is
     /// that of what was stored.
     pub(super) unrecorded: Option<Unrecorded>,
-    /// What the player accepts from others. A load starts with everything: a stored preference would come in there.
-    pub accepts: Settings,
     /// The trades that are not over, as the player was last told of them: an open one and invites.
     pub(super) trades: Vec<Trade>,
 }
@@ -137,6 +144,8 @@ impl Cell {
             links: Vec::new(),
             visits: 0,
             logins: 0,
+            receivers: VecDeque::new(),
+            inbox: InboxWatch::default(),
             asked_for: None,
         };
         Arc::new(Self { id, allowance, inner: Mutex::new(inner), changed: Notify::new() })
@@ -178,6 +187,19 @@ impl Inner {
         for link in &self.links {
             link.wake.notify_one();
         }
+    }
+
+    /// From this revision on, once it is durable, the receiver is told to look into the inbox.
+    pub(super) fn announce(&mut self, revision: Revision, receiver: PlayerId) {
+        self.receivers.push_back((revision, receiver));
+    }
+
+    /// Those who can be told now.
+    pub(super) fn take_receivers(&mut self) -> Vec<PlayerId> {
+        let durable = self.durable;
+        std::iter::from_fn(|| self.receivers.pop_front_if(|(revision, _)| *revision <= durable))
+            .map(|(_, receiver)| receiver)
+            .collect()
     }
 
     /// Whether `session` is the one that may act.
@@ -318,6 +340,24 @@ impl Link {
 }
 
 impl Seat {
+    /// Whether others may give to this player.
+    #[must_use]
+    pub const fn takes_gifts(&self) -> bool {
+        self.preferences.takes_gifts()
+    }
+
+    /// Whether others may invite this player to a trade.
+    #[must_use]
+    pub const fn takes_invites(&self) -> bool {
+        self.preferences.takes_invites()
+    }
+
+    /// What becomes of the preferences with these; `None` where nothing does.
+    #[must_use]
+    pub fn preferring(&self, gifts: Option<bool>, invites: Option<bool>) -> Option<Preferences> {
+        Some(self.preferences.with(gifts, invites)).filter(|then| *then != self.preferences)
+    }
+
     /// What became of an earlier request that took effect; `None` where none of the remembered ones has this number.
     #[must_use]
     pub fn fate(&self, seq: Seq) -> Option<(Asked, Revision)> {

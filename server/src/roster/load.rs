@@ -14,14 +14,16 @@ use crate::{
         moment::Moment,
         player::Player,
     },
-    ledger::{codec, entry::Asked},
+    ledger::{
+        codec,
+        entry::{Asked, Reason},
+    },
     replication::{feed::Feed, snapshot},
-    store::{AcquireError, Loaded},
+    store::{AcquireError, GiftId, Loaded},
 };
 use holdall_protocol::{
     frame::Subprotocol,
     ids::{Incarnation, PlayerId, Revision, Seq},
-    message::Settings,
 };
 use rand::RngCore as _;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -107,11 +109,14 @@ impl Roster {
         self.journal.settled(&cell.id).await;
         loop {
             let seat = match self.acquire(&cell.id, if_held).await {
-                Ok((loaded, audits)) => self.read(&cell.id, loaded).map(|seat| (seat, audits)),
+                Ok((loaded, audits)) => {
+                    let has_mail = loaded.has_mail;
+                    self.read(&cell.id, loaded).map(|seat| (seat, audits, has_mail))
+                }
                 Err(error) => Err(error),
             };
             match seat {
-                Ok((seat, audits)) => {
+                Ok((seat, audits, has_mail)) => {
                     let mut inner = cell.lock();
                     // The process may have come to its end meanwhile.
                     if !matches!(inner.stage, Stage::Loading) {
@@ -123,6 +128,9 @@ impl Roster {
                     }
                     inner.loaded(seat);
                     self.record_load(&cell.id, &mut inner);
+                    if inner.inbox.is_asked_for() || has_mail {
+                        self.look_in_inbox(&cell, &mut inner);
+                    }
                     let visits = inner.visits;
                     drop(inner);
                     cell.changed.notify_waiters();
@@ -208,7 +216,7 @@ impl Roster {
         if !frozen.is_empty() {
             tracing::warn!(%player, ?frozen, "stacks that no longer fit the catalogue were kept, frozen");
         }
-        let (applied, remembers_from) = requests(&loaded).map_err(unreadable)?;
+        let Recent { applied, remembers_from, taken } = Recent::of(&loaded).map_err(unreadable)?;
         let incarnation = Incarnation::new(dice.uuid(now));
         Ok(Box::new(Seat {
             origin: loaded.origin(),
@@ -225,35 +233,49 @@ impl Roster {
             feed: Feed::new(Subprotocol::Msgpack, self.options.resume_bytes_max),
             applied,
             remembers_from,
+            preferences: loaded.preferences,
+            taken,
             unrepaired: true,
             unrecorded,
-            accepts: Settings { gifts: true, invites: true },
             trades: Vec::new(),
         }))
     }
 }
 
-/// The newest requests that took effect, from the newest ledger entries, and the number from which on these are all.
-fn requests(loaded: &Loaded) -> Result<(VecDeque<(Asked, Revision)>, Seq), String> {
-    let mut applied = VecDeque::new();
-    let mut oldest = None;
-    for bytes in &loaded.recent {
-        let pages = codec::read(bytes)?;
-        oldest = oldest.or_else(|| pages.first().map(|page| page.revision));
-        applied.extend(pages.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
+/// What the newest ledger entries tell.
+struct Recent {
+    /// The newest requests that took effect.
+    applied: VecDeque<(Asked, Revision)>,
+    /// The number from which on these are all.
+    remembers_from: Seq,
+    /// Waiting gifts that left the inbox.
+    taken: VecDeque<(GiftId, Revision)>,
+}
+
+impl Recent {
+    fn of(loaded: &Loaded) -> Result<Self, String> {
+        let (mut applied, mut taken) = (VecDeque::new(), VecDeque::new());
+        let mut oldest = None;
+        for bytes in &loaded.recent {
+            let pages = codec::read(bytes)?;
+            oldest = oldest.or_else(|| pages.first().map(|page| page.revision));
+            let left = pages.iter().filter(|page| page.reason != Reason::Gift.as_str());
+            taken.extend(left.filter_map(|page| Some((GiftId::new(page.gift?), page.revision))));
+            applied.extend(pages.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
+        }
+        let surplus = applied.len().saturating_sub(REMEMBERED_REQUESTS);
+        applied.drain(..surplus);
+        applied.shrink_to_fit();
+        // Entries that nobody asked for (gifts received) take the place of older ones that somebody did: only where the
+        // entries reach back to birth is it known that there was nothing before them.
+        let whole_life = surplus == 0 && oldest.is_none_or(|oldest| oldest == Revision::ZERO.next());
+        let remembers_from = match applied.front() {
+            _ if whole_life => Seq::ZERO,
+            Some((asked, _)) => asked.seq,
+            None => loaded.seq.next(),
+        };
+        Ok(Self { applied, remembers_from, taken })
     }
-    let surplus = applied.len().saturating_sub(REMEMBERED_REQUESTS);
-    applied.drain(..surplus);
-    applied.shrink_to_fit();
-    // Entries that nobody asked for (gifts received) take the place of older ones that somebody did: only where the
-    // entries reach back to birth is it known that there was nothing before them.
-    let whole_life = surplus == 0 && oldest.is_none_or(|oldest| oldest == Revision::ZERO.next());
-    let remembers_from = match applied.front() {
-        _ if whole_life => Seq::ZERO,
-        Some((asked, _)) => asked.seq,
-        None => loaded.seq.next(),
-    };
-    Ok((applied, remembers_from))
 }
 
 /// Values that are wrong but harmless to set right: a time of acquisition in the future.

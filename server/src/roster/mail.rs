@@ -29,6 +29,11 @@ enum Letter {
         /// On whose behalf: the same in every letter of one login.
         login: Login,
     },
+    /// Something was put into the inbox of this player, whom you have in the game.
+    LookInTheInbox {
+        /// Who.
+        player: PlayerId,
+    },
 }
 
 impl Roster {
@@ -40,6 +45,7 @@ impl Roster {
                     Ok(Letter::HandOver { player, owner, login }) => {
                         tokio::spawn(self.clone().hand_over(player, owner, login));
                     }
+                    Ok(Letter::LookInTheInbox { player }) => self.look_in_inbox_of(&player),
                     // A newer build may know more letters.
                     Err(error) => tracing::debug!(%error, "a letter that cannot be read was passed by"),
                 }
@@ -49,10 +55,18 @@ impl Roster {
 
     /// Asks the owner's process to give a player up.
     pub(super) async fn ask_for(&self, player: &PlayerId, owner: &Owner, login: Login) {
-        let letter = Letter::HandOver { player: player.clone(), owner: owner.clone(), login };
-        let letter = rmp_serde::to_vec_named(&letter).expect("a letter serialises into memory");
-        if let Err(error) = self.store.post(owner.node().to_owned(), letter.into()).await {
-            tracing::debug!(%player, %error, "a letter could not be posted");
+        self.post(owner, &Letter::HandOver { player: player.clone(), owner: owner.clone(), login }).await;
+    }
+
+    /// Tells the owner's process that something waits for a player.
+    pub(super) async fn tell_of_inbox(&self, player: PlayerId, owner: &Owner) {
+        self.post(owner, &Letter::LookInTheInbox { player }).await;
+    }
+
+    async fn post(&self, to: &Owner, letter: &Letter) {
+        let bytes = rmp_serde::to_vec_named(letter).expect("a letter serialises into memory");
+        if let Err(error) = self.store.post(to.node().to_owned(), bytes.into()).await {
+            tracing::debug!(?letter, %error, "a letter could not be posted");
         }
     }
 

@@ -7,6 +7,7 @@
 
 pub mod allowance;
 pub mod cell;
+pub mod inbox;
 pub mod lease;
 mod load;
 mod mail;
@@ -50,6 +51,10 @@ pub struct Options {
     pub quotas: Quotas,
     /// The record formats.
     pub chain: &'static Chain,
+    /// Gifts that wait for one player, at most.
+    pub inbox_max: usize,
+    /// After how long a waiting gift that does not fit goes back.
+    pub inbox_time: Duration,
 }
 
 /// All players in this process.
@@ -147,15 +152,18 @@ impl Watcher for Told {
         let Some(roster) = self.0.upgrade() else { return };
         for Committed { player, revision, released } in committed {
             let Some(cell) = roster.find(player) else { continue };
-            let gone = {
+            let (gone, receivers) = {
                 let mut seat = cell.lock();
                 seat.set_durable(*revision);
                 let gone = *released && matches!(seat.stage, Stage::Draining);
                 if gone {
                     seat.stage = Stage::Gone;
                 }
-                gone
+                (gone, seat.take_receivers())
             };
+            for receiver in receivers {
+                tokio::spawn(roster.clone().announce(receiver));
+            }
             if gone {
                 roster.forget(&cell);
             }

@@ -11,13 +11,14 @@ use crate::{
     journal::pending::Side,
     ledger::{
         codec,
-        entry::{Actor, Asked, Entry, Partner, Reason},
+        entry::{Actor, Asked, Entry, Partner, Reason, Waits},
     },
     replication::{
         delta,
         feed::Kept,
         outbox::{Frame, Kind},
     },
+    store::{InboxChange, Preferences},
 };
 use bytes::Bytes;
 use holdall_protocol::{
@@ -49,6 +50,19 @@ pub struct Half<'a> {
     pub note: Note,
 }
 
+/// What a record does beyond the places of its player.
+#[derive(Debug, Clone, Default)]
+pub struct Effects {
+    /// The waiting gift that it is about.
+    pub waits: Option<Waits>,
+    /// What it puts into inboxes and takes out of the player's own.
+    pub inbox: Vec<InboxChange>,
+    /// Who is to look into their inbox once it is durable.
+    pub receiver: Option<PlayerId>,
+    /// What the player has set.
+    pub preferences: Option<Preferences>,
+}
+
 /// Room for what a record writes on its way.
 #[derive(Default)]
 struct Scratch {
@@ -70,13 +84,35 @@ impl Roster {
         let seat = inner.seat().expect("only a player in the game has records");
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.entries.clear();
-            seat.advance((player, changes, &note), None, at, scratch);
+            seat.advance((player, changes, &note), (None, None), at, scratch);
             self.journal.push(&[seat.side(player, changes, &scratch.entries)], at_once);
         });
         if at_once {
             seat.shared = seat.revision;
         }
         self.reply(inner, changes, &note);
+    }
+
+    /// Records one player's change that does more than change places, and does not wait for an autosave. A request is
+    /// answered; without one the player is told by a delta with this cause.
+    pub fn record_with(&self, half: Half<'_>, effects: Effects, cause: Cause) {
+        let Half { player, inner, changes, note } = half;
+        let seat = inner.seat().expect("only a player in the game has records");
+        let Effects { waits, inbox, receiver, preferences } = effects;
+        seat.preferences = preferences.unwrap_or(seat.preferences);
+        let mut scratch = Scratch::default();
+        seat.advance((player, changes, &note), (None, waits), self.clock.now_ms(), &mut scratch);
+        let side = Side { inbox: &inbox, preferences, ..seat.side(player, changes, &scratch.entries) };
+        self.journal.push(&[side], true);
+        seat.shared = seat.revision;
+        let revision = seat.revision;
+        if let Some(receiver) = receiver {
+            inner.announce(revision, receiver);
+        }
+        match note.asked {
+            Some(_) => self.reply(inner, changes, &note),
+            None => self.tell_delta(inner, changes, cause),
+        }
     }
 
     /// Records a change of the server's own at the beginning of a session, which will see it in its snapshot.
@@ -90,7 +126,7 @@ impl Roster {
         let Half { player, inner, changes, note } = half;
         let seat = inner.seat().expect("only a player in the game has records");
         let mut scratch = Scratch::default();
-        seat.advance((player, changes, &note), None, self.clock.now_ms(), &mut scratch);
+        seat.advance((player, changes, &note), (None, None), self.clock.now_ms(), &mut scratch);
         self.journal.push(&[seat.side(player, written, &scratch.entries)], true);
         seat.shared = seat.revision;
     }
@@ -108,9 +144,9 @@ impl Roster {
         let (to_other, to_one) = (partner(other.player, second), partner(one.player, first));
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.entries.clear();
-            first.advance((one.player, one.changes, &one.note), Some(to_other), at, scratch);
+            first.advance((one.player, one.changes, &one.note), (Some(to_other), None), at, scratch);
             let middle = scratch.entries.len();
-            second.advance((other.player, other.changes, &other.note), Some(to_one), at, scratch);
+            second.advance((other.player, other.changes, &other.note), (Some(to_one), None), at, scratch);
             let (entry_one, entry_other) = scratch.entries.split_at(middle);
             let sides =
                 [first.side(one.player, one.changes, entry_one), second.side(other.player, other.changes, entry_other)];
@@ -168,7 +204,7 @@ impl Seat {
     fn advance(
         &mut self,
         (player, changes, note): (&PlayerId, &Changes, &Note),
-        partner: Option<Partner>,
+        (partner, waits): (Option<Partner>, Option<Waits>),
         at: u64,
         scratch: &mut Scratch,
     ) {
@@ -186,6 +222,7 @@ impl Seat {
             reason: note.reason,
             asked: note.asked,
             partner,
+            waits,
             changes: &changes.list,
             form: self.form,
         };
@@ -203,6 +240,8 @@ impl Seat {
             content: self.content,
             changes: &changes.list,
             entry,
+            inbox: &[],
+            preferences: None,
         }
     }
 

@@ -63,13 +63,18 @@ impl Chain {
         let unreadable = |reason: String| SchemaError::Unreadable { place: place.to_owned(), reason };
         let at = Place::parse(place).map_err(|error| unreadable(error.to_string()))?;
         self.knows(stamp)?;
+        self.content(stamp, value).map(|content| (at, content)).map_err(unreadable)
+    }
+
+    /// Reads a value with a stamp that this build knows. The error is what is wrong with its bytes.
+    pub(super) fn content(&self, stamp: Stamp, value: &[u8]) -> Result<Content, String> {
         let done = usize::try_from(stamp.format.saturating_sub(1)).unwrap_or(usize::MAX);
         let mut value = Cow::Borrowed(value);
         for upgrade in self.upgrades.iter().skip(done) {
-            value = Cow::Owned(upgrade(&value).map_err(unreadable)?);
+            value = Cow::Owned(upgrade(&value)?);
         }
         let behind = if stamp.format > self.number { Behind::Kept } else { Behind::Refused };
-        (self.read)(&value, behind).map(|content| (at, content)).map_err(unreadable)
+        (self.read)(&value, behind)
     }
 
     /// A place's content in the newest format.

@@ -18,9 +18,12 @@
 //!   bear the higher of the two stamps; the receiver's other places are read as said above.
 //! - A ledger entry bears the stamp's number at its time, so that its images are read like places. No entry is newer than
 //!   its player's stamp, which is why the stamp's `readable_by` holds for all of them.
+//! - A **waiting gift** bears a stamp and a content number of its own ([`waiting`]), because no record of its receiver is
+//!   written when it is put. Whoever takes it brings it forward as a load does with a record.
 
 mod chain;
 pub mod v1;
+pub mod waiting;
 
 pub use chain::{Behind, Chain, Form, Upgrade};
 

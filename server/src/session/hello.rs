@@ -22,7 +22,7 @@ use holdall_protocol::{
     close::Close,
     frame::Subprotocol,
     ids::{PlayerId, Revision, SessionId},
-    message::{CatalogVersion, ClientMessage, Hello, Limits, Resume, ServerMessage, Welcome},
+    message::{CatalogVersion, ClientMessage, Hello, Limits, Resume, ServerMessage, Settings, Welcome},
 };
 use std::{net::IpAddr, sync::Arc};
 use tokio::{
@@ -171,6 +171,7 @@ impl Sessions {
             durability: (self.in_force)(),
             now: self.roster.clock.now_ms(),
             trades: seat.trades().to_vec(),
+            settings: Some(Settings { gifts: seat.takes_gifts(), invites: seat.takes_invites() }),
         }));
         let snapshot = missed.is_none().then(|| snapshot::of(&seat.player, seat.revision, seat.checksum, &rules));
         inner.tell(gate, Kind::Other, Frame::Message(Box::new(welcome)));

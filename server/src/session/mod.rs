@@ -5,6 +5,7 @@
 
 mod dedupe;
 mod hello;
+mod inquiry;
 pub mod leave;
 mod request;
 pub mod token;
@@ -12,6 +13,7 @@ mod trade;
 mod turn;
 
 pub use hello::Join;
+pub use inquiry::{Answer, Inquiry, Known};
 pub use request::Heard;
 
 use crate::{

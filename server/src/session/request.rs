@@ -1,11 +1,13 @@
 //! One request, from its number to its reply. Synchronous: all of it happens under one hold of the player's lock.
 //!
 //! A fixed order: is this session the current one → was it asked before (answered here, refused by nothing that follows) →
-//! the limiter → room in the journal → the rules → the record → the reply. Every path ends in exactly one reply.
+//! the limiter → room in the journal → the rules → the record → the reply. Every path ends in exactly one reply, but that
+//! which must ask the store first (`inquiry`): it ends in a question, and in one reply when the request is judged again.
 
 use super::{
     Sessions,
     dedupe::{self, Standing},
+    inquiry::{Inquiry, Known},
     trade::{Asking, Step},
 };
 use crate::{
@@ -23,7 +25,7 @@ use crate::{
     roster::{
         cell::{Cell, Inner},
         pair,
-        record::{Half, Note},
+        record::{Effects, Half, Note},
     },
 };
 use holdall_protocol::{
@@ -31,7 +33,7 @@ use holdall_protocol::{
     close::Close,
     code::Code,
     ids::SessionId,
-    message::{Answer, Answered, Applied, Duplicate, ItemAnswer, Refused, ServerMessage, Settings, Stats},
+    message::{Answer, Answered, Applied, Cause, Duplicate, ItemAnswer, Nothing, Refused, ServerMessage, Stats},
 };
 use std::{
     num::{NonZeroU32, NonZeroU64},
@@ -41,7 +43,7 @@ use std::{
 };
 
 /// What became of a request, as far as the session's loop cares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// Its reply is queued.
     Replied,
@@ -49,6 +51,8 @@ pub enum Heard {
     Excess,
     /// The session is no longer the current one: nothing happened and nothing is said.
     Ignored,
+    /// Nothing happened yet: the store must be asked, and the request judged again with its answer.
+    Asks(Inquiry),
 }
 
 /// A refusal on its way to the client.
@@ -56,6 +60,27 @@ pub(super) struct No {
     code: Code,
     message: String,
     retry_after: Option<Duration>,
+}
+
+/// Why a request was not done.
+enum Stop {
+    No(No),
+    Ask(Inquiry),
+}
+
+impl<N: Into<No>> From<N> for Stop {
+    fn from(no: N) -> Self {
+        Self::No(no.into())
+    }
+}
+
+/// One request in front of its judge.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    action: &'a action::Asked,
+    asked: Asked,
+    /// What the store answered, where the request is judged again.
+    known: Option<&'a Known>,
 }
 
 impl No {
@@ -89,9 +114,10 @@ impl From<GiftRefused> for No {
     fn from(refused: GiftRefused) -> Self {
         match refused {
             GiftRefused::Rules(refusal) => refusal.into(),
-            GiftRefused::ReceiverNotLoaded => Self::new(Code::PlayerNotLoaded, refused.to_string()),
-            GiftRefused::NotAccepting => Self::new(Code::NotAccepting, refused.to_string()),
-            GiftRefused::ReceiverBusy => Self::new(Code::PlayerBusy, refused.to_string()),
+            GiftRefused::NoSuchPlayer => Self::new(Code::NotFound, refused.to_string()),
+            GiftRefused::NotAccepting | GiftRefused::InboxDamaged => Self::new(Code::NotAccepting, refused.to_string()),
+            GiftRefused::InboxFull { .. } => Self::new(Code::LimitExceeded, refused.to_string()),
+            GiftRefused::StoreAway => Self::store_away(),
         }
     }
 }
@@ -100,7 +126,7 @@ impl From<GiftRefused> for No {
 enum Do {
     Change(engine::action::Action, Reason),
     Ask(Question),
-    Accept(action::Settings),
+    Set(action::Settings),
 }
 
 enum Question {
@@ -113,21 +139,31 @@ enum Question {
 impl Sessions {
     /// Serves one request of a session.
     pub fn request(&self, cell: &Arc<Cell>, session: SessionId, request: &Request) -> Heard {
+        self.judge(cell, session, request, None)
+    }
+
+    /// Judges a request again that has asked the store.
+    pub fn request_again(&self, cell: &Arc<Cell>, session: SessionId, request: &Request, known: &Known) -> Heard {
+        self.judge(cell, session, request, Some(known))
+    }
+
+    fn judge(&self, cell: &Arc<Cell>, session: SessionId, request: &Request, known: Option<&Known>) -> Heard {
         let mut scratch = Vec::with_capacity(128);
         let asked = Asked { seq: request.seq, hash: request.action.hash(&mut scratch) };
+        let case = Case { action: &request.action, asked, known };
         if let action::Asked::Known(Action::Gift(gift)) = &request.action
             && let Some(receiver) = self.roster.find(&gift.to)
             && receiver.id != cell.id
         {
             let (mut own, mut other) = pair::lock(cell, &receiver);
-            let no = match self.admit(cell, &mut own, session, asked) {
-                Ok(()) => match self.give(cell, (&mut own, &receiver, &mut other), gift, asked) {
-                    Ok(()) => return Heard::Replied,
-                    Err(no) => no,
-                },
-                Err(heard) => return heard,
+            return match self.enter(cell, &mut own, session, case) {
+                Ok(()) => {
+                    let here = gift::is_here(&mut other).then_some((&receiver, &mut *other));
+                    let given = self.give(cell, &mut own, here, (gift, case));
+                    self.finish(&mut own, asked, given)
+                }
+                Err(heard) => heard,
             };
-            return self.refuse(&mut own, asked, no);
         }
         if let action::Asked::Known(action) = &request.action
             && let Some(step) = Step::of(action)
@@ -135,17 +171,33 @@ impl Sessions {
             return self.trade(cell, &Asking { session, step, asked });
         }
         let mut own = cell.lock();
-        match self.admit(cell, &mut own, session, asked) {
-            Ok(()) => match self.perform(cell, &mut own, &request.action, asked) {
-                Ok(()) => Heard::Replied,
-                Err(no) => self.refuse(&mut own, asked, no),
-            },
+        match self.enter(cell, &mut own, session, case) {
+            Ok(()) => {
+                let performed = self.perform(cell, &mut own, case);
+                self.finish(&mut own, asked, performed)
+            }
             Err(heard) => heard,
         }
     }
 
-    /// Whether a request is to be judged at all; if not, it has been answered. From here on its number is spent.
-    pub(super) fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, asked: Asked) -> Result<(), Heard> {
+    fn finish(&self, own: &mut Inner, asked: Asked, done: Result<(), Stop>) -> Heard {
+        match done {
+            Ok(()) => Heard::Replied,
+            Err(Stop::No(no)) => self.refuse(own, asked, no),
+            Err(Stop::Ask(inquiry)) => Heard::Asks(inquiry),
+        }
+    }
+
+    /// The same for one that may be judged again: then it was admitted before, and its session has started nothing since.
+    fn enter(&self, cell: &Cell, own: &mut Inner, session: SessionId, case: Case<'_>) -> Result<(), Heard> {
+        match case.known {
+            None => self.admit(cell, own, session, case.asked),
+            Some(_) => self.may_act(own, session),
+        }
+    }
+
+    /// Whether a session may act now.
+    fn may_act(&self, own: &mut Inner, session: SessionId) -> Result<(), Heard> {
         if !own.is_current(session) {
             return Err(Heard::Ignored);
         }
@@ -154,6 +206,12 @@ impl Sessions {
             own.close(Close::StoreUnavailable);
             return Err(Heard::Ignored);
         }
+        if own.seat().is_some() { Ok(()) } else { Err(Heard::Ignored) }
+    }
+
+    /// Whether a request is to be judged at all; if not, it has been answered. From here on its number is spent.
+    pub(super) fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, asked: Asked) -> Result<(), Heard> {
+        self.may_act(own, session)?;
         let Some(seat) = own.seat() else { return Err(Heard::Ignored) };
         match dedupe::standing(seat, asked) {
             Standing::New => {}
@@ -180,58 +238,99 @@ impl Sessions {
         Ok(())
     }
 
+    /// Gives to somebody else: straight into the hands of who is here, else into the inbox, once the store has said what is
+    /// at the door.
     fn give(
         &self,
         cell: &Arc<Cell>,
-        (own, receiver, other): (&mut Inner, &Arc<Cell>, &mut Inner),
-        gift: &action::Gift,
-        asked: Asked,
-    ) -> Result<(), No> {
-        cell.allowance.gift().map_err(|wait| No::new(Code::RateLimited, "too many gifts").after(wait))?;
+        own: &mut Inner,
+        mut here: Option<(&Arc<Cell>, &mut Inner)>,
+        (gift, case): (&action::Gift, Case<'_>),
+    ) -> Result<(), Stop> {
+        if case.known.is_none() {
+            cell.allowance.gift().map_err(|wait| No::new(Code::RateLimited, "too many gifts").after(wait))?;
+        }
         self.room()?;
         let items = lines(&gift.items)?;
+        let door = match (&here, case.known) {
+            (None, None) => return Err(Stop::Ask(Inquiry::Door(gift.to.clone()))),
+            (Some(_), _) => None,
+            (None, Some(Known::Door(door))) => Some(door),
+        };
         let giving = AssertUnwindSafe(|| {
             let giver = Party { cell, inner: own };
-            gift::give(&self.roster, giver, Party { cell: receiver, inner: other }, &items, asked)
+            match (&mut here, door) {
+                (Some((receiver, other)), _) => {
+                    let receiver = Party { cell: receiver, inner: other };
+                    gift::give(&self.roster, giver, receiver, &items, case.asked)
+                }
+                (None, Some(door)) => gift::leave(&self.roster, giver, (&gift.to, door), &items, case.asked),
+                (None, None) => unreachable!("then the store is asked first"),
+            }
         });
         match catch_unwind(giving) {
-            Ok(given) => given.map_err(No::from),
+            Ok(given) => {
+                given?;
+                self.roster.look_again(cell, own);
+                Ok(())
+            }
             Err(_) => {
                 self.roster.abandon(cell, own);
-                self.roster.abandon(receiver, other);
-                Err(No::fault())
+                if let Some((receiver, other)) = here {
+                    self.roster.abandon(receiver, other);
+                }
+                Err(No::fault().into())
             }
         }
     }
 
-    fn perform(&self, cell: &Arc<Cell>, own: &mut Inner, asked_for: &action::Asked, asked: Asked) -> Result<(), No> {
+    fn perform(&self, cell: &Arc<Cell>, own: &mut Inner, case: Case<'_>) -> Result<(), Stop> {
         let unknown = || No::new(Code::UnknownAction, "no such action here");
-        let action = match asked_for {
-            action::Asked::Known(Action::DevGrant(_)) if !self.verifier.is_development() => return Err(unknown()),
+        let action = match case.action {
+            action::Asked::Known(Action::DevGrant(_)) if !self.verifier.is_development() => {
+                return Err(unknown().into());
+            }
             action::Asked::Known(action) => action,
-            action::Asked::Unknown => return Err(unknown()),
+            action::Asked::Unknown => return Err(unknown().into()),
         };
         if let Action::Gift(gift) = action {
-            return Err(if gift.to == cell.id {
-                Refusal::SamePlayer.into()
-            } else {
-                GiftRefused::ReceiverNotLoaded.into()
-            });
+            if gift.to == cell.id {
+                return Err(Refusal::SamePlayer.into());
+            }
+            return self.give(cell, own, None, (gift, case));
         }
         match understand(action)? {
             Do::Ask(Question::Resync) if own.is_full() => {
-                Err(No::new(Code::LimitExceeded, "read what has been sent first"))
+                Err(No::new(Code::LimitExceeded, "read what has been sent first").into())
             }
             Do::Ask(question) => {
-                self.answer(own, asked, &question);
+                self.answer(own, case.asked, &question);
                 Ok(())
             }
-            Do::Accept(wish) => {
-                self.set(own, asked, &wish);
+            Do::Set(wish) => Ok(self.set(cell, own, &wish, case.asked)?),
+            Do::Change(action, reason) => {
+                self.change(cell, own, (&action, reason), case.asked)?;
+                if matches!(reason, Reason::Use | Reason::Drop | Reason::Sell | Reason::Equip) {
+                    self.roster.look_again(cell, own);
+                }
                 Ok(())
             }
-            Do::Change(action, reason) => self.change(cell, own, (&action, reason), asked),
         }
+    }
+
+    /// Sets what others may do: a record in which no thing moves.
+    fn set(&self, cell: &Cell, own: &mut Inner, wish: &action::Settings, asked: Asked) -> Result<(), No> {
+        self.room()?;
+        let Some(seat) = own.seat() else { return Ok(()) };
+        let Some(preferences) = seat.preferring(wish.gifts, wish.invites) else {
+            self.nothing_to_change(own, asked, 0);
+            return Ok(());
+        };
+        let note = Note { actor: Actor::Player(cell.id.clone()), reason: Reason::Settings, asked: Some(asked) };
+        let effects = Effects { preferences: Some(preferences), ..Effects::default() };
+        let half = Half { player: &cell.id, inner: own, changes: &Changes::default(), note };
+        self.roster.record_with(half, effects, Cause::Server(Nothing {}));
+        Ok(())
     }
 
     fn change(
@@ -285,16 +384,6 @@ impl Sessions {
             overflow: (overflow > 0).then_some(overflow),
             collapsed: false,
         });
-        self.reply(own, asked, &message);
-    }
-
-    /// Switches what the player accepts from others.
-    fn set(&self, own: &mut Inner, asked: Asked, wish: &action::Settings) {
-        let Some(seat) = own.seat() else { return };
-        let Settings { gifts, invites } = seat.accepts;
-        seat.accepts = Settings { gifts: wish.gifts.unwrap_or(gifts), invites: wish.invites.unwrap_or(invites) };
-        let answer = Answered::Settings(seat.accepts);
-        let message = ServerMessage::Answer(Answer { seq: asked.seq, revision: seat.revision, answer });
         self.reply(own, asked, &message);
     }
 
@@ -405,8 +494,8 @@ fn understand(action: &Action) -> Result<Do, Refusal> {
         | Action::TradeAnswer(_)
         | Action::TradeOffer(_)
         | Action::TradeAccept(_)
-        | Action::TradeCancel(_) => unreachable!("what locks two players went its own way"),
-        Action::Settings(settings) => Ok(Do::Accept(settings.clone())),
+        | Action::TradeCancel(_) => unreachable!("what may lock two players went its own way"),
+        Action::Settings(settings) => Ok(Do::Set(settings.clone())),
         Action::Resync(action::Resync {}) => Ok(Do::Ask(Question::Resync)),
         Action::Count(action::Count { item }) => Ok(Do::Ask(Question::Count(item.clone()))),
         Action::Item(action::Item { item }) => Ok(Do::Ask(Question::Item(item.clone()))),

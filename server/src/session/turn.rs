@@ -1,13 +1,13 @@
 //! The loop: what is there is read, what may leave is written, until the session ends.
 
-use super::{End, Heard, Join, Sessions};
+use super::{Answer, End, Heard, Join, Known, Sessions};
 use crate::{
     replication::outbox::Frame,
     roster::cell::{Cell, Taken},
 };
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
-use holdall_protocol::{close::Close, frame::Subprotocol, ids::SessionId, message::ClientMessage};
+use holdall_protocol::{action::Request, close::Close, frame::Subprotocol, ids::SessionId, message::ClientMessage};
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -49,12 +49,15 @@ pub(super) struct Turn<'a, IO> {
     /// Looks at the times above; never reset by a frame.
     tick: Pin<Box<Sleep>>,
     ready: Vec<Frame>,
+    /// The request that waits for the store; no further one is started before it is answered.
+    asking: Option<Box<(Request, Answer)>>,
 }
 
 /// Everything that can wake a session.
 enum Event {
     Woken,
     Tick,
+    Known(Request, Known),
     Read(Read),
 }
 
@@ -91,6 +94,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             closing_since: None,
             tick: Box::pin(sleep_until(now)),
             ready: Vec::new(),
+            asking: None,
         };
         let first = turn.next_tick();
         turn.tick.as_mut().reset(first);
@@ -121,6 +125,11 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             match self.next_event().await {
                 Event::Woken => {}
                 Event::Tick => self.look_at_the_time().await?,
+                Event::Known(request, known) => {
+                    let heard = self.sessions.request_again(&self.cell, self.session, &request, &known);
+                    self.note(request, heard)?;
+                    self.hear_the_rest()?;
+                }
                 Event::Read(read) => {
                     self.hear(read)?;
                     self.hear_the_rest()?;
@@ -134,6 +143,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         tokio::select! {
             biased;
             () = self.wake.notified() => Event::Woken,
+            (request, known) = answered(&mut self.asking) => Event::Known(request, known),
             read = read(self.socket, self.subprotocol), if listening => Event::Read(read),
             () = self.tick.as_mut() => Event::Tick,
         }
@@ -141,7 +151,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
 
     fn listening(&self) -> bool {
         let in_flight_max = usize::try_from(self.sessions.options.in_flight_max).unwrap_or(usize::MAX);
-        self.in_flight < in_flight_max && self.closing_since.is_none()
+        self.in_flight < in_flight_max && self.closing_since.is_none() && self.asking.is_none()
     }
 
     /// Takes whatever else has already arrived, so that one wake-up and one flush serve all of it.
@@ -154,28 +164,32 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     }
 
     fn hear(&mut self, read: Read) -> Result<(), End> {
-        let excess = match read {
+        self.heard = Instant::now();
+        match read {
             Read::Message(ClientMessage::Request(request)) => {
-                match self.sessions.request(&self.cell, self.session, &request) {
-                    Heard::Replied => {
-                        self.in_flight = self.in_flight.saturating_add(1);
-                        false
-                    }
-                    Heard::Excess => {
-                        self.in_flight = self.in_flight.saturating_add(1);
-                        true
-                    }
-                    Heard::Ignored => false,
-                }
+                let heard = self.sessions.request(&self.cell, self.session, &request);
+                self.note(request, heard)
             }
             Read::Message(ClientMessage::Hello(_)) => {
-                return Err(Some((Close::ProtocolError, "hello is said once".to_owned())));
+                Err(Some((Close::ProtocolError, "hello is said once".to_owned())))
             }
-            Read::Control => self.cell.allowance.action().is_err(),
-            Read::Bad(why, reason) => return Err(Some((why, reason))),
-            Read::Gone => return Err(None),
-        };
-        self.heard = Instant::now();
+            Read::Control => {
+                let excess = self.cell.allowance.action().is_err();
+                self.count(excess)
+            }
+            Read::Bad(why, reason) => Err(Some((why, reason))),
+            Read::Gone => Err(None),
+        }
+    }
+
+    /// Takes note of what became of a request.
+    fn note(&mut self, request: Request, heard: Heard) -> Result<(), End> {
+        let excess = heard == Heard::Excess;
+        match heard {
+            Heard::Replied | Heard::Excess => self.in_flight = self.in_flight.saturating_add(1),
+            Heard::Ignored => {}
+            Heard::Asks(inquiry) => self.asking = Some(Box::new((request, self.sessions.ask(inquiry)))),
+        }
         self.count(excess)
     }
 
@@ -251,6 +265,14 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         let next = Instant::now().checked_add(step).unwrap_or_else(Instant::now);
         self.expires.map_or(next, |expires| next.min(expires))
     }
+}
+
+/// The request that waits for the store, once it is answered; never where none waits. Cancelling it loses nothing.
+async fn answered(asking: &mut Option<Box<(Request, Answer)>>) -> (Request, Known) {
+    let Some(asked) = asking else { return std::future::pending().await };
+    let known = (&mut asked.1).await;
+    let (request, _) = *asking.take().expect("just answered");
+    (request, known)
 }
 
 /// A longer message goes out in several WebSocket frames, one by one: the library copies frames into a buffer that it

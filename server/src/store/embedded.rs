@@ -7,8 +7,8 @@
 mod snapshot;
 
 use super::{
-    AcquireError, Answer, Batch, Header, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError,
-    Renewal, Standing, Standings, Store, Stored,
+    AcquireError, Answer, Batch, Door, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page,
+    PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
@@ -24,6 +24,8 @@ const PLAYERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("players"
 const PLACES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("places");
 /// Player, 0, newest revision as 8 big-endian bytes → the entries that one batch added.
 const LEDGER: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("ledger");
+/// Player, 0, gift id as 16 bytes → the gift.
+const INBOX: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("inbox");
 /// `format` → 1.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const FORMAT: u64 = 1;
@@ -50,6 +52,9 @@ struct HeaderRow {
     /// Likewise: it is not known who wrote their revisions.
     #[serde(default)]
     writer: Option<String>,
+    /// Likewise.
+    #[serde(default)]
+    preferences: Preferences,
 }
 
 impl HeaderRow {
@@ -170,6 +175,7 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
         write.open_table(PLAYERS).map_err(redb::Error::from)?;
         write.open_table(PLACES).map_err(redb::Error::from)?;
         write.open_table(LEDGER).map_err(redb::Error::from)?;
+        write.open_table(INBOX).map_err(redb::Error::from)?;
         let found = meta.get("format").map_err(redb::Error::from)?.map(|format| format.value());
         if found.is_none() {
             meta.insert("format", FORMAT).map_err(redb::Error::from)?;
@@ -282,6 +288,7 @@ struct Tables<'t> {
     players: Table<'t, &'static str, &'static [u8]>,
     places: Table<'t, &'static [u8], &'static [u8]>,
     ledger: Table<'t, &'static [u8], &'static [u8]>,
+    inbox: Table<'t, &'static [u8], &'static [u8]>,
 }
 
 impl<'t> Tables<'t> {
@@ -290,6 +297,7 @@ impl<'t> Tables<'t> {
             players: write.open_table(PLAYERS)?,
             places: write.open_table(PLACES)?,
             ledger: write.open_table(LEDGER)?,
+            inbox: write.open_table(INBOX)?,
         })
     }
 
@@ -336,6 +344,14 @@ impl<'t> Tables<'t> {
             key.extend_from_slice(&write.revision.get().to_be_bytes());
             self.ledger.insert(key.as_slice(), write.entries.as_ref())?;
         }
+        for change in &write.inbox {
+            let mut key = key_of(&change.owner);
+            key.extend_from_slice(change.gift.as_bytes());
+            match &change.content {
+                Some(content) => self.inbox.insert(key.as_slice(), content.as_ref())?,
+                None => self.inbox.remove(key.as_slice())?,
+            };
+        }
         let owner = if write.release { None } else { header.owner };
         let writer = if write.advances() { Some(write.owner.as_str().to_owned()) } else { header.writer };
         self.put_header(
@@ -350,6 +366,7 @@ impl<'t> Tables<'t> {
                 content: write.content,
                 saved_at: write.saved_at,
                 readable_by: write.readable_by,
+                preferences: write.preferences.unwrap_or(header.preferences),
                 writer,
             },
         )
@@ -374,6 +391,7 @@ impl<'t> Tables<'t> {
             recent.push(Bytes::copy_from_slice(row?.1.value()));
         }
         recent.reverse();
+        let has_mail = self.inbox.range(key.as_slice()..end.as_slice())?.next().is_some();
         self.put_header(player, &header)?;
         Ok(Ok(Loaded {
             owner,
@@ -384,6 +402,8 @@ impl<'t> Tables<'t> {
             content: header.content,
             places,
             recent,
+            preferences: header.preferences,
+            has_mail,
             writer: header.writer.as_deref().map(Owner::stored),
         }))
     }
@@ -405,6 +425,11 @@ impl<'t> Tables<'t> {
             key.extend_from_slice(&newest.get().to_be_bytes());
             self.ledger.insert(key.as_slice(), entries.as_ref())?;
         }
+        for (gift, content) in &stored.inbox {
+            key.truncate(prefix);
+            key.extend_from_slice(gift.as_bytes());
+            self.inbox.insert(key.as_slice(), content.as_ref())?;
+        }
         let header = HeaderRow {
             owner: None,
             epoch: stored.epoch,
@@ -415,6 +440,7 @@ impl<'t> Tables<'t> {
             content: stored.content,
             saved_at: stored.saved_at,
             readable_by: stored.readable_by,
+            preferences: stored.preferences,
             writer: stored.writer.as_ref().map(|writer| writer.as_str().to_owned()),
         };
         self.put_header(player, &header)?;
@@ -437,6 +463,14 @@ impl Store for Embedded {
 
     fn acquire(&self, player: PlayerId, _: Life) -> Answer<Result<Loaded, AcquireError>> {
         self.ask(|to| Verb::Acquire(player, to), || Err(AcquireError::Unavailable(STOPPED.to_owned())))
+    }
+
+    fn inbox(&self, player: PlayerId) -> Answer<Result<Vec<Waiting>, ReadError>> {
+        self.look(move |file| file.inbox(&player, INBOX_READ_MAX))
+    }
+
+    fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>> {
+        self.look(move |file| file.door(&player))
     }
 
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {

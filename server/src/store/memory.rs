@@ -6,8 +6,8 @@ mod loss;
 mod nodes;
 
 use super::{
-    AcquireError, Answer, Batch, Header, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError,
-    Renewal, Standing, Standings, Store, Stored,
+    AcquireError, Answer, Batch, Door, GiftId, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner,
+    Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
@@ -50,6 +50,10 @@ pub struct Row {
     pub ledger: Vec<LedgerItem>,
     /// The token that wrote the revision.
     pub writer: Option<Owner>,
+    /// What the player has set.
+    pub preferences: Preferences,
+    /// What waits in the inbox.
+    pub inbox: BTreeMap<GiftId, Bytes>,
 }
 
 /// What may go wrong with one verb.
@@ -159,12 +163,20 @@ impl Shelf {
         if let Some(refused) = Standing::verdict(&standings) {
             return refused;
         }
-        state.remember(node, batch.players.iter().map(|write| &write.player));
+        let touched = touched(batch);
+        state.remember(node, touched.iter().copied());
         let leave_out = usize::from(state.broken_rules.drop_one_player && batch.players.len() > 1);
         for write in batch.players.iter().skip(leave_out) {
             state.rows.entry(write.player.clone()).or_default().write(write, batch);
+            for change in &write.inbox {
+                let inbox = &mut state.rows.entry(change.owner.clone()).or_default().inbox;
+                match &change.content {
+                    Some(content) => inbox.insert(change.gift, content.clone()),
+                    None => inbox.remove(&change.gift),
+                };
+            }
         }
-        state.written(node, batch.players.iter().map(|write| &write.player));
+        state.written(node, touched);
         Outcome::Applied
     }
 
@@ -202,10 +214,29 @@ impl Shelf {
             content: row.content,
             places: row.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
             recent: row.ledger.iter().rev().take(64).rev().map(|(_, entries)| entries.clone()).collect(),
+            preferences: row.preferences,
+            has_mail: !row.inbox.is_empty(),
             writer: row.writer.clone(),
         };
         state.written(node, [player]);
         Ok(loaded)
+    }
+
+    fn inbox(&self, player: &PlayerId) -> Vec<Waiting> {
+        let state = self.0.lock();
+        let inbox = state.rows.get(player).map(|row| row.inbox.iter()).into_iter().flatten();
+        inbox.take(INBOX_READ_MAX).map(|(gift, content)| (*gift, content.clone())).collect()
+    }
+
+    fn door(&self, player: &PlayerId) -> Door {
+        let state = self.0.lock();
+        let row = state.rows.get(player).cloned().unwrap_or_default();
+        Door {
+            exists: row.revision > Revision::ZERO,
+            preferences: row.preferences,
+            waiting: row.inbox.len(),
+            owner: row.owner.filter(|owner| state.nodes.is_alive(owner.node())),
+        }
     }
 
     fn standings(&self, players: &[PlayerId]) -> Standings {
@@ -241,8 +272,21 @@ impl Shelf {
         if state.rows.contains_key(&player) {
             return Err(ReadError::Exists);
         }
-        let Stored { owner: _, epoch, revision, seq, schema, readable_by, content, saved_at, places, writer } = stored;
-        let places = places.into_iter().collect();
+        let Stored {
+            owner: _,
+            epoch,
+            revision,
+            seq,
+            schema,
+            readable_by,
+            content,
+            saved_at,
+            places,
+            preferences,
+            inbox,
+            writer,
+        } = stored;
+        let (places, inbox) = (places.into_iter().collect(), inbox.into_iter().collect());
         let row = Row {
             owner: None,
             revision,
@@ -255,6 +299,8 @@ impl Shelf {
             epoch,
             places,
             ledger,
+            preferences,
+            inbox,
             writer,
         };
         state.rows.insert(player, row);
@@ -305,6 +351,8 @@ impl Row {
             content: self.content,
             saved_at: self.saved_at,
             places: self.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
+            preferences: self.preferences,
+            inbox: self.inbox.iter().map(|(gift, content)| (*gift, content.clone())).collect(),
             writer: self.writer.clone(),
         }
     }
@@ -317,6 +365,7 @@ impl Row {
         self.content = write.content;
         self.saved_at = write.saved_at;
         self.batch = Some(batch.id);
+        self.preferences = write.preferences.unwrap_or(self.preferences);
         for (place, value) in &write.places {
             match value {
                 Some(value) => self.places.insert(place.clone(), value.clone()),
@@ -333,6 +382,12 @@ impl Row {
             self.owner = None;
         }
     }
+}
+
+/// Every player of whom a batch writes something, once.
+fn touched(batch: &Batch) -> BTreeSet<&PlayerId> {
+    let owners = batch.players.iter().flat_map(|write| &write.inbox).map(|change| &change.owner);
+    batch.players.iter().map(|write| &write.player).chain(owners).collect()
 }
 
 /// One node's handle on the shelf.
@@ -397,6 +452,14 @@ impl Store for Memory {
         Box::pin(async move {
             answer.await.unwrap_or_else(|_| Err(AcquireError::Unavailable("the memory store was told to fail".into())))
         })
+    }
+
+    fn inbox(&self, player: PlayerId) -> Answer<Result<Vec<Waiting>, ReadError>> {
+        read(self.faulty("inbox", move |shelf| shelf.inbox(&player)))
+    }
+
+    fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>> {
+        read(self.faulty("door", move |shelf| shelf.door(&player)))
     }
 
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {

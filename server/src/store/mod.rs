@@ -16,8 +16,11 @@
 //!   until the caller says, by naming that life, that it has looked at what is left.
 
 pub mod embedded;
+mod inbox;
 pub mod memory;
 pub mod redis;
+
+pub use inbox::{Door, GiftId, INBOX_READ_MAX, InboxChange, Preferences, Waiting};
 
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
@@ -165,6 +168,12 @@ pub struct PlayerWrite {
     /// is no contradiction, here and in the store.
     #[serde(default)]
     pub follows: Option<Owner>,
+    /// What is put into inboxes, anybody's, and taken out of this player's own. Absent in batches of earlier builds.
+    #[serde(default)]
+    pub inbox: Vec<InboxChange>,
+    /// What the player has set from now on; `None` leaves it, as batches of earlier builds do.
+    #[serde(default)]
+    pub preferences: Option<Preferences>,
 }
 
 impl PlayerWrite {
@@ -236,6 +245,10 @@ pub struct Loaded {
     pub recent: Vec<Bytes>,
     /// The token that wrote the revision; `None` where nobody did or the store does not know.
     pub writer: Option<Owner>,
+    /// What the player has set.
+    pub preferences: Preferences,
+    /// Whether something waits in the inbox, or it cannot even be told.
+    pub has_mail: bool,
 }
 
 impl Loaded {
@@ -284,6 +297,10 @@ pub struct Stored {
     pub saved_at: u64,
     /// All places, spelled as in the batch, in the order of their spelling.
     pub places: Vec<(String, Bytes)>,
+    /// What the player has set.
+    pub preferences: Preferences,
+    /// All that waits in the inbox, the oldest first.
+    pub inbox: Vec<Waiting>,
     /// The token that wrote the revision; `None` where nobody did or the store does not know.
     pub writer: Option<Owner>,
 }
@@ -385,6 +402,12 @@ pub trait Store: Send + Sync + 'static {
     /// but for one lease after a new life began no other node's player is: its owner may be alive and seem dead. Epochs
     /// grow with the store's clock, so that one given in a new life is above all that were forgotten with an earlier one.
     fn acquire(&self, player: PlayerId, life: Life) -> Answer<Result<Loaded, AcquireError>>;
+
+    /// The oldest gifts that wait for a player, in order, at most [`INBOX_READ_MAX`].
+    fn inbox(&self, player: PlayerId) -> Answer<Result<Vec<Waiting>, ReadError>>;
+
+    /// What a giver has to know of a player. [`ReadError::Unreadable`] where the inbox could take nothing.
+    fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>>;
 
     /// Who owns these players now and how far they are, and in which life the store says so.
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>>;

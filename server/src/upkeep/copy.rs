@@ -49,9 +49,11 @@ pub struct Copied {
     pub there: u64,
     /// Their places.
     pub places: u64,
+    /// Gifts that wait for them.
+    pub gifts: u64,
     /// Items of their ledgers; one holds the entries of one commit.
     pub ledger_items: u64,
-    /// Bytes of places and ledgers.
+    /// Bytes of places, inboxes and ledgers.
     pub bytes: u64,
     /// Players that could not be read and are not in the target, with the reason.
     pub unreadable: Vec<(PlayerId, String)>,
@@ -60,7 +62,7 @@ pub struct Copied {
 /// What two stores hold, compared.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Compared {
-    /// Players that are equal in both: header, every place and the whole ledger, byte for byte.
+    /// Players that are equal in both: header, every place, the inbox and the whole ledger, byte for byte.
     pub equal: u64,
     /// What is not, one line each.
     pub differences: Vec<String>,
@@ -177,6 +179,7 @@ fn at(side: Side) -> impl Fn(ReadError) -> CopyError {
 enum One {
     Copied {
         places: usize,
+        gifts: usize,
         ledger_items: usize,
         bytes: usize,
     },
@@ -194,9 +197,10 @@ async fn one(from: &dyn Store, to: &dyn Store, player: &PlayerId) -> Result<One,
         Err(error) => return Err(at(Side::Source)(error)),
     };
     let lengths = stored.places.iter().map(|(_, value)| value.len()).chain(ledger.iter().map(|(_, bytes)| bytes.len()));
-    let (places, ledger_items, bytes) = (stored.places.len(), ledger.len(), lengths.sum());
+    let lengths = lengths.chain(stored.inbox.iter().map(|(_, content)| content.len()));
+    let (places, gifts, ledger_items, bytes) = (stored.places.len(), stored.inbox.len(), ledger.len(), lengths.sum());
     match to.import(player.clone(), stored, ledger).await {
-        Ok(()) => Ok(One::Copied { places, ledger_items, bytes }),
+        Ok(()) => Ok(One::Copied { places, gifts, ledger_items, bytes }),
         Err(ReadError::Exists) => Ok(One::There),
         Err(error) => Err(at(Side::Target)(error)),
     }
@@ -206,9 +210,10 @@ impl Copied {
     fn add(&mut self, one: One) {
         let add = |sum: &mut u64, more: usize| *sum = sum.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
         match one {
-            One::Copied { places, ledger_items, bytes } => {
+            One::Copied { places, gifts, ledger_items, bytes } => {
                 add(&mut self.players, 1);
                 add(&mut self.places, places);
+                add(&mut self.gifts, gifts);
                 add(&mut self.ledger_items, ledger_items);
                 add(&mut self.bytes, bytes);
             }
@@ -248,8 +253,11 @@ fn unequal(mut source: Whole, target: Whole) -> Option<String> {
     if source.stored.places != target.stored.places {
         return Some("has other things".to_owned());
     }
+    if source.stored.inbox != target.stored.inbox {
+        return Some("has another inbox".to_owned());
+    }
     (source.stored != target.stored).then(|| {
-        let header = |whole: Whole| format!("{:?}", Stored { places: Vec::new(), ..whole.stored });
+        let header = |whole: Whole| format!("{:?}", Stored { places: Vec::new(), inbox: Vec::new(), ..whole.stored });
         format!("has another header: {} is now {}", header(source), header(target))
     })
 }

@@ -7,7 +7,10 @@ mod text;
 use crate::{
     engine::change::{Content, Stack},
     ledger::codec::{self, Page},
-    schema::{OURS, Stamp},
+    schema::{
+        OURS, Stamp,
+        waiting::{self, Gift, Slip},
+    },
     store::{Owner, ReadError, Store, Stored},
 };
 use holdall_protocol::{
@@ -43,6 +46,12 @@ pub struct Inspection {
     pub saved_at: u64,
     /// Every place: bag, equipment, wallet.
     pub places: Vec<Held>,
+    /// Whether others may give to the player.
+    pub takes_gifts: bool,
+    /// Whether others may invite the player to a trade.
+    pub takes_invites: bool,
+    /// What waits for the player, the oldest first.
+    pub inbox: Vec<Waiting>,
     /// Its ledger.
     pub ledger: Ledger,
 }
@@ -80,6 +89,44 @@ pub enum What {
         amount: u64,
     },
     /// Bytes that are neither.
+    Unreadable {
+        /// What is wrong with them.
+        unreadable: String,
+        /// The bytes, in hexadecimal.
+        bytes: String,
+    },
+}
+
+/// A gift that waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Its id.
+    pub gift: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub what: Parcel,
+}
+
+/// What can wait.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Parcel {
+    /// A gift.
+    Gift {
+        /// Who gave it; where it came back, who did not take it.
+        from: PlayerId,
+        /// Since when it has been waiting, in milliseconds since 1970.
+        sent_at: u64,
+        /// Whether it came back to its giver.
+        returned: bool,
+        /// The record format of its things.
+        schema: u32,
+        /// The content step that its things are at.
+        content: u32,
+        /// Its things, as they were given.
+        stacks: Vec<What>,
+    },
+    /// Bytes that are none.
     Unreadable {
         /// What is wrong with them.
         unreadable: String,
@@ -153,6 +200,13 @@ pub async fn look(store: &dyn Store, player: &PlayerId) -> Result<Option<Inspect
         content: stored.content,
         saved_at: stored.saved_at,
         places,
+        takes_gifts: stored.preferences.takes_gifts(),
+        takes_invites: stored.preferences.takes_invites(),
+        inbox: stored
+            .inbox
+            .iter()
+            .map(|(gift, bytes)| Waiting { gift: gift.to_string(), what: parcel(bytes) })
+            .collect(),
         ledger,
     }))
 }
@@ -191,14 +245,26 @@ async fn read_ledger(store: &dyn Store, player: &PlayerId) -> Result<Ledger, Rea
 
 fn held(stored: &Stored, place: &str, value: &[u8]) -> Held {
     let what = match OURS.read(Stamp::stored(stored.schema, stored.readable_by), place, value) {
-        // What a newer build keeps beyond is nothing that this one could show.
-        Ok((_, Content::Stack(Stack { instance, item, quantity, acquired_at, attributes, beyond: _ }))) => {
-            What::Stack { instance, item, quantity: quantity.get(), acquired_at, attributes }
-        }
+        Ok((_, Content::Stack(stack))) => shown(stack),
         Ok((_, Content::Amount(amount))) => What::Balance { amount },
         Err(error) => What::Unreadable { unreadable: error.to_string(), bytes: hex(value) },
     };
     Held { place: place.to_owned(), what }
+}
+
+/// What a newer build keeps beyond is nothing that this one could show.
+fn shown(Stack { instance, item, quantity, acquired_at, attributes, beyond: _ }: Stack) -> What {
+    What::Stack { instance, item, quantity: quantity.get(), acquired_at, attributes }
+}
+
+fn parcel(bytes: &[u8]) -> Parcel {
+    match waiting::read(&OURS, bytes) {
+        Ok(Gift { slip: Slip { from, sent_at, returned, content }, stamp, stacks }) => {
+            let stacks = stacks.into_iter().map(shown).collect();
+            Parcel::Gift { from, sent_at, returned, schema: stamp.format, content, stacks }
+        }
+        Err(error) => Parcel::Unreadable { unreadable: error.to_string(), bytes: hex(bytes) },
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

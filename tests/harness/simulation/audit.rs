@@ -4,9 +4,9 @@ use super::client::Client;
 use bytes::Bytes;
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId};
 use holdall_server::{
-    engine::change::Content,
+    engine::change::{Content, Stack},
     ledger::codec::{self, Page},
-    schema::{OURS, Stamp},
+    schema::{OURS, Stamp, waiting},
     store::memory::{Row, Shelf},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,7 @@ pub(super) fn audit(shelf: &Shelf, clients: &[Client]) -> Vec<String> {
         sums(player, row, pages, &mut say);
         partners(player, pages, &books, &mut say);
         unique(row, &mut seen, &mut say);
+        inbox(player, row, &books, &mut say);
     }
     for client in clients.iter().filter(|client| !shelf.is_hopeless(&client.id)) {
         acknowledged(client, books.get(&client.id).map(Vec::as_slice).unwrap_or_default(), &mut wrong);
@@ -115,6 +116,30 @@ fn sums(player: &PlayerId, row: &Row, pages: &[Page], say: &mut impl FnMut(Strin
     }
 }
 
+/// What waits is what the ledgers of all say was put there and not taken.
+fn inbox(player: &PlayerId, row: &Row, books: &BTreeMap<PlayerId, Vec<Page>>, say: &mut impl FnMut(String)) {
+    let own = format!("inbox:{player}");
+    let mut lines: BTreeMap<ItemId, i128> = BTreeMap::new();
+    for (from, to, item, quantity, _) in books.values().flatten().flat_map(|page| &page.lines) {
+        let net = lines.entry(item.clone()).or_default();
+        *net += if *to == own { i128::from(*quantity) } else { 0 };
+        *net -= if *from == own { i128::from(*quantity) } else { 0 };
+    }
+    let mut stored: BTreeMap<ItemId, i128> = BTreeMap::new();
+    for stack in waiting(row) {
+        *stored.entry(stack.item).or_default() += i128::from(stack.quantity.get());
+    }
+    lines.retain(|_, net| *net != 0);
+    if lines != stored {
+        say(format!("the ledgers put {lines:?} into the inbox, there is {stored:?}"));
+    }
+}
+
+fn waiting(row: &Row) -> Vec<Stack> {
+    let gifts = row.inbox.values().map(|bytes| waiting::read(&OURS, bytes).expect("stored gifts can be read"));
+    gifts.flat_map(|gift| gift.stacks).collect()
+}
+
 /// No half of an exchange.
 fn partners(player: &PlayerId, pages: &[Page], books: &BTreeMap<PlayerId, Vec<Page>>, say: &mut impl FnMut(String)) {
     for page in pages {
@@ -128,12 +153,14 @@ fn partners(player: &PlayerId, pages: &[Page], books: &BTreeMap<PlayerId, Vec<Pa
     }
 }
 
-/// No stack in two places.
+/// No stack in two places, inboxes among them.
 fn unique(row: &Row, seen: &mut BTreeSet<InstanceId>, say: &mut impl FnMut(String)) {
-    for content in contents(row) {
-        if let Content::Stack(stack) = content
-            && !seen.insert(stack.instance)
-        {
+    let held = contents(row).into_iter().filter_map(|content| match content {
+        Content::Stack(stack) => Some(stack),
+        Content::Amount(_) => None,
+    });
+    for stack in held.chain(waiting(row)) {
+        if !seen.insert(stack.instance) {
             say(format!("stack {} stands in two places", stack.instance));
         }
     }

@@ -13,7 +13,7 @@ use holdall_protocol::{
 use holdall_server::{
     replication::outbox::Frame,
     roster::cell::Cell,
-    session::{Heard, Join, Sessions},
+    session::{Heard, Join, Known, Sessions},
     store::Node,
 };
 use rand::Rng;
@@ -35,6 +35,27 @@ struct Link {
     superseded: bool,
     /// Requests sent on this connection whose replies are still to come, in order.
     expected: VecDeque<u64>,
+    /// The request that waits for the store; none is sent meanwhile.
+    asking: Option<(Request, JoinHandle<Known>)>,
+}
+
+impl Link {
+    fn note(&mut self, request: Request, heard: Heard) {
+        match heard {
+            Heard::Replied | Heard::Excess => self.expected.push_back(request.seq.get()),
+            Heard::Ignored => {}
+            Heard::Asks(inquiry) => self.asking = Some((request, tokio::spawn(self.sessions.ask(inquiry)))),
+        }
+    }
+
+    /// Has the request judged again that asked the store, once it is answered.
+    fn go_on(&mut self) {
+        let Some((request, asked)) = self.asking.take_if(|(_, asked)| asked.is_finished()) else { return };
+        let known = futures_util::FutureExt::now_or_never(asked).expect("it is finished");
+        let known = known.expect("asking does not panic");
+        let heard = self.sessions.request_again(&self.cell, self.session, &request, &known);
+        self.note(request, heard);
+    }
 }
 
 type Joining = JoinHandle<Option<Join>>;
@@ -237,15 +258,13 @@ impl Client {
     }
 
     fn send(&mut self, world: &mut World, seq: u64) {
-        let Some(link) = &mut self.link else { return };
+        let Some(link) = self.link.as_mut().filter(|link| link.asking.is_none()) else { return };
         let action = self.sent[&seq].clone();
         let request = Request { seq: Seq::new(seq), action: Asked::Known(action.clone()) };
         self.unanswered.insert(seq);
         let heard = link.sessions.request(&link.cell, link.session, &request);
-        if heard != Heard::Ignored {
-            link.expected.push_back(seq);
-        }
         world.trace(format!("{} asks {seq} {action:?}: {heard:?}", self.id));
+        link.note(request, heard);
     }
 
     /// Takes what the server has to say.
@@ -273,11 +292,13 @@ impl Client {
         };
         self.older.extend(self.link.take().map(|link| Link { superseded: true, ..link }));
         let expected = VecDeque::new();
-        self.link = Some(Link { node, sessions, cell, session, welcomed: false, superseded: false, expected });
+        self.link =
+            Some(Link { node, sessions, cell, session, welcomed: false, superseded: false, expected, asking: None });
     }
 
     /// Reads one connection; whether it goes on.
     fn drain(&mut self, world: &mut World, link: &mut Link) -> bool {
+        link.go_on();
         let mut frames = Vec::new();
         let taken = link.sessions.roster().take_ready(&link.cell, link.session, &mut frames);
         for frame in frames {

@@ -147,6 +147,8 @@ impl World {
         let journal = Arc::new(Journal::new(store.clone(), options, self.clock, dice.clone()));
         let some = |n| NonZeroU32::new(n).expect("not zero");
         let options = RosterOptions {
+            inbox_max: 100,
+            inbox_time: Duration::from_secs(60),
             linger: LINGER,
             resume_bytes_max: 4_096,
             outbox_bytes_max: 6_000,

@@ -227,6 +227,8 @@ impl Build {
             outbox_bytes_max: 6_000,
             quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
             chain,
+            inbox_max: 100,
+            inbox_time: Duration::from_secs(60),
         };
         let rules = Arc::new(holdall_harness::rules());
         let roster = Roster::new(journal.clone(), store, rules, (clock, dice), options);

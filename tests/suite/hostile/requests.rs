@@ -50,7 +50,7 @@ fn rows() -> Vec<(&'static str, Value, Ends)> {
         ("an empty slot", json!({"move": {"from": 9, "to": 0}}), Refused(Code::NotFound)),
         ("a slot past the bag", json!({"move": {"from": 0, "to": 60_000}}), Refused(Code::NotFound)),
         ("a gift to oneself", gift("mallory", 1), Refused(Code::SamePlayer)),
-        ("a gift to nobody", gift("nobody", 1), Refused(Code::PlayerNotLoaded)),
+        ("a gift to nobody", gift("nobody", 1), Refused(Code::NotFound)),
         ("a gift of what one has not", gift("bystander", 1), Refused(Code::NotFound)),
         ("a negative gift", gift("bystander", -1), Refused(Code::InvalidQuantity)),
         ("a gift of nothing", json!({"gift": {"to": "bystander", "items": []}}), Refused(Code::InvalidQuantity)),

@@ -170,6 +170,7 @@ impl Scene {
             durability: Durability { ack: self.ack.into(), store: "embedded".into(), promise: String::new() },
             now: 1_700_000_000_000,
             trades: self.trades.clone(),
+            settings: None,
         };
         self.hear(ServerMessage::Welcome(Box::new(welcome)));
     }

@@ -155,7 +155,7 @@ impl Entered<'_> {
         let other = other.ok_or(TradeRefused::NotLoaded)?;
         let invited =
             other.inner.seat().filter(|seat| seat.revision != Revision::ZERO).ok_or(TradeRefused::NotLoaded)?;
-        if !invited.accepts.invites {
+        if !invited.takes_invites() {
             return Err(TradeRefused::NotAccepting);
         }
         for player in [&own.cell.id, to] {

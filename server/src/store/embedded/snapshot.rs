@@ -1,7 +1,7 @@
 //! Looking into the file: what the last commit left, without waiting for the writer and without changing anything.
 
-use super::{HeaderRow, LEDGER, PLACES, PLAYERS, key_of};
-use crate::store::{LedgerItem, Owner, Page, ReadError, Stored};
+use super::{HeaderRow, INBOX, LEDGER, PLACES, PLAYERS, key_of};
+use crate::store::{Door, GiftId, LedgerItem, Owner, Page, ReadError, Stored, Waiting};
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable};
@@ -15,6 +15,7 @@ pub(super) struct Snapshot {
     players: ReadOnlyTable<&'static str, &'static [u8]>,
     places: ReadOnlyTable<&'static [u8], &'static [u8]>,
     ledger: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    inbox: ReadOnlyTable<&'static [u8], &'static [u8]>,
 }
 
 /// What was read, or what stands in the way of reading this one player.
@@ -27,6 +28,7 @@ impl Snapshot {
             players: read.open_table(PLAYERS)?,
             places: read.open_table(PLACES)?,
             ledger: read.open_table(LEDGER)?,
+            inbox: read.open_table(INBOX)?,
         })
     }
 
@@ -58,6 +60,10 @@ impl Snapshot {
             Ok(places) => places,
             Err(error) => return Ok(Err(ReadError::Unreadable(error))),
         };
+        let inbox = match self.inbox(player, usize::MAX)? {
+            Ok(inbox) => inbox,
+            Err(error) => return Ok(Err(error)),
+        };
         Ok(Ok(Some(Stored {
             owner: row.owner.as_deref().map(Owner::stored),
             epoch: row.epoch,
@@ -68,8 +74,38 @@ impl Snapshot {
             content: row.content,
             saved_at: row.saved_at,
             places,
+            preferences: row.preferences,
+            inbox,
             writer: row.writer.as_deref().map(Owner::stored),
         })))
+    }
+
+    /// The oldest gifts that wait, at most so many.
+    pub(super) fn inbox(&self, player: &PlayerId, max: usize) -> Look<Vec<Waiting>> {
+        let (key, end) = range_of(player);
+        let mut waiting = Vec::new();
+        for row in self.inbox.range(key.as_slice()..end.as_slice())?.take(max) {
+            let (at, content) = row?;
+            let Some(gift) = at.value().get(key.len()..).and_then(GiftId::from_bytes) else {
+                return Ok(Err(ReadError::Unreadable("a waiting gift has no id".to_owned())));
+            };
+            waiting.push((gift, Bytes::copy_from_slice(content.value())));
+        }
+        Ok(Ok(waiting))
+    }
+
+    pub(super) fn door(&self, player: &PlayerId) -> Look<Door> {
+        let row = match self.header(player)? {
+            Ok(row) => row.unwrap_or_default(),
+            Err(error) => return Ok(Err(ReadError::Unreadable(error))),
+        };
+        let (key, end) = range_of(player);
+        Ok(Ok(Door {
+            exists: row.revision > 0,
+            preferences: row.preferences,
+            waiting: self.inbox.range(key.as_slice()..end.as_slice())?.count(),
+            owner: row.owner.as_deref().map(Owner::stored),
+        }))
     }
 
     pub(super) fn ledger(&self, player: &PlayerId, mark: Option<&str>) -> Look<Page<LedgerItem>> {

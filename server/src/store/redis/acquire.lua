@@ -1,9 +1,9 @@
 #!lua
 -- Takes the right to write a player and reads all of it.
--- KEYS: the player's hash, its ledger, the world, the set of nodes, and the prefix of the nodes' keys.
+-- KEYS: the player's hash, its ledger, the world, the set of nodes, the prefix of the nodes' keys, and the player's inbox.
 -- ARGV: the world id, this node's id, its boot, the lease in ms, how many ledger items to read back, this run of Redis.
--- Answers {'loaded', token, fields and values, ledger items newest first}, {'held', token}, {'unsettled'},
--- {'unreadable', why} or {'world'}.
+-- Answers {'loaded', token, fields and values, ledger items newest first, '1' where something waits in the inbox or it cannot
+-- be told}, {'held', token}, {'unsettled'}, {'unreadable', why} or {'world'}.
 local NUMBER_MAX = 9007199254740991
 -- How long ago a node may have been heard of last and still have something to send again.
 local MEMORY_MS = 60000
@@ -59,4 +59,4 @@ end
 epoch = string.format('%.0f', math.max(epoch, now_us))
 local token = me .. ':' .. ARGV[3] .. ':' .. epoch
 redis.call('HSET', KEYS[1], 'owner', token, 'epoch', epoch)
-return {'loaded', token, redis.call('HGETALL', KEYS[1]), recent}
+return {'loaded', token, redis.call('HGETALL', KEYS[1]), recent, redis.pcall('HLEN', KEYS[6]) == 0 and '0' or '1'}

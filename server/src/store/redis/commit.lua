@@ -1,16 +1,17 @@
 #!lua
 -- Writes a batch, whole or not at all.
--- KEYS: for each player its hash and its ledger.
--- ARGV: the batch id; then for each player: owner, base revision, new revision, '1' to release, ledger entries ('' for
---       none), how many arguments to set, how many to delete, the base's writer ('' where unknown), those to set (field,
---       value, …), those to delete.
+-- KEYS: for each player its hash and its ledger; then for each step of an inbox that inbox.
+-- ARGV: the batch id, how many players; then for each player: owner, base revision, new revision, '1' to release, ledger
+--       entries ('' for none), how many arguments to set, how many to delete, the base's writer ('' where unknown), those to
+--       set (field, value, …), those to delete; then for each step of an inbox: the number of the player whose write it is
+--       part of, the gift, and what is put ('' takes it).
 -- Answers {batch id, 'applied' | 'already'} or {batch id, 'fenced' | 'regressed' | 'conflict', {player number, …}}.
 -- A script that fails halfway does not take back what it wrote: so everything is read and compared first, the one write
 -- that can fail on a damaged key comes next and is taken back, and what then follows cannot fail.
-local batch = ARGV[1]
+local batch, last = ARGV[1], 2 * ARGV[2]
 local fenced, regressed, conflict = {}, {}, {}
-local at = 2
-for i = 1, #KEYS, 2 do
+local at = 3
+for i = 1, last, 2 do
   local player = (i + 1) / 2
   local header = redis.pcall('HMGET', KEYS[i], 'owner', 'rev', 'batch', 'writer')
   if header.err or header[1] ~= ARGV[at] then
@@ -33,13 +34,19 @@ for i = 1, #KEYS, 2 do
   if not header.err and header[3] == batch then return {batch, 'already'} end
   at = at + 8 + ARGV[at + 5] + ARGV[at + 6]
 end
+local steps = at
+for i = last + 1, #KEYS do
+  -- An inbox that is none takes nothing: whoever would put there cannot be written.
+  if type(redis.pcall('HLEN', KEYS[i])) == 'table' then fenced[#fenced + 1] = tonumber(ARGV[at]) end
+  at = at + 3
+end
 if #fenced > 0 then return {batch, 'fenced', fenced} end
 if #regressed > 0 then return {batch, 'regressed', regressed} end
 if #conflict > 0 then return {batch, 'conflict', conflict} end
 
 local added = {}
-at = 2
-for i = 1, #KEYS, 2 do
+at = 3
+for i = 1, last, 2 do
   if ARGV[at + 4] ~= '' then
     local id = redis.pcall('XADD', KEYS[i + 1], '*', 'r', ARGV[at + 2], 'e', ARGV[at + 4])
     if type(id) == 'table' then
@@ -55,18 +62,27 @@ end
 local PIECE = 500
 local function pieces(command, key, from, to)
   while from <= to do
-    local last = math.min(from + PIECE - 1, to)
-    redis.call(command, key, unpack(ARGV, from, last))
-    from = last + 1
+    local piece = math.min(from + PIECE - 1, to)
+    redis.call(command, key, unpack(ARGV, from, piece))
+    from = piece + 1
   end
 end
 
-at = 2
-for i = 1, #KEYS, 2 do
+at = 3
+for i = 1, last, 2 do
   local set, del = at + 8, at + 8 + ARGV[at + 5]
   pieces('HSET', KEYS[i], set, del - 1)
   pieces('HDEL', KEYS[i], del, del + ARGV[at + 6] - 1)
   if ARGV[at + 3] == '1' then redis.call('HDEL', KEYS[i], 'owner') end
   at = del + ARGV[at + 6]
+end
+at = steps
+for i = last + 1, #KEYS do
+  if ARGV[at + 2] == '' then
+    redis.call('HDEL', KEYS[i], ARGV[at + 1])
+  else
+    redis.call('HSET', KEYS[i], ARGV[at + 1], ARGV[at + 2])
+  end
+  at = at + 3
 end
 return {batch, 'applied'}

@@ -23,6 +23,11 @@ impl Keys {
         format!("{}player:{player}:ledger", self.prefix)
     }
 
+    /// Hash: what waits for the player.
+    pub(super) fn inbox(&self, player: &PlayerId) -> String {
+        format!("{}player:{player}:inbox", self.prefix)
+    }
+
     /// Hash: the world's id.
     pub(super) fn world(&self) -> String {
         format!("{}world", self.prefix)
@@ -44,7 +49,7 @@ impl Keys {
         format!("{}node:{node}:mail", self.prefix)
     }
 
-    /// A pattern for all keys that begin like a player's; those of its ledger are among them.
+    /// A pattern for all keys that begin like a player's; those of its ledger and inbox are among them.
     pub(super) fn players(&self) -> String {
         format!("{}player:*", self.prefix)
     }

@@ -4,16 +4,18 @@
 //! connection of their own, so that nothing overtakes or delays them; loads, looks and signs of life share a second one;
 //! letters are waited for on a third.
 
+mod inbox;
 mod keys;
 mod link;
+mod looking;
 mod preflight;
 mod reply;
 mod script;
 mod world;
 
 use super::{
-    AcquireError, Answer, Batch, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError, Renewal,
-    Standings, Store, Stored,
+    AcquireError, Answer, Batch, Door, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError,
+    Renewal, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision};
@@ -39,8 +41,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 const RECENT_ITEMS: u64 = 64;
 /// Players looked at in one call, so that nobody waits long.
 const STANDINGS_PER_CALL: usize = 1_000;
-/// Ledger items of one page.
-const PAGE: usize = 256;
 
 /// How to reach a realm.
 #[derive(Debug, Clone)]
@@ -208,12 +208,13 @@ impl Inner {
 
     fn commit_call<'b>(&self, batch: &'b Batch) -> Call<'b> {
         let mut call = Call::default();
-        call.bytes(batch.id.as_bytes());
+        call.bytes(batch.id.as_bytes()).number(u64::try_from(batch.players.len()).unwrap_or(u64::MAX));
         for write in &batch.players {
             call.keys.push(self.keys.player(&write.player));
             call.keys.push(self.keys.ledger(&write.player));
             add_write(&mut call, write, batch);
         }
+        inbox::add_steps(&mut call, &self.keys, batch);
         call
     }
 
@@ -228,6 +229,7 @@ impl Inner {
         let keys = &self.keys;
         let run = self.shared.run(life);
         call.keys.extend([keys.player(player), keys.ledger(player), keys.world(), keys.nodes(), keys.node("")]);
+        call.keys.push(keys.inbox(player));
         call.bytes(&self.world).bytes(&self.node.id).bytes(&boot);
         call.number(millis(self.lease)).number(RECENT_ITEMS).bytes(&run);
         let answered = call.run(&self.looks, &live, &script::ACQUIRE).await.map_err(away)?;
@@ -316,98 +318,6 @@ impl Inner {
         let _ = self.letters.call(&live, &read).await;
         Ok(letters)
     }
-
-    async fn players(&self, mark: Option<String>) -> Result<Page<PlayerId>, Failure> {
-        let (keys, next) = self.scan(&self.keys.players(), mark).await?;
-        Ok(Page { items: keys.iter().filter_map(|key| self.keys.player_of(key)).collect(), next })
-    }
-
-    async fn scan(&self, pattern: &str, mark: Option<String>) -> Result<(Vec<String>, Option<String>), Failure> {
-        let mut command = cmd("SCAN");
-        command.arg(mark.as_deref().unwrap_or("0")).arg("MATCH").arg(pattern).arg("COUNT").arg(1_000);
-        let mut parts = reply::list(self.look(&command).await?)?.into_iter();
-        let next = reply::text(parts.next().unwrap_or(Value::Nil))?;
-        let keys = reply::list(parts.next().unwrap_or(Value::Nil))?.into_iter().map(reply::text);
-        Ok((keys.collect::<Result<_, _>>()?, (next != "0").then_some(next)))
-    }
-
-    async fn peek(&self, player: &PlayerId) -> Result<Option<Stored>, ReadError> {
-        let fields = match self.look(cmd("HGETALL").arg(self.keys.player(player))).await {
-            Ok(fields) => fields,
-            Err(failure) => return Err(damaged_or_away(failure)),
-        };
-        if fields.as_sequence().is_some_and(<[Value]>::is_empty) {
-            return Ok(None);
-        }
-        Ok(Some(Fields::read(fields)?.map_err(ReadError::Unreadable)?.stored()))
-    }
-
-    async fn ledger(&self, player: &PlayerId, mark: Option<String>) -> Result<Page<LedgerItem>, ReadError> {
-        let from = mark.map_or_else(|| "-".to_owned(), |mark| format!("({mark}"));
-        let mut command = cmd("XRANGE");
-        command.arg(self.keys.ledger(player)).arg(from).arg("+").arg("COUNT").arg(PAGE);
-        let items = self.look(&command).await.map_err(damaged_or_away)?;
-        let items = reply::ledger(items)?.map_err(ReadError::Unreadable)?;
-        let next = items.last().filter(|_| items.len() == PAGE).map(|(id, _)| id.clone());
-        Ok(Page { items: items.into_iter().map(|(_, item)| item).collect(), next })
-    }
-
-    async fn import(&self, player: &PlayerId, stored: &Stored, ledger: &[LedgerItem]) -> Result<(), ReadError> {
-        let mut call = Call::default();
-        call.keys.extend([self.keys.player(player), self.keys.ledger(player)]);
-        let header = [
-            ("epoch", stored.epoch),
-            ("rev", stored.revision.get()),
-            ("seq", stored.seq.get()),
-            ("schema", stored.schema.into()),
-            ("readable_by", stored.readable_by.into()),
-            ("content", stored.content.into()),
-            ("saved_at", stored.saved_at),
-        ];
-        let fields = header.len().saturating_add(stored.writer.iter().len()).saturating_add(stored.places.len());
-        call.number(u64::try_from(fields.saturating_mul(2)).unwrap_or(u64::MAX));
-        for (name, number) in header {
-            call.bytes(name).number(number);
-        }
-        if let Some(writer) = &stored.writer {
-            call.bytes("writer").bytes(writer.as_str());
-        }
-        for (place, value) in &stored.places {
-            call.bytes(place).bytes(value);
-        }
-        for (revision, entries) in ledger {
-            call.number(revision.get()).bytes(entries);
-        }
-        let live = self.looks.live().await.map_err(ReadError::from)?;
-        let answered = call.run(&self.looks, &live, &script::IMPORT).await?;
-        if reply::is_one(&answered) { Ok(()) } else { Err(ReadError::Exists) }
-    }
-
-    async fn now_ms(&self) -> Result<u64, Failure> {
-        let mut parts = reply::list(self.look(&cmd("TIME")).await?)?.into_iter();
-        let mut part = || Ok::<u64, Failure>(number_or_zero(&reply::bytes(parts.next().unwrap_or(Value::Nil))?));
-        let (seconds, micros) = (part()?, part()?);
-        Ok(seconds.saturating_mul(1_000).saturating_add(micros.checked_div(1_000).unwrap_or(0)))
-    }
-
-    async fn alive(&self) -> Result<Vec<String>, Failure> {
-        let (mut mark, mut alive) = (None, Vec::new());
-        loop {
-            let (keys, next) = self.scan(&self.keys.node("*"), mark).await?;
-            for key in &keys {
-                let Some(node) = self.keys.node_of(key).filter(|node| *node != self.node.id) else { continue };
-                let until = self.look(cmd("HGET").arg(key).arg("until")).await?;
-                let now = self.now_ms().await?;
-                if matches!(until, Value::BulkString(until) if number_or_zero(&until) > now) {
-                    alive.push(node.to_owned());
-                }
-            }
-            mark = next;
-            if mark.is_none() {
-                return Ok(alive);
-            }
-        }
-    }
 }
 
 fn number_or_zero(text: &[u8]) -> u64 {
@@ -431,9 +341,11 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
         ("content", write.content.into()),
         ("saved_at", write.saved_at),
     ];
+    let preferences = write.preferences.map(|preferences| ("prefs", u64::from(preferences.bits())));
     let writer = write.advances().then_some(&write.owner);
-    // The batch's own field, the header, the writer of a new revision and the places that are set come in pairs.
-    let own = header.len().saturating_add(1).saturating_add(writer.iter().len());
+    // The batch's own field, the header, what was set, the writer of a new revision and the places that are set come in pairs.
+    let own =
+        header.len().saturating_add(1).saturating_add(preferences.iter().len()).saturating_add(writer.iter().len());
     let fields = own.saturating_add(set).saturating_mul(2);
     let emptied = write.places.len().saturating_sub(set);
     call.number(u64::try_from(fields).unwrap_or(u64::MAX)).number(u64::try_from(emptied).unwrap_or(u64::MAX));
@@ -442,7 +354,7 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
     if let Some(writer) = writer {
         call.bytes("writer").bytes(writer.as_str());
     }
-    for (name, number) in header {
+    for (name, number) in header.into_iter().chain(preferences) {
         call.bytes(name).number(number);
     }
     for (place, value) in &write.places {
@@ -486,9 +398,11 @@ fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Failure> {
         "loaded" => {
             let owner = Owner::stored(&reply::text(part())?);
             let (fields, recent) = (Fields::read(part())?, reply::ledger(part())?);
+            let has_mail = reply::text(part())? == "1";
             match (fields, recent) {
                 (Ok(fields), Ok(recent)) => {
-                    Ok(Ok(fields.loaded(owner, recent.into_iter().map(|(_, item)| item).collect())))
+                    let recent = recent.into_iter().map(|(_, item)| item).collect();
+                    Ok(Ok(fields.loaded(owner, recent, has_mail)))
                 }
                 (Err(why), _) | (_, Err(why)) => unreadable(why),
             }
@@ -509,6 +423,14 @@ impl Store for Redis {
 
     fn acquire(&self, player: PlayerId, life: Life) -> Answer<Result<Loaded, AcquireError>> {
         self.verb(|redis| async move { redis.acquire(&player, life).await })
+    }
+
+    fn inbox(&self, player: PlayerId) -> Answer<Result<Vec<Waiting>, ReadError>> {
+        self.verb(|redis| async move { redis.inbox(&player, super::INBOX_READ_MAX).await })
+    }
+
+    fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>> {
+        self.verb(|redis| async move { redis.door(&player).await })
     }
 
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {

@@ -1,7 +1,7 @@
 //! From what Redis answers to what the contract says.
 
 use super::link::Failure;
-use crate::store::{Batch, Header, LedgerItem, Loaded, Outcome, Owner, Stored};
+use crate::store::{Batch, GiftId, Header, LedgerItem, Loaded, Outcome, Owner, Preferences, Stored, Waiting};
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
 use redis::Value;
@@ -71,6 +71,7 @@ pub(super) struct Fields {
     readable_by: u32,
     content: u32,
     saved_at: u64,
+    preferences: u32,
     writer: Option<String>,
     places: Vec<(String, Bytes)>,
 }
@@ -103,6 +104,7 @@ impl Fields {
             "readable_by" => self.readable_by = number(&value)?,
             "content" => self.content = number(&value)?,
             "saved_at" => self.saved_at = number(&value)?,
+            "prefs" => self.preferences = number(&value)?,
             "writer" => self.writer = Some(String::from_utf8_lossy(&value).into_owned()),
             // Only places have a colon in their names.
             place if place.contains(':') => self.places.push((place.to_owned(), value)),
@@ -111,7 +113,7 @@ impl Fields {
         Ok(())
     }
 
-    pub(super) fn loaded(self, owner: Owner, recent: Vec<LedgerItem>) -> Loaded {
+    pub(super) fn loaded(self, owner: Owner, recent: Vec<LedgerItem>, has_mail: bool) -> Loaded {
         Loaded {
             owner,
             revision: Revision::new(self.revision),
@@ -121,11 +123,13 @@ impl Fields {
             content: self.content,
             places: self.places,
             recent: recent.into_iter().rev().map(|(_, entries)| entries).collect(),
+            preferences: Preferences::stored(self.preferences),
+            has_mail,
             writer: self.writer.as_deref().map(Owner::stored),
         }
     }
 
-    pub(super) fn stored(self) -> Stored {
+    pub(super) fn stored(self, inbox: Vec<Waiting>) -> Stored {
         Stored {
             owner: self.owner.as_deref().map(Owner::stored),
             epoch: self.epoch,
@@ -136,6 +140,8 @@ impl Fields {
             content: self.content,
             saved_at: self.saved_at,
             places: self.places,
+            preferences: Preferences::stored(self.preferences),
+            inbox,
             writer: self.writer.as_deref().map(Owner::stored),
         }
     }
@@ -174,6 +180,12 @@ pub(super) fn stream_item(value: Value) -> Result<(String, Vec<(Bytes, Bytes)>),
         found.push((bytes(name)?, bytes(value)?));
     }
     Ok((id, found))
+}
+
+/// The id of a waiting gift as it stands in a hash.
+pub(super) fn gift(field: Value) -> Result<Result<GiftId, String>, Failure> {
+    let field = text(field)?;
+    Ok(GiftId::parse(&field).ok_or_else(|| format!("inbox: {field:?} is no gift's id")))
 }
 
 /// Items of a ledger, each with its id in the stream. The error says what stands in the way of reading it.

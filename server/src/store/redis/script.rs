@@ -21,6 +21,7 @@ pub(super) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::new(inclu
 pub(super) static STANDINGS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("standings.lua")));
 pub(super) static RECLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("reclaim.lua")));
 pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("renew.lua")));
+pub(super) static DOOR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("door.lua")));
 pub(super) static IMPORT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("import.lua")));
 
 /// What a script is called with.
@@ -34,6 +35,7 @@ pub(super) struct Call<'a> {
 pub(super) enum Argument<'a> {
     Bytes(&'a [u8]),
     Number(u64),
+    Text(String),
 }
 
 impl<'a> Call<'a> {
@@ -47,6 +49,11 @@ impl<'a> Call<'a> {
         self
     }
 
+    pub(super) fn text(&mut self, text: String) -> &mut Self {
+        self.arguments.push(Argument::Text(text));
+        self
+    }
+
     fn command(&self, verb: &str, script: &str) -> redis::Cmd {
         let mut command = cmd(verb);
         command.arg(script).arg(self.keys.len());
@@ -57,6 +64,7 @@ impl<'a> Call<'a> {
             match argument {
                 Argument::Bytes(bytes) => command.arg(*bytes),
                 Argument::Number(number) => command.arg(*number),
+                Argument::Text(text) => command.arg(text),
             };
         }
         command

@@ -2,7 +2,7 @@
 //!
 //! Texts out of the store are quoted, so that what a player wrote cannot play with the terminal.
 
-use super::{Entry, Held, Inspection, Ledger, What};
+use super::{Entry, Held, Inspection, Ledger, Parcel, Waiting, What};
 use crate::{clock::iso, store::Owner};
 use holdall_protocol::attribute::{Attributes, Value};
 use std::fmt;
@@ -17,12 +17,33 @@ impl fmt::Display for Inspection {
         }
         writeln!(f, "epoch     {}", self.epoch)?;
         writeln!(f, "format    {}, content step {}", self.schema, self.content)?;
+        let allowed = |allowed: bool| if allowed { "on" } else { "off" };
+        writeln!(f, "settings  gifts {}, invites {}", allowed(self.takes_gifts), allowed(self.takes_invites))?;
         for (title, prefix) in [("bag", "b:"), ("equipment", "e:"), ("wallet", "c:"), ("places of no known kind", "")] {
             let known = |held: &&Held| ["b:", "e:", "c:"].iter().any(|kind| held.place.starts_with(kind));
             let of_this = |held: &&Held| if prefix.is_empty() { !known(held) } else { held.place.starts_with(prefix) };
             section(f, title, self.places.iter().filter(of_this))?;
         }
+        if !self.inbox.is_empty() {
+            writeln!(f, "\ninbox")?;
+        }
+        self.inbox.iter().try_for_each(|waiting| write!(f, "{waiting}"))?;
         write!(f, "{}", self.ledger)
+    }
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  {}", self.gift)?;
+        match &self.what {
+            Parcel::Gift { from, sent_at, returned, schema: _, content: _, stacks } => {
+                let how = if *returned { "came back from" } else { "from" };
+                write!(f, " {how} {from}, since {}:", iso(*sent_at))?;
+                stacks.iter().try_for_each(|what| write!(f, "{what}"))?;
+            }
+            Parcel::Unreadable { unreadable, bytes } => write!(f, " UNREADABLE: {unreadable:?}: {bytes}")?,
+        }
+        writeln!(f)
     }
 }
 
@@ -41,15 +62,20 @@ fn section<'h>(f: &mut fmt::Formatter<'_>, title: &str, places: impl Iterator<It
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  {:<12}", self.place.escape_debug().to_string())?;
-        match &self.what {
-            What::Stack { instance, item, quantity, acquired_at, attributes } => {
+        writeln!(f, "{}", self.what)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stack { instance, item, quantity, acquired_at, attributes } => {
                 write!(f, " {item} ×{quantity}, {instance}, acquired {}", iso(*acquired_at))?;
-                write_attributes(f, attributes)?;
+                write_attributes(f, attributes)
             }
-            What::Balance { amount } => write!(f, " {amount}")?,
-            What::Unreadable { unreadable, bytes } => write!(f, " UNREADABLE: {unreadable:?}: {bytes}")?,
+            Self::Balance { amount } => write!(f, " {amount}"),
+            Self::Unreadable { unreadable, bytes } => write!(f, " UNREADABLE: {unreadable:?}: {bytes}"),
         }
-        writeln!(f)
     }
 }
 

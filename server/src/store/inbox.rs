@@ -1,0 +1,138 @@
+//! What waits for a player: the shapes of the inbox, and of what a giver may know of a receiver.
+//!
+//! A gift is put by its giver's record and taken by the record of whoever owns the receiver. Stores keep its content as
+//! bytes and never look into it.
+
+use super::Owner;
+use bytes::Bytes;
+use holdall_protocol::ids::PlayerId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Gifts that [`super::Store::inbox`] reads at once: more than a bound on them lets wait, so that only what was sent back
+/// ever needs a second look.
+pub const INBOX_READ_MAX: usize = 256;
+
+/// Names one waiting gift, for ever. A UUIDv7: in their order gifts are taken, the oldest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GiftId(uuid::Uuid);
+
+impl GiftId {
+    /// The id of a new gift.
+    #[must_use]
+    pub const fn new(uuid: uuid::Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The id as a UUID.
+    #[must_use]
+    pub const fn uuid(&self) -> uuid::Uuid {
+        self.0
+    }
+
+    /// The 16 bytes that are stored where bytes are keys.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// An id from its 16 bytes; `None` where they are not so many.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        uuid::Uuid::from_slice(bytes).ok().map(Self)
+    }
+
+    /// An id from its text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        uuid::Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
+impl fmt::Debug for GiftId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for GiftId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// A waiting gift and its bytes.
+pub type Waiting = (GiftId, Bytes);
+
+/// One step of an inbox, part of somebody's write. No condition of its own: it happens if the write does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxChange {
+    /// Whose inbox.
+    pub owner: PlayerId,
+    /// Which gift.
+    pub gift: GiftId,
+    /// What is put (`Some`); `None` takes it out.
+    pub content: Option<Bytes>,
+}
+
+/// What a player has set for themselves: a set of bits, in which everything is allowed that no bit forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Preferences(u32);
+
+impl Preferences {
+    const NO_GIFTS: u32 = 1;
+    const NO_INVITES: u32 = 2;
+
+    /// The bits as stored; those that this build does not know are kept.
+    #[must_use]
+    pub const fn stored(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// The bits.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether others may give.
+    #[must_use]
+    pub const fn takes_gifts(self) -> bool {
+        self.0 & Self::NO_GIFTS == 0
+    }
+
+    /// Whether others may invite to a trade.
+    #[must_use]
+    pub const fn takes_invites(self) -> bool {
+        self.0 & Self::NO_INVITES == 0
+    }
+
+    /// The same with these set; what is `None` stays.
+    #[must_use]
+    pub const fn with(self, gifts: Option<bool>, invites: Option<bool>) -> Self {
+        self.set(Self::NO_GIFTS, gifts).set(Self::NO_INVITES, invites)
+    }
+
+    const fn set(self, bit: u32, allowed: Option<bool>) -> Self {
+        match allowed {
+            Some(true) => Self(self.0 & !bit),
+            Some(false) => Self(self.0 | bit),
+            None => self,
+        }
+    }
+}
+
+/// What can be known of a player at their door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// Whether there is such a player at all: one who was born.
+    pub exists: bool,
+    /// What they have set.
+    pub preferences: Preferences,
+    /// Gifts that wait.
+    pub waiting: usize,
+    /// The process that has the player in the game, as far as the store knows it to be alive.
+    pub owner: Option<Owner>,
+}
