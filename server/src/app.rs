@@ -154,7 +154,7 @@ fn rooms(settings: &Settings, rules: Rules, store: &Arc<dyn Store>) -> (Arc<Jour
 async fn replay_spool(store: &dyn Store, data: &DataDir) -> Result<(), StartError> {
     let file = data.spool_file();
     let failed = |error: String| StartError::Store(format!("the spool {}: {error}", file.display()));
-    let batches = spool::read(&file).map_err(|error| failed(error.to_string()))?;
+    let batches = spool::read(&file, &store.home()).map_err(|error| failed(error.to_string()))?;
     if batches.is_empty() {
         return Ok(());
     }
