@@ -43,6 +43,7 @@ impl Running {
     ) -> Stopped {
         let (mut health, mut held) = (self.journal.health(), self.roster.lease.watch());
         let mut superseded = false;
+        self.tell_lease(*held.borrow_and_update());
         tokio::pin!(stop);
         loop {
             tokio::select! {
