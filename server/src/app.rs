@@ -117,6 +117,11 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         tokio::join!(operators, control);
     });
     let gateway_task = tokio::spawn(game.run(sessions, stopped));
+    // The first sign of life is an answer away, and nobody could be served before it.
+    let first = tokio::time::timeout(Duration::from_millis(settings.store.lease_ms), roster.lease.held());
+    if first.await.is_err() {
+        tracing::warn!("the store does not answer: nobody is served before it does");
+    }
     readiness.unblock("starting");
     announce(addresses, &settings, &durability, development);
     if let Some(file) = ready_file {
@@ -154,7 +159,7 @@ fn rooms(settings: &Settings, rules: Rules, store: &Arc<dyn Store>) -> (Arc<Jour
 async fn replay_spool(store: &dyn Store, data: &DataDir) -> Result<(), StartError> {
     let file = data.spool_file();
     let failed = |error: String| StartError::Store(format!("the spool {}: {error}", file.display()));
-    let batches = spool::read(&file).map_err(|error| failed(error.to_string()))?;
+    let batches = spool::read(&file, &store.home()).map_err(|error| failed(error.to_string()))?;
     if batches.is_empty() {
         return Ok(());
     }

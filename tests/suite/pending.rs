@@ -207,8 +207,9 @@ async fn what_is_left_is_taken_in_the_order_in_which_it_must_be_written() {
     journal.release(&side(&p, &owner, 2, &[], &[]));
     writer.abort();
     let _ = writer.await;
-    let batches = journal.take_all();
-    let bases: Vec<_> = batches.iter().map(|batch| (batch.players[0].base.get(), batch.players[0].release)).collect();
+    let flights = journal.take_all();
+    let first = |flight: &Flight| (flight.batch.players[0].base.get(), flight.batch.players[0].release);
+    let bases: Vec<_> = flights.iter().map(first).collect();
     assert_eq!(bases, [(0, false), (1, true)], "first what was on its way");
     assert!(journal.take_all().is_empty());
 }

@@ -43,6 +43,7 @@ impl Running {
     ) -> Stopped {
         let (mut health, mut held) = (self.journal.health(), self.roster.lease.watch());
         let mut superseded = false;
+        self.tell_lease(*held.borrow_and_update());
         tokio::pin!(stop);
         loop {
             tokio::select! {
@@ -121,17 +122,17 @@ impl Running {
         if flushed {
             self.store.resign().await;
         }
-        let stopped = if flushed { Stopped::Clean } else { self.journal.spool_rest(spool, broken) };
+        let stopped = if flushed { Stopped::Clean } else { self.journal.spool_rest(spool, &self.store.home(), broken) };
         let _ = timeout_at(deadline, self.operator_task).await;
         stopped
     }
 }
 
 impl Journal {
-    fn spool_rest(&self, file: &Path, broken: bool) -> Stopped {
+    fn spool_rest(&self, file: &Path, home: &str, broken: bool) -> Stopped {
         let rest = self.take_all();
         if !rest.is_empty() {
-            match spool::write(file, &rest) {
+            match spool::write(file, home, &rest) {
                 Ok(()) => {
                     tracing::error!(batches = rest.len(), file = %file.display(), "what could not be saved is in the spool; the next start saves it")
                 }

@@ -12,7 +12,7 @@ mod writer;
 
 use crate::{
     clock::{Clock, Dice},
-    store::{Batch, BatchId, Store},
+    store::{BatchId, Store},
 };
 use audit::Certainty;
 pub use audit::Held;
@@ -236,15 +236,15 @@ impl Journal {
     /// Takes all that is not known to be durable, as batches in the order in which they must be written. Only once the
     /// writer has ended.
     #[must_use]
-    pub fn take_all(&self) -> Vec<Arc<Batch>> {
+    pub fn take_all(&self) -> Vec<Flight> {
         let mut pending = self.pending.lock();
-        let mut batches: Vec<Arc<Batch>> = pending.flight.take().into_iter().map(|flight| flight.batch).collect();
+        let mut flights: Vec<Flight> = pending.flight.take().into_iter().collect();
         pending.make_all_urgent(Instant::now());
         while let Some(flight) = self.take(&mut pending) {
-            batches.push(flight.batch);
+            flights.push(flight);
             pending.flight = None;
         }
-        batches
+        flights
     }
 
     fn take(&self, pending: &mut Pending) -> Option<Flight> {

@@ -60,6 +60,12 @@ impl Lease {
         until == u64::MAX || millis(self.origin.elapsed()) < until
     }
 
+    /// Waits until it is held.
+    pub async fn held(&self) {
+        // The sender lives as long as the lease.
+        let _ = self.held.subscribe().wait_for(|held| *held).await;
+    }
+
     /// Whether it is held, and every change of that as the renewal notices it.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<bool> {

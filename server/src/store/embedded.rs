@@ -537,6 +537,10 @@ impl Store for Embedded {
         false
     }
 
+    fn home(&self) -> String {
+        "the embedded store".to_owned()
+    }
+
     fn name(&self) -> &'static str {
         "embedded"
     }

@@ -561,6 +561,10 @@ impl Store for Memory {
         true
     }
 
+    fn home(&self) -> String {
+        "memory".to_owned()
+    }
+
     fn name(&self) -> &'static str {
         "memory"
     }

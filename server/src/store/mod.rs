@@ -224,6 +224,22 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Whom the store refused; nobody where it refused nothing.
+    #[must_use]
+    pub fn refused(&self) -> &[PlayerId] {
+        match self {
+            Self::Fenced { players } | Self::Conflict { players } | Self::Regressed { players } => players,
+            Self::Applied
+            | Self::Already
+            | Self::Restarted
+            | Self::Unknown
+            | Self::Unavailable { .. }
+            | Self::Broken { .. } => &[],
+        }
+    }
+}
+
 /// A player as it rests in the store, with the right to write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
@@ -451,6 +467,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether the store itself can lose what it acknowledged, so that batches must be kept to be sent again.
     fn may_regress(&self) -> bool;
+
+    /// Which world this is, in words: what was meant for another one is not written here.
+    fn home(&self) -> String;
 
     /// The name clients are told: `embedded`, `redis`, `memory`.
     fn name(&self) -> &'static str;

@@ -504,6 +504,10 @@ impl Store for Redis {
         true
     }
 
+    fn home(&self) -> String {
+        format!("world {} on a Redis ({})", self.0.world, self.0.keys.world())
+    }
+
     fn name(&self) -> &'static str {
         "redis"
     }
