@@ -13,8 +13,8 @@ mod script;
 mod world;
 
 use super::{
-    AcquireError, Answer, Batch, Door, Header, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite,
-    ReadError, Renewal, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError,
+    Renewal, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision};
@@ -234,7 +234,7 @@ impl Inner {
         call.bytes(&self.world).bytes(&self.node.id).bytes(&boot);
         call.number(millis(self.lease)).number(RECENT_ITEMS).bytes(&run);
         let answered = call.run(&self.looks, &live, &script::ACQUIRE).await.map_err(away)?;
-        loaded(answered).map_err(away)?
+        reply::loaded(answered).map_err(away)?
     }
 
     async fn standings(&self, players: &[PlayerId]) -> Result<Standings, Failure> {
@@ -247,7 +247,7 @@ impl Inner {
             let mut call = Call::default();
             call.keys.extend(some.iter().map(|player| self.keys.player(player)));
             for header in reply::list(call.run(&self.looks, &live, &script::STANDINGS).await?)? {
-                headers.push(header_of(header)?);
+                headers.push(reply::header(header)?);
             }
             part = parts.next();
         }
@@ -308,7 +308,7 @@ impl Inner {
             for item in reply::list(reply::list(stream)?.pop().unwrap_or(Value::Nil))? {
                 let (id, fields) = reply::stream_item(item)?;
                 read.arg(&id);
-                let posted = number_or_zero(id.split('-').next().unwrap_or_default().as_bytes());
+                let posted = reply::number_or_zero(id.split('-').next().unwrap_or_default().as_bytes());
                 *self.last_letter.lock() = id;
                 if posted >= oldest {
                     letters.extend(fields.into_iter().map(|(_, letter)| letter));
@@ -394,7 +394,7 @@ impl Inner {
 
     async fn now_ms(&self) -> Result<u64, Failure> {
         let mut parts = reply::list(self.look(&cmd("TIME")).await?)?.into_iter();
-        let mut part = || Ok::<u64, Failure>(number_or_zero(&reply::bytes(parts.next().unwrap_or(Value::Nil))?));
+        let mut part = || Ok::<u64, Failure>(reply::number_or_zero(&reply::bytes(parts.next().unwrap_or(Value::Nil))?));
         let (seconds, micros) = (part()?, part()?);
         Ok(seconds.saturating_mul(1_000).saturating_add(micros.checked_div(1_000).unwrap_or(0)))
     }
@@ -407,7 +407,7 @@ impl Inner {
                 let Some(node) = self.keys.node_of(key).filter(|node| *node != self.node.id) else { continue };
                 let until = self.look(cmd("HGET").arg(key).arg("until")).await?;
                 let now = self.now_ms().await?;
-                if matches!(until, Value::BulkString(until) if number_or_zero(&until) > now) {
+                if matches!(until, Value::BulkString(until) if reply::number_or_zero(&until) > now) {
                     alive.push(node.to_owned());
                 }
             }
@@ -417,10 +417,6 @@ impl Inner {
             }
         }
     }
-}
-
-fn number_or_zero(text: &[u8]) -> u64 {
-    reply::number(text).unwrap_or(0)
 }
 
 fn millis(time: Duration) -> u64 {
@@ -486,45 +482,6 @@ fn damaged_or_away(failure: Failure) -> ReadError {
         Failure::Said { code, message } if code == "WRONGTYPE" => ReadError::Unreadable(message),
         failure => failure.into(),
     }
-}
-
-/// What `acquire.lua` answers.
-fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Failure> {
-    let mut parts = reply::list(answered)?.into_iter();
-    let mut part = || parts.next().unwrap_or(Value::Nil);
-    let unreadable = |why| Ok(Err(AcquireError::Unreadable(why)));
-    match reply::text(part())?.as_str() {
-        "loaded" => {
-            let owner = Owner::stored(&reply::text(part())?);
-            let (fields, recent) = (Fields::read(part())?, reply::ledger(part())?);
-            let has_mail = reply::text(part())? == "1";
-            match (fields, recent) {
-                (Ok(fields), Ok(recent)) => {
-                    let recent = recent.into_iter().map(|(_, item)| item).collect();
-                    Ok(Ok(fields.loaded(owner, recent, has_mail)))
-                }
-                (Err(why), _) | (_, Err(why)) => unreadable(why),
-            }
-        }
-        "held" => Ok(Err(AcquireError::Held(Owner::stored(&reply::text(part())?)))),
-        "unsettled" => Ok(Err(AcquireError::Unsettled)),
-        "unreadable" => unreadable(reply::text(part())?),
-        _ => Ok(Err(AcquireError::Unavailable(
-            "this Redis holds another world than it did; nobody is loaded".to_owned(),
-        ))),
-    }
-}
-
-fn header_of(value: Value) -> Result<Header, Failure> {
-    let mut parts = reply::list(value)?.into_iter();
-    let mut part = || reply::bytes(parts.next().unwrap_or(Value::Nil));
-    let token = |text: Bytes| (!text.is_empty()).then(|| Owner::stored(&String::from_utf8_lossy(&text)));
-    Ok(Header {
-        owner: token(part()?),
-        epoch: number_or_zero(&part()?),
-        revision: Revision::new(number_or_zero(&part()?)),
-        writer: token(part()?),
-    })
 }
 
 impl Store for Redis {
