@@ -1,9 +1,10 @@
-//! Work on a whole store or on a player at rest: looking, copying, bringing forward, proving.
+//! Work on a whole store or on a player at rest: looking, telling, copying, bringing forward, proving.
 //!
 //! Called by `cli` on a store that it has opened, and by `operator` inside a running server. What cannot be read is
 //! reported and left as it is.
 
 pub mod copy;
+pub mod history;
 pub mod inspect;
 pub mod migrate;
 pub mod verify;

@@ -15,7 +15,7 @@ pub use fault::{Fault, Kind};
 
 use super::{all_players, whole};
 use crate::{
-    schema::Chain,
+    schema::OURS,
     store::{Found, ReadError, Store},
 };
 use books::{Books, Suspicion};
@@ -84,17 +84,12 @@ pub struct Total {
 ///
 /// # Errors
 /// [`ReadError`]: the store does not answer.
-pub async fn verify(
-    store: &dyn Store,
-    chain: &'static Chain,
-    by: By,
-    mut progress: impl FnMut(usize, usize),
-) -> Result<Verified, ReadError> {
+pub async fn verify(store: &dyn Store, by: By, mut progress: impl FnMut(usize, usize)) -> Result<Verified, ReadError> {
     let begin = Instant::now();
     let mut quiet = by == By::Command && store.alive().await?.is_empty();
     let players = all_players(store).await?;
     let (mut books, mut done, total) = (Books::default(), 0_usize, players.len());
-    let mut under_way = stream::iter(players).map(|player| one(store, chain, player)).buffer_unordered(AT_ONCE);
+    let mut under_way = stream::iter(players).map(|player| one(store, player)).buffer_unordered(AT_ONCE);
     while let Some(examined) = under_way.next().await {
         books.enter(examined?);
         done = done.saturating_add(1);
@@ -104,15 +99,15 @@ pub async fn verify(
     let suspicions = books.suspicions();
     quiet &= store.alive().await?.is_empty();
     let looks = if quiet || !store.may_regress() { 1 } else { LOOKS_MAX };
-    let faults = confirm(store, chain, suspicions, (books.steps, looks)).await?;
+    let faults = confirm(store, suspicions, (books.steps, looks)).await?;
     let seconds = begin.elapsed().as_secs_f64();
     Ok(Verified { seconds, ..books.close(faults, quiet) })
 }
 
 /// The same for everybody as they were at one moment.
 #[must_use]
-pub fn verify_picture(picture: &BTreeMap<PlayerId, Found>, chain: &'static Chain) -> Verified {
-    let examine = |player: &PlayerId| Examined::of(chain, player, picture.get(player).unwrap_or(&Ok(None)));
+pub fn verify_picture(picture: &BTreeMap<PlayerId, Found>) -> Verified {
+    let examine = |player: &PlayerId| Examined::of(&OURS, player, picture.get(player).unwrap_or(&Ok(None)));
     let mut books = Books::default();
     for player in picture.keys() {
         books.enter(examine(player));
@@ -126,31 +121,30 @@ pub fn verify_picture(picture: &BTreeMap<PlayerId, Found>, chain: &'static Chain
     books.close(faults, true)
 }
 
-async fn one(store: &dyn Store, chain: &'static Chain, player: PlayerId) -> Result<Examined, ReadError> {
+async fn one(store: &dyn Store, player: PlayerId) -> Result<Examined, ReadError> {
     let found = match whole(store, &player).await {
         Ok(found) => Ok(found),
         Err(ReadError::Unreadable(why)) => Err(why),
         Err(error) => return Err(error),
     };
-    examined(chain, player, found).await
+    examined(player, found).await
 }
 
 /// A long ledger takes a while: longer than whoever shares this thread should wait.
-async fn examined(chain: &'static Chain, player: PlayerId, found: Found) -> Result<Examined, ReadError> {
-    let work = tokio::task::spawn_blocking(move || Examined::of(chain, &player, &found));
+async fn examined(player: PlayerId, found: Found) -> Result<Examined, ReadError> {
+    let work = tokio::task::spawn_blocking(move || Examined::of(&OURS, &player, &found));
     Ok(work.await.expect("looking at a player does not panic"))
 }
 
 /// Looks again at what seems wrong, and keeps what is.
 async fn confirm(
     store: &dyn Store,
-    chain: &'static Chain,
     mut suspicions: Vec<Suspicion>,
     (steps, looks): (bool, u32),
 ) -> Result<Vec<Fault>, ReadError> {
     let mut faults = Vec::new();
     for look in 1..=looks {
-        let judged = stream::iter(suspicions).map(|suspicion| again(store, chain, suspicion, steps));
+        let judged = stream::iter(suspicions).map(|suspicion| again(store, suspicion, steps));
         let judged: Vec<(Suspicion, Vec<Fault>)> = judged.buffer_unordered(AT_ONCE).try_collect().await?;
         let wrong: (Vec<Suspicion>, Vec<Vec<Fault>>) =
             judged.into_iter().filter(|(_, faults)| !faults.is_empty()).unzip();
@@ -166,16 +160,11 @@ async fn confirm(
     Ok(faults)
 }
 
-async fn again(
-    store: &dyn Store,
-    chain: &'static Chain,
-    suspicion: Suspicion,
-    steps: bool,
-) -> Result<(Suspicion, Vec<Fault>), ReadError> {
+async fn again(store: &dyn Store, suspicion: Suspicion, steps: bool) -> Result<(Suspicion, Vec<Fault>), ReadError> {
     let found = store.together(suspicion.involved.clone()).await?;
     let mut seen = Vec::with_capacity(found.len());
     for (player, found) in suspicion.involved.iter().zip(found) {
-        seen.push(examined(chain, player.clone(), found).await?);
+        seen.push(examined(player.clone(), found).await?);
     }
     let faults = suspicion.judge(&seen, steps);
     Ok((suspicion, faults))
