@@ -47,6 +47,40 @@ pub fn iso(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", in_day % 1_000)
 }
 
+/// The time, in milliseconds since 1970, of a text such as `2026-11-21T10:00:00.000Z`; the milliseconds, or the whole time of
+/// day, may be left out. `None` for any other text.
+#[must_use]
+pub fn from_iso(text: &str) -> Option<u64> {
+    let (day, time) = match text.split_once('T') {
+        Some((day, time)) => (day, time.strip_suffix('Z')?),
+        None => (text, "00:00:00"),
+    };
+    let number = |text: &str, digits: usize| {
+        let plain = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| text.parse::<u64>().ok()).flatten()
+    };
+    let mut parts = day.split('-');
+    let mut part = |digits| number(parts.next()?, digits);
+    let (year, month, day_of_month) = (part(4)?, part(2)?, part(2)?);
+    let (time, ms) = time.split_once('.').unwrap_or((time, "000"));
+    let mut parts = time.split(':');
+    let mut part = || number(parts.next()?, 2);
+    let (hour, minute, second) = (part()?, part()?, part()?);
+    let in_day = ((hour * 60 + minute) * 60 + second) * 1_000 + number(ms, 3)?;
+    let found = days(year, month, day_of_month)? * DAY_MS + in_day;
+    // A 30th of February is the 1st or 2nd of March, and a 25th hour the next day's first: they are not what was written.
+    iso(found).starts_with(day).then_some(found).filter(|_| hour < 24 && minute < 60 && second < 60)
+}
+
+/// The number of days from 1970-01-01 to a Gregorian date; `None` for one before. The way back from [`date`].
+const fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    // Years that begin in March, so that the leap day is the last.
+    let (year, month) = if month > 2 { (year, month.saturating_sub(3)) } else { (year.saturating_sub(1), month + 9) };
+    let in_year = (153 * month + 2) / 5 + day.saturating_sub(1);
+    let whole = year * 365 + year / 4 - year / 100 + year / 400;
+    (whole + in_year).checked_sub(719_468)
+}
+
 /// The Gregorian date so many days after 1970-01-01. Counted in eras of 400 years and in years that begin in March, so
 /// that the leap day is a year's last.
 const fn date(days: u64) -> (u64, u64, u64) {

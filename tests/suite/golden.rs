@@ -392,6 +392,8 @@ mod records {
     #[derive(Deserialize)]
     struct WaitsRow {
         gift: Uuid,
+        #[serde(default)]
+        again: Option<Uuid>,
         inbox: PlayerId,
         passed_on: Vec<PassedOnRow>,
     }
@@ -414,7 +416,7 @@ mod records {
                 instances: row.instances.clone(),
             };
             let passed_on = self.passed_on.iter().map(line).collect();
-            Waits { gift: self.gift, inbox: self.inbox.clone(), passed_on }
+            Waits { gift: self.gift, again: self.again, inbox: self.inbox.clone(), passed_on }
         }
     }
 
@@ -565,6 +567,7 @@ mod records {
                     })
                     .collect(),
                 gift: row.waits.as_ref().map(|waits| waits.gift),
+                again: row.waits.as_ref().and_then(|waits| waits.again),
             };
             assert_eq!(read, &expected, "{name}");
         }

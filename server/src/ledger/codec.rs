@@ -1,13 +1,14 @@
 //! An entry's bytes: a MessagePack array, so that a stream of them needs no other framing.
 //!
 //! `[version, revision, at, actor, reason, seq, hash, partner, schema, [[place, before]…], [[from, to, item, quantity,
-//! [instance…]]…], gift]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`, `mint`, `sink`. `before` is
+//! [instance…]]…], gift, again]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`, `mint`, `sink`. `before` is
 //! the place's value in a record of format `schema`, nil where it was empty. `gift` is there only where an inbox was touched:
-//! the 16 bytes of the id under which something was put or taken.
+//! the 16 bytes of the id under which something was put or taken; `again`, likewise, where it was sent back: the id under
+//! which it waits from then on.
 
 use super::{
     entry::{Actor, Asked, Entry},
-    line::{Account, Line},
+    line::Line,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{InstanceId, ItemId, Revision, Seq};
@@ -37,6 +38,7 @@ struct StoredEntry(
     Vec<StoredBefore>,
     Vec<StoredLine>,
     #[serde(default, skip_serializing_if = "Option::is_none")] Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Uuid>,
 );
 
 /// An entry as it was read back.
@@ -62,6 +64,8 @@ pub struct Page {
     pub lines: Vec<(String, String, ItemId, u64, Vec<InstanceId>)>,
     /// The waiting gift that was put, taken or sent back.
     pub gift: Option<Uuid>,
+    /// The id under which it waits from then on, where it was sent back.
+    pub again: Option<Uuid>,
 }
 
 /// Appends an entry's bytes.
@@ -87,21 +91,13 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         before.collect(),
         entry.lines().into_iter().map(stored_line).collect(),
         entry.waits.as_ref().map(|waits| waits.gift),
+        entry.waits.as_ref().and_then(|waits| waits.again),
     );
     rmp_serde::encode::write(out, &stored).expect("an entry serialises into memory");
 }
 
 fn stored_line(line: Line) -> StoredLine {
-    StoredLine(account(&line.from), account(&line.to), line.item, line.quantity, line.instances)
-}
-
-fn account(account: &Account) -> String {
-    match account {
-        Account::Player(player) => format!("player:{player}"),
-        Account::Inbox(player) => format!("inbox:{player}"),
-        Account::Mint => "mint".to_owned(),
-        Account::Sink => "sink".to_owned(),
-    }
+    StoredLine(line.from.to_string(), line.to.to_string(), line.item, line.quantity, line.instances)
 }
 
 /// Reads what one batch added: all of its entries, in order.
@@ -120,7 +116,8 @@ pub fn read(mut bytes: &[u8]) -> Result<Vec<Page>, String> {
 }
 
 fn page(stored: StoredEntry) -> Result<Page, String> {
-    let StoredEntry(version, revision, at, actor, reason, seq, hash, partner, schema, before, lines, gift) = stored;
+    let StoredEntry(version, revision, at, actor, reason, seq, hash, partner, schema, before, lines, gift, again) =
+        stored;
     if version != VERSION {
         return Err(format!("ledger entry of version {version}: use the newer build"));
     }
@@ -139,5 +136,6 @@ fn page(stored: StoredEntry) -> Result<Page, String> {
             .map(|StoredLine(from, to, item, n, instances)| (from, to, item, n, instances))
             .collect(),
         gift,
+        again,
     })
 }

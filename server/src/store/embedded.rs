@@ -7,8 +7,8 @@
 mod snapshot;
 
 use super::{
-    AcquireError, Answer, Batch, Door, GiftId, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner,
-    Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, Found, GiftId, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome,
+    Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
@@ -538,6 +538,10 @@ impl Store for Embedded {
 
     fn ledger(&self, player: PlayerId, mark: Option<String>) -> Answer<Result<Page<LedgerItem>, ReadError>> {
         self.look(move |file| file.ledger(&player, mark.as_deref()))
+    }
+
+    fn together(&self, players: Vec<PlayerId>) -> Answer<Result<Vec<Found>, ReadError>> {
+        self.look(move |file| players.iter().map(|player| file.whole(player)).collect::<Result<_, _>>().map(Ok))
     }
 
     fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Answer<Result<(), ReadError>> {

@@ -6,8 +6,8 @@ mod loss;
 mod nodes;
 
 use super::{
-    AcquireError, Answer, Batch, Door, GiftId, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner,
-    Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, Found, GiftId, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome,
+    Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting, Whole,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
@@ -366,6 +366,10 @@ impl Row {
         }
     }
 
+    fn whole(&self) -> Whole {
+        Whole { stored: self.stored(), ledger: self.ledger.clone() }
+    }
+
     fn write(&mut self, write: &PlayerWrite, batch: &Batch) {
         self.revision = write.revision;
         self.seq = write.seq;
@@ -548,6 +552,13 @@ impl Store for Memory {
             let items: Vec<LedgerItem> = ledger.iter().skip(from).take(PAGE).cloned().collect();
             let next = (items.len() == PAGE).then(|| from.saturating_add(PAGE).to_string());
             Page { items, next }
+        }))
+    }
+
+    fn together(&self, players: Vec<PlayerId>) -> Answer<Result<Vec<Found>, ReadError>> {
+        read(self.faulty("together", move |shelf| {
+            let state = shelf.0.lock();
+            players.iter().map(|player| Ok(state.rows.get(player).map(Row::whole))).collect()
         }))
     }
 

@@ -14,8 +14,8 @@ mod script;
 mod world;
 
 use super::{
-    AcquireError, Answer, Batch, Door, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite, ReadError,
-    Renewal, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, Found, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite,
+    ReadError, Renewal, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision};
@@ -458,6 +458,10 @@ impl Store for Redis {
 
     fn ledger(&self, player: PlayerId, mark: Option<String>) -> Answer<Result<Page<LedgerItem>, ReadError>> {
         self.verb(|redis| async move { redis.ledger(&player, mark).await })
+    }
+
+    fn together(&self, players: Vec<PlayerId>) -> Answer<Result<Vec<Found>, ReadError>> {
+        self.verb(|redis| async move { Ok(redis.together(&players).await?) })
     }
 
     fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Answer<Result<(), ReadError>> {
