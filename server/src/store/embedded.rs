@@ -4,14 +4,16 @@
 //! pay for one disk sync together. An error of the disk is final for the process: a sync that failed once says nothing
 //! about what a second one would have kept.
 
+mod answers;
 mod snapshot;
 
 use super::{
-    AcquireError, Answer, Batch, Door, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page,
-    PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Life, Loaded, Node, Outcome,
+    Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
+use answers::{ANSWER_TIMES, ANSWERS, Answers};
 use bytes::Bytes;
-use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 use redb::{Database, Durability, ReadableTable, StorageBackend, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use snapshot::{Look, Snapshot};
@@ -176,6 +178,8 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
         write.open_table(PLACES).map_err(redb::Error::from)?;
         write.open_table(LEDGER).map_err(redb::Error::from)?;
         write.open_table(INBOX).map_err(redb::Error::from)?;
+        write.open_table(ANSWERS).map_err(redb::Error::from)?;
+        write.open_table(ANSWER_TIMES).map_err(redb::Error::from)?;
         let found = meta.get("format").map_err(redb::Error::from)?.map(|format| format.value());
         if found.is_none() {
             meta.insert("format", FORMAT).map_err(redb::Error::from)?;
@@ -289,6 +293,7 @@ struct Tables<'t> {
     places: Table<'t, &'static [u8], &'static [u8]>,
     ledger: Table<'t, &'static [u8], &'static [u8]>,
     inbox: Table<'t, &'static [u8], &'static [u8]>,
+    answers: Answers<'t>,
 }
 
 impl<'t> Tables<'t> {
@@ -298,6 +303,7 @@ impl<'t> Tables<'t> {
             places: write.open_table(PLACES)?,
             ledger: write.open_table(LEDGER)?,
             inbox: write.open_table(INBOX)?,
+            answers: Answers { kept: write.open_table(ANSWERS)?, times: write.open_table(ANSWER_TIMES)? },
         })
     }
 
@@ -352,6 +358,7 @@ impl<'t> Tables<'t> {
                 None => self.inbox.remove(key.as_slice())?,
             };
         }
+        self.answers.keep(write)?;
         let owner = if write.release { None } else { header.owner };
         let writer = if write.advances() { Some(write.owner.as_str().to_owned()) } else { header.writer };
         self.put_header(
@@ -471,6 +478,10 @@ impl Store for Embedded {
 
     fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>> {
         self.look(move |file| file.door(&player))
+    }
+
+    fn answer(&self, key: OrderKey) -> Answer<Result<Option<KeptAnswer>, ReadError>> {
+        self.look(move |file| file.answer(&key).map(Ok))
     }
 
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {

@@ -2,15 +2,16 @@
 //!
 //! Used by tests and the simulation, never by a running server. Several handles, one a node, share one [`Shelf`].
 
+mod answers;
 mod loss;
 mod nodes;
 
 use super::{
-    AcquireError, Answer, Batch, Door, GiftId, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner,
-    Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, GiftId, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Life, Loaded, Node,
+    Outcome, Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
-use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 pub use loss::Partners;
 use loss::{Losses, Undo};
 use nodes::Nodes;
@@ -54,6 +55,8 @@ pub struct Row {
     pub preferences: Preferences,
     /// What waits in the inbox.
     pub inbox: BTreeMap<GiftId, Bytes>,
+    /// What was answered to orders that its writes carried out, and when.
+    pub answers: Vec<(u64, KeptAnswer)>,
 }
 
 /// What may go wrong with one verb.
@@ -175,6 +178,7 @@ impl Shelf {
                     None => inbox.remove(&change.gift),
                 };
             }
+            state.keep_answers(write);
         }
         state.written(node, touched);
         Outcome::Applied
@@ -301,6 +305,7 @@ impl Shelf {
             ledger,
             preferences,
             inbox,
+            answers: Vec::new(),
             writer,
         };
         state.rows.insert(player, row);
@@ -460,6 +465,10 @@ impl Store for Memory {
 
     fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>> {
         read(self.faulty("door", move |shelf| shelf.door(&player)))
+    }
+
+    fn answer(&self, key: OrderKey) -> Answer<Result<Option<KeptAnswer>, ReadError>> {
+        read(self.faulty("answer", move |shelf| shelf.0.lock().answer(&key)))
     }
 
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {
