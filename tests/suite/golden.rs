@@ -372,7 +372,6 @@ mod records {
         asked: Option<AskedRow>,
         partner: Option<PartnerRow>,
         waits: Option<WaitsRow>,
-        /// Key and reason.
         ordered: Option<(String, String)>,
         changes: Vec<ChangeRow>,
         lines: Vec<LineRow>,
@@ -394,6 +393,8 @@ mod records {
     #[derive(Deserialize)]
     struct WaitsRow {
         gift: Uuid,
+        #[serde(default)]
+        again: Option<Uuid>,
         inbox: PlayerId,
         passed_on: Vec<PassedOnRow>,
     }
@@ -416,7 +417,7 @@ mod records {
                 instances: row.instances.clone(),
             };
             let passed_on = self.passed_on.iter().map(line).collect();
-            Waits { gift: self.gift, inbox: self.inbox.clone(), passed_on }
+            Waits { gift: self.gift, again: self.again, inbox: self.inbox.clone(), passed_on }
         }
     }
 
@@ -573,6 +574,7 @@ mod records {
                     .collect(),
                 gift: row.waits.as_ref().map(|waits| waits.gift),
                 ordered,
+                again: row.waits.as_ref().and_then(|waits| waits.again),
             };
             assert_eq!(read, &expected, "{name}");
         }

@@ -1,10 +1,11 @@
 //! An entry's bytes: a MessagePack array, so that a stream of them needs no other framing.
 //!
 //! `[version, revision, at, actor, reason, seq, hash, partner, schema, [[place, before]…], [[from, to, item, quantity,
-//! [instance…]]…], gift, [key, why]]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`, `operator:<name>`,
-//! `mint`, `sink`. `before` is the place's value in a record of format `schema`, nil where it was empty. The last two are there
-//! only where needed: `gift` where an inbox was touched, the 16 bytes of the id under which something was put or taken (nil
-//! where none was and something follows); `[key, why]` where an operator ordered it.
+//! [instance…]]…], gift, again, [key, why]]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`,
+//! `operator:<name>`, `mint`, `sink`. `before` is the place's value in a record of format `schema`, nil where it was empty. The
+//! last three are there only where they, or what stands behind them, are needed, and else nil: `gift` where an inbox was
+//! touched, the 16 bytes of the id under which something was put or taken; `again` where it was sent back, the id under which
+//! it waits from then on; `[key, why]` where an operator ordered it.
 
 use super::{
     entry::{Actor, Asked, Entry, Ordered},
@@ -39,6 +40,7 @@ struct StoredEntry(
     Vec<StoredBefore>,
     Vec<StoredLine>,
     #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
     #[serde(default, skip_serializing_if = "Option::is_none")] Option<StoredOrder>,
 );
 
@@ -68,6 +70,8 @@ pub struct Page {
     pub lines: Vec<(String, String, ItemId, u64, Vec<InstanceId>)>,
     /// The waiting gift that was put, taken or sent back.
     pub gift: Option<Uuid>,
+    /// The id under which it waits from then on, where it was sent back.
+    pub again: Option<Uuid>,
     /// The operator's order behind it.
     pub ordered: Option<Ordered>,
 }
@@ -84,6 +88,7 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         StoredBefore(change.place.to_string(), change.before.as_ref().map(|content| entry.form.to_bytes(content)))
     });
     let gift = entry.waits.as_ref().map(|waits| waits.gift);
+    let again = entry.waits.as_ref().and_then(|waits| waits.again);
     let stored = StoredEntry(
         VERSION,
         entry.revision.get(),
@@ -96,7 +101,8 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         entry.form.stamp().format,
         before.collect(),
         entry.lines().into_iter().map(stored_line).collect(),
-        (gift.is_some() || entry.ordered.is_some()).then_some(gift),
+        (gift.is_some() || again.is_some() || entry.ordered.is_some()).then_some(gift),
+        (again.is_some() || entry.ordered.is_some()).then_some(again),
         entry.ordered.as_ref().map(|Ordered { key, why }| StoredOrder(key.clone(), why.clone())),
     );
     rmp_serde::encode::write(out, &stored).expect("an entry serialises into memory");
@@ -131,8 +137,22 @@ pub fn read(mut bytes: &[u8]) -> Result<Vec<Page>, String> {
 }
 
 fn page(stored: StoredEntry) -> Result<Page, String> {
-    let StoredEntry(version, revision, at, actor, reason, seq, hash, partner, schema, before, lines, gift, order) =
-        stored;
+    let StoredEntry(
+        version,
+        revision,
+        at,
+        actor,
+        reason,
+        seq,
+        hash,
+        partner,
+        schema,
+        before,
+        lines,
+        gift,
+        again,
+        order,
+    ) = stored;
     if version != VERSION {
         return Err(format!("ledger entry of version {version}: use the newer build"));
     }
@@ -151,6 +171,7 @@ fn page(stored: StoredEntry) -> Result<Page, String> {
             .map(|StoredLine(from, to, item, n, instances)| (from, to, item, n, instances))
             .collect(),
         gift: gift.flatten(),
+        again: again.flatten(),
         ordered: order.map(|StoredOrder(key, why)| Ordered { key, why }),
     })
 }

@@ -138,6 +138,8 @@ pub struct Partner {
 pub struct Waits {
     /// Its id.
     pub gift: Uuid,
+    /// The id under which it waits from now on, where it was sent back.
+    pub again: Option<Uuid>,
     /// Whose inbox the changed things went to or came from.
     pub inbox: PlayerId,
     /// What went from one inbox to another, through no place of the player's.

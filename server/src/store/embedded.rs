@@ -8,8 +8,8 @@ mod answers;
 mod snapshot;
 
 use super::{
-    AcquireError, Answer, Batch, Door, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Life, Loaded, Node, Outcome,
-    Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, Found, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Life, Loaded, Node,
+    Outcome, Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
 use answers::{ANSWER_TIMES, ANSWERS, Answers};
 use bytes::Bytes;
@@ -533,6 +533,10 @@ impl Store for Embedded {
 
     fn ledger(&self, player: PlayerId, mark: Option<String>) -> Answer<Result<Page<LedgerItem>, ReadError>> {
         self.look(move |file| file.ledger(&player, mark.as_deref()))
+    }
+
+    fn together(&self, players: Vec<PlayerId>) -> Answer<Result<Vec<Found>, ReadError>> {
+        self.look(move |file| players.iter().map(|player| file.whole(player)).collect::<Result<_, _>>().map(Ok))
     }
 
     fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Answer<Result<(), ReadError>> {

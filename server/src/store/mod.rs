@@ -338,6 +338,18 @@ pub struct Page<T> {
 /// The entries of one batch, and the newest revision among them.
 pub type LedgerItem = (Revision, Bytes);
 
+/// A player with everything that a store has of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// The player as it rests.
+    pub stored: Stored,
+    /// Its ledger, oldest first.
+    pub ledger: Vec<LedgerItem>,
+}
+
+/// What there is of one player of several: `None` where there is none; a damaged one says why it cannot be read.
+pub type Found = Result<Option<Whole>, String>;
+
 /// Who may write a player, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
@@ -467,6 +479,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// A player's ledger from `mark` on, oldest first.
     fn ledger(&self, player: PlayerId, mark: Option<String>) -> Answer<Result<Page<LedgerItem>, ReadError>>;
+
+    /// A few players with all that is theirs, as they rested at one and the same moment, in the order asked for.
+    fn together(&self, players: Vec<PlayerId>) -> Answer<Result<Vec<Found>, ReadError>>;
 
     /// Puts a player with its whole ledger where there is none, in one atomic step, owned by nobody.
     fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Answer<Result<(), ReadError>>;

@@ -7,14 +7,8 @@ pub mod copy;
 pub mod inspect;
 pub mod migrate;
 
-use crate::store::{LedgerItem, ReadError, Store, Stored};
+use crate::store::{ReadError, Store, Whole};
 use holdall_protocol::ids::PlayerId;
-
-/// A player with everything that a store has of it.
-struct Whole {
-    stored: Stored,
-    ledger: Vec<LedgerItem>,
-}
 
 /// Every player of a store, once, in order.
 async fn all_players(store: &dyn Store) -> Result<Vec<PlayerId>, ReadError> {

@@ -5,7 +5,7 @@ use super::{
     answers::{self, ANSWERS},
     key_of,
 };
-use crate::store::{Door, GiftId, LedgerItem, Owner, Page, ReadError, Stored, Waiting};
+use crate::store::{Door, Found, GiftId, LedgerItem, Owner, Page, ReadError, Stored, Waiting, Whole};
 use bytes::Bytes;
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable};
@@ -135,6 +135,27 @@ impl Snapshot {
         let last = items.last().filter(|_| items.len() == PAGE);
         let next = last.map(|(revision, _)| revision.get().to_string());
         Ok(Ok(Page { items, next }))
+    }
+
+    /// All that there is of a player.
+    pub(super) fn whole(&self, player: &PlayerId) -> Result<Found, redb::Error> {
+        let stored = match self.peek(player)? {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Ok(Ok(None)),
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let (mut ledger, mut mark) = (Vec::new(), None);
+        loop {
+            let page = match self.ledger(player, mark.as_deref())? {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            ledger.extend(page.items);
+            mark = page.next;
+            if mark.is_none() {
+                return Ok(Ok(Some(Whole { stored, ledger })));
+            }
+        }
     }
 }
 
