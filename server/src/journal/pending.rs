@@ -235,7 +235,8 @@ impl Pending {
         }
     }
 
-    fn make_urgent(&mut self, player: &PlayerId, now: Instant) {
+    /// Makes what waits of a player due.
+    pub fn make_urgent(&mut self, player: &PlayerId, now: Instant) {
         if let Some(dirty) = self.players.get_mut(player)
             && dirty.due > now
         {

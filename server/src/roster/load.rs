@@ -235,6 +235,7 @@ impl Roster {
             remembers_from,
             preferences: loaded.preferences,
             taken,
+            ordered: VecDeque::new(),
             unrepaired: true,
             unrecorded,
             trades: Vec::new(),

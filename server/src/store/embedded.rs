@@ -102,6 +102,7 @@ pub enum OpenError {
 
 /// The handle: verbs go to the writer thread, which ends when the last handle is dropped.
 pub struct Embedded {
+    node: String,
     queue: mpsc::UnboundedSender<Verb>,
     /// For whoever only looks: readers see the last commit and never wait for the writer.
     database: Arc<Database>,
@@ -130,6 +131,7 @@ impl Embedded {
         check_format(&database)?;
         let database = Arc::new(database);
         let written = database.clone();
+        let id = node.id.clone();
         let (queue, mut verbs) = mpsc::unbounded_channel();
         std::thread::Builder::new().name("store".to_owned()).spawn(move || {
             let mut writer = Writer { database: written, node, broken: None };
@@ -138,7 +140,7 @@ impl Embedded {
                 writer.run(std::mem::take(&mut taken));
             }
         })?;
-        Ok(Self { queue, database })
+        Ok(Self { node: id, queue, database })
     }
 
     /// Reads the last commit on a thread that may block.
@@ -554,6 +556,10 @@ impl Store for Embedded {
 
     fn home(&self) -> String {
         "the embedded store".to_owned()
+    }
+
+    fn node(&self) -> &str {
+        &self.node
     }
 
     fn name(&self) -> &'static str {

@@ -503,6 +503,10 @@ impl Store for Memory {
         "memory".to_owned()
     }
 
+    fn node(&self) -> &str {
+        &self.node.id
+    }
+
     fn name(&self) -> &'static str {
         "memory"
     }

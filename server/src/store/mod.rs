@@ -495,6 +495,9 @@ pub trait Store: Send + Sync + 'static {
     /// Which world this is, in words: what was meant for another one is not written here.
     fn home(&self) -> String;
 
+    /// The node whose handle this is: where letters to this process go.
+    fn node(&self) -> &str;
+
     /// The name clients are told: `embedded`, `redis`, `memory`.
     fn name(&self) -> &'static str;
 

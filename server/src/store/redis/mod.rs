@@ -488,6 +488,10 @@ impl Store for Redis {
         format!("world {} on a Redis ({})", self.0.world, self.0.keys.world())
     }
 
+    fn node(&self) -> &str {
+        &self.0.node.id
+    }
+
     fn name(&self) -> &'static str {
         "redis"
     }
