@@ -9,12 +9,14 @@ mod failure;
 mod inspect;
 mod migrate;
 mod progress;
+mod restore;
 mod serve;
 
 pub use config::ConfigArgs;
 pub use copy::CopyArgs;
 pub use inspect::InspectArgs;
 pub use migrate::MigrateArgs;
+pub use restore::RestoreArgs;
 pub use serve::ServeArgs;
 
 use crate::{
@@ -58,6 +60,8 @@ pub enum Command {
     Copy(CopyArgs),
     /// Bring every player forward: to the newest record format, and through the content steps
     Migrate(MigrateArgs),
+    /// Set a player back to an earlier revision
+    Restore(RestoreArgs),
 }
 
 /// Reads the command line. Help, version and usage errors end the process.
@@ -75,6 +79,7 @@ pub fn run(command: Command, serve: impl FnOnce(ServeArgs) -> ExitCode) -> ExitC
         Command::Inspect(args) => to_end(inspect::run(args)),
         Command::Copy(args) => to_end(copy::run(args)),
         Command::Migrate(args) => to_end(migrate::run(args)),
+        Command::Restore(args) => to_end(restore::run(args)),
     }
 }
 

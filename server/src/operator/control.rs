@@ -7,12 +7,16 @@ use crate::{
     upkeep::{
         inspect::{self, Inspection},
         migrate::{self, MigrateError, Migrated, Mode},
+        restore::{self, Asked, OrderError, Restored},
     },
 };
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
     http::StatusCode,
     routing::{get, post},
 };
@@ -38,20 +42,46 @@ pub struct Control {
 pub(super) fn router(control: Control) -> Router {
     Router::new()
         .route("/v1/players/{player}/stored", get(stored))
+        .route("/v1/players/{player}/restore", post(set_back))
         .route("/v1/migrate", post(bring_forward))
         .with_state(control)
 }
 
 /// A player as the store has it; what is only in memory is not in it.
 async fn stored(State(control): State<Control>, Path(player): Path<String>) -> Result<Json<Inspection>, Failure> {
-    let bad =
-        |error: holdall_protocol::ids::BadId| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string());
-    let player = PlayerId::new(&player).map_err(bad)?;
+    let player = player_id(&player)?;
     match inspect::look(control.roster.store(), &player).await {
         Ok(Some(found)) => Ok(Json(found)),
         Ok(None) => Err(Failure::new(StatusCode::NOT_FOUND, "not_found", format!("there is no player {player}"))),
         Err(error) => Err(unread(&error)),
     }
+}
+
+fn player_id(text: &str) -> Result<PlayerId, Failure> {
+    PlayerId::new(text).map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string()))
+}
+
+/// Says what setting a player back changes, or does it.
+async fn set_back(
+    State(control): State<Control>,
+    Path(player): Path<String>,
+    asked: Result<Json<Asked>, JsonRejection>,
+) -> Result<Json<Restored>, Failure> {
+    let bad = |error: JsonRejection| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text());
+    let Json(asked) = asked.map_err(bad)?;
+    restore::restore(&control.roster, &player_id(&player)?, asked).await.map(Json).map_err(|error| not_done(&error))
+}
+
+fn not_done(error: &OrderError) -> Failure {
+    let status = match error {
+        OrderError::NoSuchPlayer => StatusCode::NOT_FOUND,
+        OrderError::Impossible(_) => StatusCode::BAD_REQUEST,
+        OrderError::KeyTaken | OrderError::Refused(_) => StatusCode::CONFLICT,
+        OrderError::Busy | OrderError::StoreAway => StatusCode::SERVICE_UNAVAILABLE,
+        OrderError::Unreadable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        OrderError::Fault => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Failure::new(status, error.code(), error.to_string())
 }
 
 fn unread(error: &ReadError) -> Failure {

@@ -1,4 +1,4 @@
-//! Work on a whole store or on a player at rest: looking, copying, bringing forward.
+//! Work on a whole store or on a player at rest: looking, copying, bringing forward, setting back.
 //!
 //! Called by `cli` on a store that it has opened, and by `operator` inside a running server. What cannot be read is
 //! reported and left as it is.
@@ -6,6 +6,7 @@
 pub mod copy;
 pub mod inspect;
 pub mod migrate;
+pub mod restore;
 
 use crate::store::{ReadError, Store, Whole};
 use holdall_protocol::ids::PlayerId;

@@ -49,6 +49,9 @@ const ATTEMPTS: usize = 16;
 /// Orders that a loaded player remembers. More are never carried out between a look into the store and the next step.
 const REMEMBERED_ORDERS: usize = 64;
 
+/// Characters of an operator's reason, at most: it is kept in the ledger.
+const REASON_CHARS_MAX: usize = 500;
+
 /// What an operator orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -100,6 +103,23 @@ pub enum OrderError {
     /// A fault of ours.
     #[error("a fault in the server; nothing was changed")]
     Fault,
+}
+
+impl OrderError {
+    /// What it is about, for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchPlayer => "not_found",
+            Self::KeyTaken => "key_taken",
+            Self::Impossible(_) => "impossible",
+            Self::Refused(_) => "refused",
+            Self::Busy => "busy",
+            Self::StoreAway => "store_unavailable",
+            Self::Unreadable(_) => "unreadable",
+            Self::Fault => "internal_error",
+        }
+    }
 }
 
 impl From<ReadError> for OrderError {
@@ -174,6 +194,9 @@ impl Roster {
     /// # Errors
     /// [`OrderError`].
     pub async fn order(self: &Arc<Self>, order: &Order) -> Result<Bytes, OrderError> {
+        if order.why.trim().is_empty() || order.why.chars().count() > REASON_CHARS_MAX {
+            return Err(OrderError::Impossible(format!("a reason of 1 to {REASON_CHARS_MAX} characters is needed")));
+        }
         let ended = self.try_for_long(order).await;
         self.given.forget(order);
         ended
