@@ -31,6 +31,7 @@ mod redis_cost;
 mod redis_harness;
 mod redis_store;
 mod reference;
+mod restore;
 mod resume;
 mod session;
 mod sign_in;
