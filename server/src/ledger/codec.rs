@@ -9,7 +9,7 @@
 
 use super::{
     entry::{Actor, Asked, Entry, Ordered},
-    line::{Account, Line},
+    line::Line,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{InstanceId, ItemId, OrderKey, Revision, Seq};
@@ -109,16 +109,7 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
 }
 
 fn stored_line(line: Line) -> StoredLine {
-    StoredLine(account(&line.from), account(&line.to), line.item, line.quantity, line.instances)
-}
-
-fn account(account: &Account) -> String {
-    match account {
-        Account::Player(player) => format!("player:{player}"),
-        Account::Inbox(player) => format!("inbox:{player}"),
-        Account::Mint => "mint".to_owned(),
-        Account::Sink => "sink".to_owned(),
-    }
+    StoredLine(line.from.to_string(), line.to.to_string(), line.item, line.quantity, line.instances)
 }
 
 /// Reads what one batch added: all of its entries, in order.

@@ -166,7 +166,11 @@ impl Iterator for Past {
     }
 }
 
-fn read(chain: &Chain, stamp: Stamp, place: &str, value: &[u8]) -> Result<(Place, Content), SchemaError> {
+/// One stored value, which must be something that its place can hold.
+///
+/// # Errors
+/// [`SchemaError`], with the place.
+pub fn read(chain: &Chain, stamp: Stamp, place: &str, value: &[u8]) -> Result<(Place, Content), SchemaError> {
     let (at, content) = chain.read(stamp, place, value)?;
     match (&at, &content) {
         (Place::Bag(_) | Place::Equipment(_), Content::Stack(_)) | (Place::Balance(_), Content::Amount(_)) => {

@@ -1,12 +1,14 @@
-//! Work on a whole store or on a player at rest: looking, copying, bringing forward, setting back.
+//! Work on a whole store or on a player at rest: looking, telling, setting back, copying, bringing forward, proving.
 //!
 //! Called by `cli` on a store that it has opened, and by `operator` inside a running server. What cannot be read is
 //! reported and left as it is.
 
 pub mod copy;
+pub mod history;
 pub mod inspect;
 pub mod migrate;
 pub mod restore;
+pub mod verify;
 
 use crate::store::{ReadError, Store, Whole};
 use holdall_protocol::ids::PlayerId;

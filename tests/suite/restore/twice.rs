@@ -1,6 +1,6 @@
 //! An order that is given again, also after a kill -9 at any moment, is done once.
 
-use super::{last, rich, set_back, stored};
+use super::{last, prove, rich, set_back, stored};
 use holdall_harness::{
     child::Site,
     client::{Client, drop_item, grant},
@@ -70,6 +70,7 @@ async fn a_kill_at_any_moment_leaves_it_done_once(site: Site, store: &str) {
         assert_eq!((&anna["revision"], times(&anna, &key)), (&json!(to + 2), 1), "{first:?}");
         assert_eq!(last(&anna)["lines"][0]["quantity"], 5);
     }
+    prove(&site, store).await;
 }
 
 #[tokio::test]

@@ -2,11 +2,11 @@
 -- Writes a batch, whole or not at all.
 -- KEYS: for each player its hash and its ledger; then for each step of an inbox that inbox; then for each answer to an order
 --       where it is kept.
--- ARGV: the batch id, how many players, how many steps of inboxes, for how many ms answers are kept; then for each player: owner, base revision, new revision, '1' to release, ledger
---       entries ('' for none), how many arguments to set, how many to delete, the base's writer ('' where unknown), those to
---       set (field, value, …), those to delete; then for each step of an inbox: the number of the player whose write it is
---       part of, the gift, and what is put ('' takes it); then for each answer: the number of its player, the order's hash, the
---       answer.
+-- ARGV: the batch id, how many players, how many steps of inboxes, for how many ms answers are kept; then for each player:
+--       owner, base revision, new revision, '1' to release, ledger entries ('' for none), how many arguments to set, how many
+--       to delete, the base's writer ('' where unknown), those to set (field, value, …), those to delete; then for each step of
+--       an inbox: the number of the player whose write it is part of, the gift, and what is put ('' takes it); then for each
+--       answer: the number of its player, the order's hash, the answer.
 -- Answers {batch id, 'applied' | 'already'} or {batch id, 'fenced' | 'regressed' | 'conflict', {player number, …}}.
 -- A script that fails halfway does not take back what it wrote: so everything is read and compared first, the one write
 -- that can fail on a damaged key comes next and is taken back, and what then follows cannot fail.
@@ -38,8 +38,19 @@ for i = 1, last, 2 do
   at = at + 8 + ARGV[at + 5] + ARGV[at + 6]
 end
 local steps = at
-for i = last + 1, #KEYS do
-  -- What is no inbox, or no answer, takes nothing: whoever would put there cannot be written.
+for i = last + 1, inboxes do
+  local there = redis.pcall('HEXISTS', KEYS[i], ARGV[at + 1])
+  if type(there) == 'table' then
+    -- An inbox that is none takes nothing: whoever would put there cannot be written.
+    fenced[#fenced + 1] = tonumber(ARGV[at])
+  elseif there == 0 and ARGV[at + 2] == '' then
+    -- What is taken must be there: its putting was lost, and is to be written again first.
+    regressed[#regressed + 1] = tonumber(ARGV[at])
+  end
+  at = at + 3
+end
+for i = inboxes + 1, #KEYS do
+  -- Likewise what is no answer.
   if type(redis.pcall('HLEN', KEYS[i])) == 'table' then fenced[#fenced + 1] = tonumber(ARGV[at]) end
   at = at + 3
 end
