@@ -66,10 +66,10 @@ pub enum Command {
     Copy(CopyArgs),
     /// Bring every player forward: to the newest record format, and through the content steps
     Migrate(MigrateArgs),
-    /// Set a player back to an earlier revision
-    Restore(RestoreArgs),
     /// Prove every player's things by the ledger, and name what does not add up
     Verify(VerifyArgs),
+    /// Set a player back to an earlier revision
+    Restore(RestoreArgs),
 }
 
 /// Reads the command line. Help, version and usage errors end the process.
@@ -88,8 +88,8 @@ pub fn run(command: Command, serve: impl FnOnce(ServeArgs) -> ExitCode) -> ExitC
         Command::History(args) => to_end(history::run(args)),
         Command::Copy(args) => to_end(copy::run(args)),
         Command::Migrate(args) => to_end(migrate::run(args)),
-        Command::Restore(args) => to_end(restore::run(args)),
         Command::Verify(args) => to_end(verify::run(args)),
+        Command::Restore(args) => to_end(restore::run(args)),
     }
 }
 

@@ -44,9 +44,9 @@ pub struct Control {
 pub(super) fn router(control: Control) -> Router {
     Router::new()
         .route("/v1/players/{player}/stored", get(stored))
-        .route("/v1/players/{player}/restore", post(set_back))
         .route("/v1/players/{player}/history", get(past))
         .route("/v1/verify", post(prove))
+        .route("/v1/players/{player}/restore", post(set_back))
         .route("/v1/migrate", post(bring_forward))
         .with_state(control)
 }

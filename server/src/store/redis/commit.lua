@@ -38,20 +38,15 @@ for i = 1, last, 2 do
   at = at + 8 + ARGV[at + 5] + ARGV[at + 6]
 end
 local steps = at
-for i = last + 1, inboxes do
+for i = last + 1, #KEYS do
   local there = redis.pcall('HEXISTS', KEYS[i], ARGV[at + 1])
   if type(there) == 'table' then
-    -- An inbox that is none takes nothing: whoever would put there cannot be written.
+    -- What is no inbox, or no answer, takes nothing: whoever would put there cannot be written.
     fenced[#fenced + 1] = tonumber(ARGV[at])
-  elseif there == 0 and ARGV[at + 2] == '' then
+  elseif i <= inboxes and there == 0 and ARGV[at + 2] == '' then
     -- What is taken must be there: its putting was lost, and is to be written again first.
     regressed[#regressed + 1] = tonumber(ARGV[at])
   end
-  at = at + 3
-end
-for i = inboxes + 1, #KEYS do
-  -- Likewise what is no answer.
-  if type(redis.pcall('HLEN', KEYS[i])) == 'table' then fenced[#fenced + 1] = tonumber(ARGV[at]) end
   at = at + 3
 end
 if #fenced > 0 then return {batch, 'fenced', fenced} end
