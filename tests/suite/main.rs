@@ -26,6 +26,7 @@ mod loads;
 mod migrate;
 mod migrations;
 mod operator;
+mod orders;
 mod pending;
 mod proxy_harness;
 mod redis_cost;
