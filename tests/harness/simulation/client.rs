@@ -1,6 +1,6 @@
 //! One simulated client: what it asks, what it is told, and what it may conclude from that.
 
-use super::world::World;
+use super::{trading::Trades, world::World};
 use holdall_client_sim::model::Mirror;
 use holdall_protocol::{
     action::{self, Action, Asked, Quantity, Request, Target},
@@ -77,6 +77,7 @@ pub(super) struct Client {
     /// Numbers that were refused, with the hash of what was asked.
     pub(super) refused: BTreeMap<u64, u64>,
     newest_seen: Revision,
+    trades: Trades,
     /// The newest revision that each process has told.
     told: BTreeMap<(String, u64), Revision>,
     /// Why the last connection was closed.
@@ -101,6 +102,7 @@ impl Client {
             acked: BTreeSet::new(),
             refused: BTreeMap::new(),
             newest_seen: Revision::ZERO,
+            trades: Trades::default(),
             told: BTreeMap::new(),
             last_close: None,
         }
@@ -185,7 +187,7 @@ impl Client {
             .collect();
         let any = |world: &mut World| (!stacks.is_empty()).then(|| stacks[world.random.random_range(0..stacks.len())]);
         let quantity = |n: u32| Quantity::new(u64::from(n));
-        let action = match (world.random.random_range(0..12), any(world)) {
+        let action = match (world.random.random_range(0..17), any(world)) {
             (0..3, Some((instance, have))) => {
                 let n = world.random.random_range(1..=have);
                 let to = players[world.random.random_range(0..players.len())].clone();
@@ -202,6 +204,7 @@ impl Client {
             }),
             (8, _) => Action::Sort(action::Sort {}),
             (9, _) => Action::Resync(action::Resync {}),
+            (12.., _) => self.trades.next(&self.id, &stacks, players, &mut world.random),
             _ => return self.grant(world),
         };
         self.send_new(world, action);
@@ -340,6 +343,7 @@ impl Client {
                     world.violation(format!("{}: welcomed at {} after {seen}", self.id, welcome.revision));
                 }
                 self.seq = welcome.seq.get();
+                self.trades.welcome(&welcome.trades);
                 // What was sent above it had no effect; the numbers are free again.
                 self.sent.split_off(&(self.seq + 1));
                 self.unanswered.split_off(&(self.seq + 1));
@@ -371,8 +375,7 @@ impl Client {
                 self.check(world, link, delta.revision, "delta");
                 self.change(world, delta.revision, &delta.changes, delta.checksum);
             }
-            // Nobody trades here yet.
-            ServerMessage::Trade(trade) => world.violation(format!("{}: told of {trade:?}", self.id)),
+            ServerMessage::Trade(trade) => self.trades.hear(&trade),
             ServerMessage::Refused(refused) => {
                 self.check(world, link, refused.revision, "refusal");
                 let seq = refused.seq.get();
@@ -395,8 +398,10 @@ impl Client {
             ServerMessage::Answer(answer) => {
                 self.check(world, link, answer.revision, "answer");
                 self.replied(world, link, answer.seq.get());
-                if let Answered::Snapshot(snapshot) = &answer.answer {
-                    self.take_snapshot(world, link, snapshot);
+                match &answer.answer {
+                    Answered::Snapshot(snapshot) => self.take_snapshot(world, link, snapshot),
+                    Answered::Trade(trade) => self.trades.hear(trade),
+                    Answered::Count(_) | Answered::Item(_) | Answered::Stats(_) | Answered::Settings(_) => {}
                 }
             }
         }

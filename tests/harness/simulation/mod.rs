@@ -11,6 +11,7 @@
 mod audit;
 mod client;
 mod stopped;
+mod trading;
 mod world;
 
 pub use world::{Plan, Report, Sabotage};
