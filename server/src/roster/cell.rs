@@ -82,7 +82,7 @@ pub(super) struct Login(pub(super) u64);
 #[derive(Debug)]
 pub struct Seat {
     /// The right to write it.
-    pub(super) owner: Owner,
+    pub owner: Owner,
     /// What the load found.
     pub(super) origin: Origin,
     /// When it was loaded.

@@ -235,7 +235,7 @@ impl Shelf {
             exists: row.revision > Revision::ZERO,
             preferences: row.preferences,
             waiting: row.inbox.len(),
-            owner: row.owner.filter(|owner| state.nodes.is_alive(owner.node())),
+            owner: row.owner.filter(|owner| state.nodes.serves(owner)),
         }
     }
 

@@ -401,7 +401,7 @@ impl Client {
                 match &answer.answer {
                     Answered::Snapshot(snapshot) => self.take_snapshot(world, link, snapshot),
                     Answered::Trade(trade) => self.trades.hear(trade),
-                    Answered::Count(_) | Answered::Item(_) | Answered::Stats(_) | Answered::Settings(_) => {}
+                    Answered::Count(_) | Answered::Item(_) | Answered::Stats(_) => {}
                 }
             }
         }
