@@ -456,7 +456,7 @@ impl Client {
         self.newest_seen = self.newest_seen.max(revision);
         let Some((_, mirror)) = &mut self.mirror else { return };
         // A kept reply, told again: its revision is behind the mirror.
-        if changes.is_empty() || revision <= mirror.revision() {
+        if revision <= mirror.revision() {
             return;
         }
         if let Err(fault) = mirror.apply(revision, changes, checksum) {

@@ -1,6 +1,6 @@
 //! Inboxes in Redis: a hash a player, from a gift's id to its bytes.
 
-use super::{Inner, damaged_or_away, keys::Keys, number_or_zero, reply, script, script::Call};
+use super::{Inner, damaged_or_away, keys::Keys, reply, script, script::Call};
 use crate::store::{Batch, Door, Owner, Preferences, ReadError, Waiting};
 use bytes::Bytes;
 use holdall_protocol::ids::PlayerId;
@@ -65,7 +65,7 @@ impl Inner {
         };
         let owner = reply::text(part())?;
         Ok(Door {
-            exists: number_or_zero(&revision) > 0,
+            exists: reply::number_or_zero(&revision) > 0,
             preferences: bits(&preferences)?,
             waiting,
             owner: (!owner.is_empty()).then(|| Owner::stored(&owner)),

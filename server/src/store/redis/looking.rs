@@ -3,7 +3,6 @@
 use super::{
     Inner, damaged_or_away,
     link::Failure,
-    number_or_zero,
     reply::{self, Fields},
     script::{self, Call},
 };
@@ -94,7 +93,7 @@ impl Inner {
 
     pub(super) async fn now_ms(&self) -> Result<u64, Failure> {
         let mut parts = reply::list(self.look(&cmd("TIME")).await?)?.into_iter();
-        let mut part = || Ok::<u64, Failure>(number_or_zero(&reply::bytes(parts.next().unwrap_or(Value::Nil))?));
+        let mut part = || Ok::<u64, Failure>(reply::number_or_zero(&reply::bytes(parts.next().unwrap_or(Value::Nil))?));
         let (seconds, micros) = (part()?, part()?);
         Ok(seconds.saturating_mul(1_000).saturating_add(micros.checked_div(1_000).unwrap_or(0)))
     }
@@ -107,7 +106,7 @@ impl Inner {
                 let Some(node) = self.keys.node_of(key).filter(|node| *node != self.node.id) else { continue };
                 let until = self.look(cmd("HGET").arg(key).arg("until")).await?;
                 let now = self.now_ms().await?;
-                if matches!(until, Value::BulkString(until) if number_or_zero(&until) > now) {
+                if matches!(until, Value::BulkString(until) if reply::number_or_zero(&until) > now) {
                     alive.push(node.to_owned());
                 }
             }

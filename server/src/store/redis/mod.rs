@@ -23,7 +23,6 @@ use keys::Keys;
 use link::{Failure, Link, Shared};
 use parking_lot::Mutex;
 use redis::{Client, Cmd, IntoConnectionInfo as _, TlsCertificates, Value, cmd};
-use reply::Fields;
 use script::Call;
 use std::{sync::Arc, time::Duration};
 
@@ -233,7 +232,7 @@ impl Inner {
         call.bytes(&self.world).bytes(&self.node.id).bytes(&boot);
         call.number(millis(self.lease)).number(RECENT_ITEMS).bytes(&run);
         let answered = call.run(&self.looks, &live, &script::ACQUIRE).await.map_err(away)?;
-        loaded(answered).map_err(away)?
+        reply::loaded(answered).map_err(away)?
     }
 
     async fn standings(&self, players: &[PlayerId]) -> Result<Standings, Failure> {
@@ -307,7 +306,7 @@ impl Inner {
             for item in reply::list(reply::list(stream)?.pop().unwrap_or(Value::Nil))? {
                 let (id, fields) = reply::stream_item(item)?;
                 read.arg(&id);
-                let posted = number_or_zero(id.split('-').next().unwrap_or_default().as_bytes());
+                let posted = reply::number_or_zero(id.split('-').next().unwrap_or_default().as_bytes());
                 *self.last_letter.lock() = id;
                 if posted >= oldest {
                     letters.extend(fields.into_iter().map(|(_, letter)| letter));
@@ -318,10 +317,6 @@ impl Inner {
         let _ = self.letters.call(&live, &read).await;
         Ok(letters)
     }
-}
-
-fn number_or_zero(text: &[u8]) -> u64 {
-    reply::number(text).unwrap_or(0)
 }
 
 fn millis(time: Duration) -> u64 {
@@ -386,33 +381,6 @@ fn damaged_or_away(failure: Failure) -> ReadError {
     match failure {
         Failure::Said { code, message } if code == "WRONGTYPE" => ReadError::Unreadable(message),
         failure => failure.into(),
-    }
-}
-
-/// What `acquire.lua` answers.
-fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Failure> {
-    let mut parts = reply::list(answered)?.into_iter();
-    let mut part = || parts.next().unwrap_or(Value::Nil);
-    let unreadable = |why| Ok(Err(AcquireError::Unreadable(why)));
-    match reply::text(part())?.as_str() {
-        "loaded" => {
-            let owner = Owner::stored(&reply::text(part())?);
-            let (fields, recent) = (Fields::read(part())?, reply::ledger(part())?);
-            let has_mail = reply::text(part())? == "1";
-            match (fields, recent) {
-                (Ok(fields), Ok(recent)) => {
-                    let recent = recent.into_iter().map(|(_, item)| item).collect();
-                    Ok(Ok(fields.loaded(owner, recent, has_mail)))
-                }
-                (Err(why), _) | (_, Err(why)) => unreadable(why),
-            }
-        }
-        "held" => Ok(Err(AcquireError::Held(Owner::stored(&reply::text(part())?)))),
-        "unsettled" => Ok(Err(AcquireError::Unsettled)),
-        "unreadable" => unreadable(reply::text(part())?),
-        _ => Ok(Err(AcquireError::Unavailable(
-            "this Redis holds another world than it did; nobody is loaded".to_owned(),
-        ))),
     }
 }
 

@@ -1,7 +1,9 @@
 //! From what Redis answers to what the contract says.
 
 use super::link::Failure;
-use crate::store::{Batch, GiftId, Header, LedgerItem, Loaded, Outcome, Owner, Preferences, Stored, Waiting};
+use crate::store::{
+    AcquireError, Batch, GiftId, Header, LedgerItem, Loaded, Outcome, Owner, Preferences, Stored, Waiting,
+};
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
 use redis::Value;
@@ -147,19 +149,6 @@ impl Fields {
     }
 }
 
-/// One player's part of what `standings.lua` answers.
-pub(super) fn header(value: Value) -> Result<Header, Failure> {
-    let mut parts = list(value)?.into_iter();
-    let mut part = || bytes(parts.next().unwrap_or(Value::Nil));
-    let token = |text: Bytes| (!text.is_empty()).then(|| Owner::stored(&String::from_utf8_lossy(&text)));
-    Ok(Header {
-        owner: token(part()?),
-        epoch: number(&part()?).unwrap_or(0),
-        revision: Revision::new(number(&part()?).unwrap_or(0)),
-        writer: token(part()?),
-    })
-}
-
 /// A whole number as it is written, and nothing else.
 pub(super) fn number<N: TryFrom<u64>>(text: &[u8]) -> Result<N, String> {
     let digits = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -167,6 +156,51 @@ pub(super) fn number<N: TryFrom<u64>>(text: &[u8]) -> Result<N, String> {
     number.and_then(|number| N::try_from(number).ok()).ok_or_else(|| {
         let shown: String = String::from_utf8_lossy(text).chars().take(40).collect();
         format!("{shown:?} is no number that fits")
+    })
+}
+
+/// The number, or 0 where there is none.
+pub(super) fn number_or_zero(text: &[u8]) -> u64 {
+    number(text).unwrap_or(0)
+}
+
+/// What `acquire.lua` answers.
+pub(super) fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Failure> {
+    let mut parts = list(answered)?.into_iter();
+    let mut part = || parts.next().unwrap_or(Value::Nil);
+    let unreadable = |why| Ok(Err(AcquireError::Unreadable(why)));
+    match text(part())?.as_str() {
+        "loaded" => {
+            let owner = Owner::stored(&text(part())?);
+            let (fields, recent) = (Fields::read(part())?, ledger(part())?);
+            let has_mail = text(part())? == "1";
+            match (fields, recent) {
+                (Ok(fields), Ok(recent)) => {
+                    let recent = recent.into_iter().map(|(_, item)| item).collect();
+                    Ok(Ok(fields.loaded(owner, recent, has_mail)))
+                }
+                (Err(why), _) | (_, Err(why)) => unreadable(why),
+            }
+        }
+        "held" => Ok(Err(AcquireError::Held(Owner::stored(&text(part())?)))),
+        "unsettled" => Ok(Err(AcquireError::Unsettled)),
+        "unreadable" => unreadable(text(part())?),
+        _ => Ok(Err(AcquireError::Unavailable(
+            "this Redis holds another world than it did; nobody is loaded".to_owned(),
+        ))),
+    }
+}
+
+/// One player's header, as `standings.lua` answers it.
+pub(super) fn header(value: Value) -> Result<Header, Failure> {
+    let mut parts = list(value)?.into_iter();
+    let mut part = || bytes(parts.next().unwrap_or(Value::Nil));
+    let token = |token: Bytes| (!token.is_empty()).then(|| Owner::stored(&String::from_utf8_lossy(&token)));
+    Ok(Header {
+        owner: token(part()?),
+        epoch: number_or_zero(&part()?),
+        revision: Revision::new(number_or_zero(&part()?)),
+        writer: token(part()?),
     })
 }
 
