@@ -29,6 +29,7 @@ fn must_hold(seed: u64) -> Report {
 
 fn rounds(seeds: std::ops::Range<u64>) {
     let (mut acked, mut misfortunes, mut healed, mut hopeless) = (0, 0, 0, 0);
+    let (mut exchanged, mut delivered) = (0, 0);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let reports = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
@@ -44,11 +45,15 @@ fn rounds(seeds: std::ops::Range<u64>) {
         misfortunes += report.misfortunes;
         healed += report.healed;
         hopeless += report.hopeless;
+        exchanged += report.exchanged;
+        delivered += report.delivered;
     }
     println!(
-        "{seeds:?}: {acked} acknowledged effects, {misfortunes} misfortunes, {healed} healed, {hopeless} hopeless"
+        "{seeds:?}: {acked} acknowledged effects, {exchanged} sides of trades, {delivered} gifts out of an inbox, \
+         {misfortunes} misfortunes, {healed} healed, {hopeless} hopeless"
     );
     assert!(acked > 0 && misfortunes > 0, "the simulation must do something");
+    assert!(exchanged > 0 && delivered > 0, "players must trade and take gifts");
     assert!(healed > hopeless, "most of what a store loses must come back: {healed} did, {hopeless} could not");
 }
 

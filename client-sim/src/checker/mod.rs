@@ -26,7 +26,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     mem,
 };
-use trades::Trades;
+pub use trades::Trades;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,6 +189,12 @@ impl Checker {
     /// What was asked and has no reply yet, in order.
     pub fn asked(&self) -> impl Iterator<Item = &Action> {
         self.pending.iter().map(|pending| &pending.action)
+    }
+
+    /// Its trades that are not over, as far as it was told.
+    #[must_use]
+    pub const fn trades(&self) -> &Trades {
+        &self.trades
     }
 
     /// The request that has waited longest for its reply.

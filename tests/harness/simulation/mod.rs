@@ -8,10 +8,10 @@
 //! lease has run out. In the end everybody moves to another node, and everything at rest is audited against every
 //! acknowledgement.
 
+mod acting;
 mod audit;
 mod client;
 mod stopped;
-mod trading;
 mod world;
 
 pub use world::{Plan, Report, Sabotage};

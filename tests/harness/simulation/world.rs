@@ -71,6 +71,10 @@ pub struct Report {
     pub violations: Vec<String>,
     /// Acknowledged effects.
     pub acked: usize,
+    /// Sides of trades that settled, as far as they were told.
+    pub exchanged: usize,
+    /// Gifts that were told to come out of an inbox.
+    pub delivered: usize,
     /// Nodes cut off, stopped and killed, and losses of the store's: how rough it was.
     pub misfortunes: usize,
     /// Players who got back what the store had lost.
@@ -84,7 +88,7 @@ pub(super) struct NodeState {
     pub(super) node: Node,
     pub(super) sessions: Arc<Sessions>,
     pub(super) switch: Switch,
-    tasks: [JoinHandle<()>; 3],
+    tasks: [JoinHandle<()>; 4],
     _stop: watch::Sender<bool>,
     /// When it is reached again, while it is not.
     away_until: Option<Instant>,
@@ -157,6 +161,14 @@ impl World {
         };
         let roster = Roster::new(journal.clone(), store, self.rules.clone(), (self.clock, dice), options);
         let switch = Switch::default();
+        let (stop, stopping) = watch::channel(false);
+        let sessions = Arc::new(Sessions::new(
+            roster.clone(),
+            token::Verifier::new(token::Options::Development).expect("development needs nothing"),
+            session_options(),
+            Arc::new(|| Durability { ack: "durable".into(), store: "memory".into(), promise: String::new() }),
+            stopping,
+        ));
         let tasks = [
             tokio::spawn(switch.clone().run(async move { journal.run().await })),
             tokio::spawn(switch.clone().run({
@@ -170,15 +182,11 @@ impl World {
                 let roster = roster.clone();
                 async move { match roster.read_letters().await {} }
             })),
+            tokio::spawn(switch.clone().run({
+                let desk = sessions.desk().clone();
+                async move { match desk.run().await {} }
+            })),
         ];
-        let (stop, stopping) = watch::channel(false);
-        let sessions = Arc::new(Sessions::new(
-            roster,
-            token::Verifier::new(token::Options::Development).expect("development needs nothing"),
-            session_options(),
-            Arc::new(|| Durability { ack: "durable".into(), store: "memory".into(), promise: String::new() }),
-            stopping,
-        ));
         NodeState { node, sessions, switch, tasks, _stop: stop, away_until: None }
     }
 
