@@ -251,6 +251,15 @@ impl Checker {
         self.pending.iter().map(again).map(ClientMessage::Request).collect()
     }
 
+    /// The books so far, where nothing is under way that would change them by the player's own doing.
+    #[must_use]
+    pub fn books(&self) -> Option<Tally> {
+        let mirror = self.mirror.as_ref().filter(|_| self.is_live() && !self.broken && self.pending.is_empty())?;
+        let mut books = self.tally.clone();
+        books.found = mirror.totals();
+        Some(books)
+    }
+
     /// Ends the conversation: what is still suspicious now is a fault.
     pub fn finish(&mut self) -> Tally {
         self.faults.extend(self.behind.take().map(|(_, fault)| fault));

@@ -7,6 +7,7 @@ use crate::{
 };
 use holdall_protocol::{
     action::{Action, TradeAccept},
+    code::Code,
     ids::{PlayerId, Revision, TradeId},
     message::{Trade, TradeOffer, TradeStage},
 };
@@ -107,6 +108,19 @@ fn add(totals: &mut Totals, offer: &TradeOffer, sign: i128) {
     }
 }
 
+/// The trade that an action is a step of.
+const fn trade_of(action: &Action) -> Option<TradeId> {
+    match action {
+        Action::TradeAnswer(asked) => Some(asked.trade),
+        Action::TradeOffer(asked) => Some(asked.trade),
+        Action::TradeAccept(asked) => Some(asked.trade),
+        Action::TradeCancel(asked) => Some(asked.trade),
+        Action::TradeInvite(_) | Action::Settings(_) | Action::Gift(_) | Action::DevGrant(_) | Action::Sell(_) => None,
+        Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Equip(_) => None,
+        Action::Unequip(_) | Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => None,
+    }
+}
+
 /// Whether a view can be the answer to this action.
 pub(super) fn answers(told: &Trade, action: &Action) -> bool {
     match action {
@@ -129,6 +143,15 @@ impl Checker {
     /// How a trade stands, from whichever message.
     pub(super) fn trade(&mut self, told: &Trade) {
         self.faults.extend(self.trades.see(told));
+    }
+
+    /// A step was refused: a trade that is over was told to be before.
+    pub(super) fn refused_step(&mut self, action: &Action, code: Code) {
+        if let (Code::TradeClosed | Code::TradeNotFound, Some(trade)) = (code, trade_of(action))
+            && self.trades.views.contains_key(&trade)
+        {
+            self.fault(Fault::Protocol(format!("trade {trade} is over ({code}), and nobody said so")));
+        }
     }
 
     /// A trade settled by the other player's accept: only what this one had agreed to.
