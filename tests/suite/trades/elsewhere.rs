@@ -26,17 +26,10 @@ async fn until_refused(client: &mut Client, player: &str, code: Code) {
     timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("inviting {player} is never refused with {code}"));
 }
 
-/// Lets players go soon, and invites be as many as it takes to see that.
-fn impatient(site: Site) -> Site {
-    site.knob("limits.linger_ms", 300)
-        .knob("limits.invites_per_minute", 1_000)
-        .knob("limits.invites_per_pair_per_minute", 1_000)
-}
-
 #[tokio::test]
 async fn an_invite_says_whether_a_player_is_elsewhere_or_nowhere() {
     let redis = Redis::run().await;
-    let site = || impatient(Site::new()).on(&redis.url());
+    let site = || Site::new().on(&redis.url()).knob("limits.linger_ms", 300);
     let (one, other) = (site(), site());
     let (here, there) = (one.start().await, other.start().await);
     let mut anna = Client::enter(here.game, "anna").await;
@@ -60,7 +53,7 @@ async fn an_invite_says_whether_a_player_is_elsewhere_or_nowhere() {
 
 #[tokio::test]
 async fn an_invite_says_so_on_a_store_of_its_own_too() {
-    let server = impatient(Site::new()).start().await;
+    let server = Site::new().knob("limits.linger_ms", 300).start().await;
     let mut anna = Client::enter(server.game, "anna").await;
     assert_eq!(anna.refuse(invite("bert")).await.code, Code::NotFound);
     drop(Client::enter(server.game, "bert").await);
