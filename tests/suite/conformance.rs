@@ -402,6 +402,23 @@ async fn a_batch_that_is_refused_leaves_every_inbox_alone(store: &dyn Store) {
     assert_eq!(waiting(store, "taker").await, []);
 }
 
+async fn a_gift_that_is_not_there_is_not_taken(store: &dyn Store) {
+    let (giver, taker) = (born(store, "giver").await, born(store, "taker").await);
+    let early = Outcome::Regressed { players: vec![id("taker")] };
+    let take = |n| passing(write("taker", &taker, 1, 2), &[("taker", n, None)]);
+    assert_eq!(store.commit(batch(vec![take(1)]), Life::default()).await, early);
+    let put = passing(write("giver", &giver, 1, 2), &[("taker", 1, Some("one"))]);
+    assert_eq!(
+        store.commit(batch(vec![put.clone(), take(1)]), Life::default()).await,
+        early,
+        "it is put in the same step"
+    );
+    assert_eq!(store.commit(batch(vec![put]), Life::default()).await, Outcome::Applied, "nothing was written before");
+    assert_eq!(store.commit(batch(vec![take(2)]), Life::default()).await, early, "another one is there");
+    assert_eq!(store.commit(batch(vec![take(1)]), Life::default()).await, Outcome::Applied);
+    assert_eq!(waiting(store, "taker").await, []);
+}
+
 async fn the_door_tells_what_a_giver_has_to_know(store: &dyn Store) {
     let door = |player: &str| store.door(id(player));
     let nobody = Door { exists: false, preferences: Preferences::default(), waiting: 0, owner: None };
@@ -494,6 +511,7 @@ conformance! {
     verbs_at_the_same_time_agree_on_one_owner
     what_anybody_puts_into_an_inbox_waits_until_its_owner_takes_it
     a_batch_that_is_refused_leaves_every_inbox_alone
+    a_gift_that_is_not_there_is_not_taken
     the_door_tells_what_a_giver_has_to_know
     what_a_player_has_set_stays_until_it_is_set_again
     of_a_very_full_inbox_the_oldest_are_read

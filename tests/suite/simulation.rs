@@ -14,6 +14,9 @@ const REMEMBERED: &[(u64, &str)] = &[
         65_908,
         "a write that was sent again landed on the same revision number of another history, and an item was doubled",
     ),
+    (12, "the taking of a gift was sent again, and its putting never: units from nowhere"),
+    (89, "the same, and the giver still had what the receiver held"),
+    (907, "who waits for a gift of a process that was silent for a lease loses it"),
 ];
 
 fn must_hold(seed: u64) -> Report {
@@ -97,6 +100,12 @@ fn found_by(sabotage: Sabotage) -> (u64, Report) {
 #[test]
 fn a_skipped_base_check_is_found() {
     let (seed, report) = found_by(Sabotage::SkipBaseCheck);
+    println!("seed {seed}: {}", report.violations[0]);
+}
+
+#[test]
+fn a_gift_that_is_taken_before_it_is_put_again_is_found() {
+    let (seed, report) = found_by(Sabotage::TakeWhatIsMissing);
     println!("seed {seed}: {}", report.violations[0]);
 }
 

@@ -177,6 +177,8 @@ struct Audit<'j> {
     lost: BTreeSet<PlayerId>,
     /// Kept groups that nothing can be built on any more, each by a batch and its players.
     given_up: BTreeSet<(BatchId, PlayerId)>,
+    /// Whose writes wait: they take gifts that another process has to put there again.
+    early: BTreeSet<PlayerId>,
 }
 
 impl<'j> Audit<'j> {
@@ -184,16 +186,34 @@ impl<'j> Audit<'j> {
         let players: Vec<PlayerId> = players.into_iter().collect();
         let Standings { life, headers } = journal.standings(players.clone()).await;
         let stored = players.into_iter().zip(headers).collect();
-        Self { journal, life, stored, lost: BTreeSet::new(), given_up: BTreeSet::new() }
+        Self { journal, life, stored, lost: BTreeSet::new(), given_up: BTreeSet::new(), early: BTreeSet::new() }
     }
 
     fn stands(&self, player: &PlayerId) -> Header {
         self.stored.get(player).cloned().unwrap_or_default()
     }
 
-    /// Sends again, in order, what is no longer there. A group that no longer fits takes its players with it; those that
-    /// merely were in one batch with it have nothing to do with it.
+    /// Sends again what is no longer there. What has to wait for others is tried as long as they may take.
     async fn heal(&mut self, kept: &[Flight]) -> Result<Result<(), Again>, Broken> {
+        let mut patience = self.journal.patience();
+        loop {
+            if self.send_again(kept).await?.is_err() {
+                return Ok(Err(Again));
+            }
+            let early = std::mem::take(&mut self.early);
+            if early.is_empty() {
+                return Ok(Ok(()));
+            }
+            if !patience.wait().await {
+                tracing::error!(players = ?early, "what was to come first was not written again; dropped");
+                self.lost.extend(early);
+            }
+        }
+    }
+
+    /// Once through what was kept, in order. A group that no longer fits takes its players with it; those that merely were
+    /// in one batch with it have nothing to do with it.
+    async fn send_again(&mut self, kept: &[Flight]) -> Result<Result<(), Again>, Broken> {
         for flight in kept {
             loop {
                 let writes = self.missing(flight).await;
@@ -211,7 +231,8 @@ impl<'j> Audit<'j> {
                     Answered::Restarted => return Ok(Err(Again)),
                     // Somebody was faster: then these do not fit, and the rest is looked at once more.
                     Answered::Lost(taken) => self.lost.extend(taken),
-                    Answered::Regressed => self.lost.extend(written),
+                    // They are where they should be, so that only a gift can be missing.
+                    Answered::Regressed(early) => self.early.extend(early),
                 }
             }
         }
@@ -231,7 +252,10 @@ impl<'j> Audit<'j> {
             if writes.iter().all(|write| self.stands(&write.player).has(write)) {
                 continue;
             }
-            if self.fits(&writes).await {
+            if group.iter().any(|player| self.early.contains(player)) {
+                // What comes later waits, too.
+                self.early.extend(group.iter().cloned());
+            } else if self.fits(&writes).await {
                 missing.extend(writes.into_iter().cloned());
             } else {
                 self.lost.extend(group.iter().cloned());

@@ -18,6 +18,8 @@ const KEPT_BYTES_MAX: usize = 256 * BATCH_BYTES_MAX;
 /// The first and the longest pause before a batch is sent again.
 pub(super) const PAUSE_FIRST: Duration = Duration::from_millis(5);
 pub(super) const PAUSE_LONGEST: Duration = Duration::from_secs(1);
+/// The longest pause before it is looked again whether another process has written what comes first.
+const PATIENCE_PAUSE_LONGEST: Duration = Duration::from_millis(100);
 
 /// How long a batch may go without an answer before the store counts as away: a single lost answer is no outage.
 const AWAY_AFTER: Duration = Duration::from_secs(1);
@@ -61,9 +63,9 @@ impl Journal {
 
     /// Sends a batch until it is durable or all of its players are lost.
     async fn deliver(&self, mut flight: Flight) -> Result<(), Broken> {
-        let mut audited = None;
+        let (mut audited, mut patience) = (None, self.patience());
         loop {
-            let mut lost = match self.answer(&flight.batch, self.life()).await? {
+            let (mut lost, early) = match self.answer(&flight.batch, self.life()).await? {
                 Answered::Durable => {
                     self.finish(flight);
                     if let Some(audited) = audited {
@@ -75,15 +77,20 @@ impl Journal {
                 // It may have been written before the restart: what became of it comes before what the audit found.
                 Answered::Restarted => {
                     audited = Some(self.audit().await?);
+                    patience = self.patience();
                     continue;
                 }
-                Answered::Regressed => Vec::new(),
-                Answered::Lost(players) => players,
+                Answered::Regressed(players) => (Vec::new(), players),
+                Answered::Lost(players) => (players, Vec::new()),
             };
             // A takeover outranks a loss of the store's in one answer, and whoever falls with the player that was taken over
             // will not come back to report it: so every refusal is a reason to look.
             let mut found = self.audit().await?;
             lost.append(&mut found.lost);
+            // Whoever is neither behind nor lost takes a gift that another process has to put there again.
+            if !early.is_empty() && !patience.wait().await {
+                lost.extend(early);
+            }
             found.lost = lost;
             match self.lose(&found) {
                 Some(rest) => flight = rest,
@@ -115,7 +122,7 @@ impl Journal {
                 Outcome::Regressed { players } => {
                     self.set_health(Health::Good);
                     tracing::error!(?players, "the store lost what it had acknowledged; sending it again");
-                    return Ok(Answered::Regressed);
+                    return Ok(Answered::Regressed(players));
                 }
                 Outcome::Restarted => {
                     tracing::warn!("the store was restarted; what it holds is compared with what it had acknowledged");
@@ -179,6 +186,13 @@ impl Journal {
         }
     }
 
+    /// How long to wait for what another process has to write again first: a lease, in which each that is alive notices
+    /// the loss.
+    pub(super) fn patience(&self) -> Patience {
+        let now = Instant::now();
+        Patience { end: now.checked_add(self.store.lease().unwrap_or_default()).unwrap_or(now), pause: PAUSE_FIRST }
+    }
+
     pub(super) fn set_health(&self, health: Health) {
         self.health.send_if_modified(|now| {
             let changed = *now != health;
@@ -215,10 +229,28 @@ impl Kept {
     }
 }
 
+/// How long others are waited for.
+pub(super) struct Patience {
+    end: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    /// Waits a while, a little longer each time; false once there was enough of it.
+    pub(super) async fn wait(&mut self) -> bool {
+        if Instant::now() >= self.end {
+            return false;
+        }
+        sleep(self.pause).await;
+        self.pause = self.pause.saturating_mul(2).min(PATIENCE_PAUSE_LONGEST);
+        true
+    }
+}
+
 /// A final answer.
 pub(super) enum Answered {
     Durable,
-    Regressed,
+    Regressed(Vec<PlayerId>),
     Restarted,
     Lost(Vec<PlayerId>),
 }

@@ -111,9 +111,9 @@ pub struct Seat {
     pub(super) remembers_from: Seq,
     /// What the player has set.
     pub(super) preferences: Preferences,
-    /// Waiting gifts that were taken or sent back, the newest last, and the revisions that did it: a store that lost
-    /// writes and is told them again may show one once more.
-    pub(super) taken: VecDeque<(GiftId, Revision)>,
+    /// Gifts that have left the inbox since the load, the newest last. The store may show one once more: before that is
+    /// durable, and where it lost writes and is told of the putting again, before it is told of the taking.
+    pub(super) taken: VecDeque<GiftId>,
     /// Whether harmless values are still to be set right: done when somebody joins, because only then it is recorded.
     pub(super) unrepaired: bool,
     /// What the load made of it, until that is recorded in the step that lets it into the game. Up to then the checksum is

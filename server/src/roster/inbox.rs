@@ -139,13 +139,13 @@ impl Roster {
             return;
         }
         inner.inbox = InboxWatch { looking: true, again: false, waits: false };
-        tokio::spawn(self.clone().empty_inbox(cell.clone(), inner.durable()));
+        tokio::spawn(self.clone().empty_inbox(cell.clone()));
     }
 
-    async fn empty_inbox(self: Arc<Self>, cell: Arc<Cell>, mut durable: Revision) {
+    async fn empty_inbox(self: Arc<Self>, cell: Arc<Cell>) {
         loop {
             let waits = match self.store.inbox(cell.id.clone()).await {
-                Ok(waiting) => self.take_all(&cell, &waiting, durable),
+                Ok(waiting) => self.take_all(&cell, &waiting),
                 Err(error) => {
                     match &error {
                         ReadError::Unreadable(_) => {
@@ -162,16 +162,15 @@ impl Roster {
                 inner.inbox.looking = false;
                 return;
             }
-            durable = inner.durable();
         }
     }
 
     /// Takes what fits, the oldest first. Whether anything waits on.
-    fn take_all(self: &Arc<Self>, cell: &Arc<Cell>, waiting: &[Waiting], durable: Revision) -> bool {
+    fn take_all(self: &Arc<Self>, cell: &Arc<Cell>, waiting: &[Waiting]) -> bool {
         let mut waits = waiting.len() >= INBOX_READ_MAX;
         for (id, bytes) in waiting {
             let fate = match self.open(*id, bytes) {
-                Ok(ready) => self.take(cell, &ready, durable),
+                Ok(ready) => self.take(cell, &ready),
                 Err(reason) => {
                     tracing::error!(player = %cell.id, gift = %id, reason, "a waiting gift is left alone");
                     Fate::Unreadable
@@ -193,22 +192,14 @@ impl Roster {
         Ok(Ready { id, gift, things })
     }
 
-    /// Takes one gift. `durable` is what was durable before the inbox was read.
-    fn take(self: &Arc<Self>, cell: &Arc<Cell>, ready: &Ready, durable: Revision) -> Fate {
+    fn take(self: &Arc<Self>, cell: &Arc<Cell>, ready: &Ready) -> Fate {
         let mut inner = cell.lock();
         if !self.lease.is_held() || !self.journal.has_room() {
             return Fate::Waits;
         }
         let Some(seat) = inner.seat().filter(|seat| seat.revision > Revision::ZERO) else { return Fate::Waits };
-        match seat.taken.iter().rev().find(|(taken, _)| *taken == ready.id) {
-            // The inbox was read before that was durable.
-            Some((_, revision)) if *revision > durable => return Fate::Left,
-            // A store that had lost writes was told of the putting again, and of the taking first.
-            Some(_) => {
-                self.clear_away(cell, &mut inner, ready);
-                return Fate::Left;
-            }
-            None => {}
+        if seat.taken.contains(&ready.id) {
+            return Fate::Left;
         }
         if seat.player.holds_any_of(&ready.gift.stacks) {
             tracing::error!(player = %cell.id, gift = %ready.id, "a waiting stack is in its receiver's hands already");
@@ -254,15 +245,6 @@ impl Roster {
         self.record_leaving(cell, (inner, changes), ready, (note, effects, Cause::Inbox { from, returned }));
     }
 
-    /// Takes out what was taken before: no thing moves.
-    fn clear_away(&self, cell: &Cell, inner: &mut Inner, ready: &Ready) {
-        tracing::warn!(player = %cell.id, gift = %ready.id, "a gift that was taken before had come back; cleared away");
-        let note = Note { actor: Actor::Server, reason: Reason::InboxTaken, asked: None };
-        let cause = Cause::Server(holdall_protocol::message::Nothing {});
-        let changes = Changes::default();
-        self.record_leaving(cell, (inner, &changes), ready, (note, ready.leaves(&cell.id), cause));
-    }
-
     /// Back into the giver's inbox, as it was written, whatever waits there already.
     fn send_back(&self, cell: &Cell, inner: &mut Inner, ready: &Ready) {
         let (giver, now) = (ready.gift.slip.from.clone(), self.clock.now_ms());
@@ -296,7 +278,7 @@ impl Roster {
         if seat.taken.len() >= TAKEN_REMEMBERED {
             seat.taken.pop_front();
         }
-        seat.taken.push_back((ready.id, seat.revision));
+        seat.taken.push_back(ready.id);
     }
 
     fn form_of(&self, stamp: Stamp) -> Form {

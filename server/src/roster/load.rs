@@ -14,12 +14,9 @@ use crate::{
         moment::Moment,
         player::Player,
     },
-    ledger::{
-        codec,
-        entry::{Asked, Reason},
-    },
+    ledger::{codec, entry::Asked},
     replication::{feed::Feed, snapshot},
-    store::{AcquireError, GiftId, Loaded},
+    store::{AcquireError, Loaded},
 };
 use holdall_protocol::{
     frame::Subprotocol,
@@ -216,7 +213,7 @@ impl Roster {
         if !frozen.is_empty() {
             tracing::warn!(%player, ?frozen, "stacks that no longer fit the catalogue were kept, frozen");
         }
-        let Recent { applied, remembers_from, taken } = Recent::of(&loaded).map_err(unreadable)?;
+        let Recent { applied, remembers_from } = Recent::of(&loaded).map_err(unreadable)?;
         let incarnation = Incarnation::new(dice.uuid(now));
         Ok(Box::new(Seat {
             origin: loaded.origin(),
@@ -234,7 +231,7 @@ impl Roster {
             applied,
             remembers_from,
             preferences: loaded.preferences,
-            taken,
+            taken: VecDeque::new(),
             unrepaired: true,
             unrecorded,
             trades: Vec::new(),
@@ -248,19 +245,15 @@ struct Recent {
     applied: VecDeque<(Asked, Revision)>,
     /// The number from which on these are all.
     remembers_from: Seq,
-    /// Waiting gifts that left the inbox.
-    taken: VecDeque<(GiftId, Revision)>,
 }
 
 impl Recent {
     fn of(loaded: &Loaded) -> Result<Self, String> {
-        let (mut applied, mut taken) = (VecDeque::new(), VecDeque::new());
+        let mut applied = VecDeque::new();
         let mut oldest = None;
         for bytes in &loaded.recent {
             let pages = codec::read(bytes)?;
             oldest = oldest.or_else(|| pages.first().map(|page| page.revision));
-            let left = pages.iter().filter(|page| page.reason != Reason::Gift.as_str());
-            taken.extend(left.filter_map(|page| Some((GiftId::new(page.gift?), page.revision))));
             applied.extend(pages.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
         }
         let surplus = applied.len().saturating_sub(REMEMBERED_REQUESTS);
@@ -274,7 +267,7 @@ impl Recent {
             Some((asked, _)) => asked.seq,
             None => loaded.seq.next(),
         };
-        Ok(Self { applied, remembers_from, taken })
+        Ok(Self { applied, remembers_from })
     }
 }
 

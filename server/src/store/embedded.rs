@@ -7,8 +7,8 @@
 mod snapshot;
 
 use super::{
-    AcquireError, Answer, Batch, Door, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page,
-    PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, GiftId, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome, Owner,
+    Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision, Seq};
@@ -316,7 +316,8 @@ impl<'t> Tables<'t> {
             if header.batch.as_ref() == Some(batch.id.as_bytes()) {
                 return Ok(Outcome::Already);
             }
-            standings.push((write.player.clone(), Standing::of(write, &header.header())));
+            let standing = Standing::of(write, &header.header(), self.has_all(write)?);
+            standings.push((write.player.clone(), standing));
             headers.push(header);
         }
         if let Some(refused) = Standing::verdict(&standings) {
@@ -326,6 +327,16 @@ impl<'t> Tables<'t> {
             self.write(write, header, batch)?;
         }
         Ok(Outcome::Applied)
+    }
+
+    /// Whether every gift that is taken is there.
+    fn has_all(&self, write: &PlayerWrite) -> Result<bool, redb::Error> {
+        for (owner, gift) in write.taken() {
+            if self.inbox.get(key_of_gift(owner, *gift).as_slice())?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn write(&mut self, write: &PlayerWrite, header: HeaderRow, batch: &Batch) -> Result<(), redb::Error> {
@@ -345,8 +356,7 @@ impl<'t> Tables<'t> {
             self.ledger.insert(key.as_slice(), write.entries.as_ref())?;
         }
         for change in &write.inbox {
-            let mut key = key_of(&change.owner);
-            key.extend_from_slice(change.gift.as_bytes());
+            let key = key_of_gift(&change.owner, change.gift);
             match &change.content {
                 Some(content) => self.inbox.insert(key.as_slice(), content.as_ref())?,
                 None => self.inbox.remove(key.as_slice())?,
@@ -453,6 +463,12 @@ fn key_of(player: &PlayerId) -> Vec<u8> {
     let mut key = Vec::with_capacity(player.as_str().len().saturating_add(48));
     key.extend_from_slice(player.as_str().as_bytes());
     key.push(0);
+    key
+}
+
+fn key_of_gift(owner: &PlayerId, gift: GiftId) -> Vec<u8> {
+    let mut key = key_of(owner);
+    key.extend_from_slice(gift.as_bytes());
     key
 }
 

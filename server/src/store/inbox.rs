@@ -65,7 +65,8 @@ impl fmt::Display for GiftId {
 /// A waiting gift and its bytes.
 pub type Waiting = (GiftId, Bytes);
 
-/// One step of an inbox, part of somebody's write. No condition of its own: it happens if the write does.
+/// One step of an inbox, part of somebody's write. Anything may be put. What is taken must be there: who has taken a gift
+/// of which the store lost the putting waits until that was written again, or it would be in two hands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxChange {
     /// Whose inbox.

@@ -182,6 +182,11 @@ impl PlayerWrite {
     pub fn advances(&self) -> bool {
         self.revision > self.base
     }
+
+    /// The gifts that it takes out of inboxes, each with the inbox.
+    pub(crate) fn taken(&self) -> impl Iterator<Item = (&PlayerId, &GiftId)> {
+        self.inbox.iter().filter(|step| step.content.is_none()).map(|step| (&step.owner, &step.gift))
+    }
 }
 
 /// What became of a batch.
@@ -202,9 +207,10 @@ pub enum Outcome {
         /// Whose histories disagree.
         players: Vec<PlayerId>,
     },
-    /// Nothing written: the store is at an older revision than the base, so it lost what it had acknowledged.
+    /// Nothing written: the store is at an older revision than the base, or without a gift that is taken, so it lost what
+    /// it had acknowledged.
     Regressed {
-        /// Whose revisions went back.
+        /// Whose writes came too early.
         players: Vec<PlayerId>,
     },
     /// Nothing written: the store is in another life than the caller named. Compare what it holds with what it had
@@ -489,10 +495,11 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    pub(crate) fn of(write: &PlayerWrite, stored: &Header) -> Self {
+    /// `gifts` says whether all that is [`taken`](PlayerWrite::taken) is there.
+    pub(crate) fn of(write: &PlayerWrite, stored: &Header, gifts: bool) -> Self {
         if stored.owner.as_ref() != Some(&write.owner) {
             Self::Fenced
-        } else if stored.revision < write.base {
+        } else if stored.revision < write.base || !gifts {
             Self::Regressed
         } else if stored.revision == write.base && stored.may_be_by(write.follows.as_ref()) {
             Self::Ready

@@ -11,11 +11,16 @@ use holdall_server::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// With whom these entries' player has exchanged something.
+/// With whom these entries' player has exchanged something, or passed it through an inbox.
 pub(super) fn partners_in(entries: &Bytes) -> Vec<PlayerId> {
     let pages = codec::read(entries).expect("the server's own entries");
-    let partners = pages.iter().filter_map(|page| page.partner.as_ref());
-    partners.map(|(partner, _)| PlayerId::new(partner).expect("a player id")).collect()
+    let named = pages.iter().flat_map(|page| {
+        let partner = page.partner.iter().map(|(partner, _)| partner.as_str());
+        let inboxes =
+            page.lines.iter().flat_map(|(from, to, ..)| [from, to]).filter_map(|of| of.strip_prefix("inbox:"));
+        partner.chain(inboxes).chain(page.actor.strip_prefix("player:"))
+    });
+    named.map(|name| PlayerId::new(name).expect("a player id")).collect()
 }
 
 /// Everything that is wrong.

@@ -33,6 +33,8 @@ pub enum Sabotage {
     SkipBaseCheck,
     /// Replies leave before their change is durable.
     ReplyEarly,
+    /// The store takes gifts that are not there.
+    TakeWhatIsMissing,
     /// The store leaves one player of a group out.
     DropOnePlayer,
     /// Nodes serve past their lease.
@@ -116,6 +118,7 @@ impl World {
         shelf.set_partners(audit::partners_in);
         shelf.break_rules(BrokenRules {
             skip_base_check: plan.sabotage == Some(Sabotage::SkipBaseCheck),
+            take_what_is_missing: plan.sabotage == Some(Sabotage::TakeWhatIsMissing),
             drop_one_player: plan.sabotage == Some(Sabotage::DropOnePlayer),
             promise_longer_lease: plan.sabotage == Some(Sabotage::IgnoreLease),
             hide_losses: plan.sabotage == Some(Sabotage::SkipAudit),

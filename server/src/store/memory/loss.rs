@@ -6,9 +6,10 @@
 //! - of whom two nodes have lost writes, one behind the other: each sends its own again when it notices the loss, and the
 //!   second cannot wait for the first, which may be gone;
 //!
-//! nor for whoever exchanged something with such a player. All others are healed.
+//! nor for whoever exchanged something with such a player, or took a gift from one whose writer was silent for a lease.
+//! All others are healed.
 
-use super::{Bytes, Life, Node, Owner, PlayerId, Revision, Row, Shelf, State};
+use super::{Batch, Bytes, Life, Node, Owner, PlayerId, Revision, Row, Shelf, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads from ledger entries with whom their player has exchanged something; the store itself does not look into them.
@@ -88,6 +89,19 @@ impl State {
     pub(super) fn remember<'a>(&mut self, by: &Node, players: impl IntoIterator<Item = &'a PlayerId>) {
         let rows = players.into_iter().map(|player| (player.clone(), self.rows.get(player).cloned())).collect();
         self.undo.push(Undo { by: by.clone(), rows });
+    }
+
+    /// Takes note of who waits for a gift of a player whose writer was silent for a lease.
+    pub(super) fn refused(&mut self, batch: &Batch) {
+        let wait = batch.players.iter().filter(|write| !self.has_all(write));
+        for player in wait.map(|write| &write.player).collect::<Vec<_>>() {
+            let losses = &self.losses;
+            let tied = losses.together.iter().filter(|players| players.contains(player)).flatten();
+            let mut writers = tied.filter_map(|player| losses.open.get(player));
+            if writers.any(|(writer, _)| !self.nodes.is_alive(&writer.id)) {
+                self.losses.give_up(player);
+            }
+        }
     }
 
     /// Takes note of what a write has healed, or made hopeless.

@@ -36,8 +36,14 @@ for i = 1, last, 2 do
 end
 local steps = at
 for i = last + 1, #KEYS do
-  -- An inbox that is none takes nothing: whoever would put there cannot be written.
-  if type(redis.pcall('HLEN', KEYS[i])) == 'table' then fenced[#fenced + 1] = tonumber(ARGV[at]) end
+  local there = redis.pcall('HEXISTS', KEYS[i], ARGV[at + 1])
+  if type(there) == 'table' then
+    -- An inbox that is none takes nothing: whoever would put there cannot be written.
+    fenced[#fenced + 1] = tonumber(ARGV[at])
+  elseif there == 0 and ARGV[at + 2] == '' then
+    -- What is taken must be there: its putting was lost, and is to be written again first.
+    regressed[#regressed + 1] = tonumber(ARGV[at])
+  end
   at = at + 3
 end
 if #fenced > 0 then return {batch, 'fenced', fenced} end
