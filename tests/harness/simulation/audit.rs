@@ -7,7 +7,10 @@ use holdall_server::{
     engine::change::{Content, Stack},
     ledger::codec::{self, Page},
     schema::{OURS, Stamp, waiting},
-    store::memory::{Row, Shelf},
+    store::{
+        PlayerWrite,
+        memory::{Row, Shelf},
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +24,12 @@ pub(super) fn partners_in(entries: &Bytes) -> Vec<PlayerId> {
         partner.chain(inboxes).chain(page.actor.strip_prefix("player:"))
     });
     named.map(|name| PlayerId::new(name).expect("a player id")).collect()
+}
+
+/// Whether these entries hold the half of a trade that somebody else's accept has settled.
+pub(super) fn other_half_in(write: &PlayerWrite) -> bool {
+    let pages = codec::read(&write.entries).expect("the server's own entries");
+    pages.iter().any(|page| page.reason == "trade" && page.asked.is_none())
 }
 
 /// Everything that is wrong.

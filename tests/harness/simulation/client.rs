@@ -1,6 +1,9 @@
 //! One simulated client: what it asks, what it is told, and what it may conclude from that.
 
-use super::{acting::Asker, world::World};
+use super::{
+    acting::Asker,
+    world::{Repertoire, World},
+};
 use holdall_client_sim::{
     checker::Trades,
     model::{Mirror, Step},
@@ -185,7 +188,10 @@ impl Client {
     pub(super) fn act(&mut self, world: &mut World, players: &[PlayerId]) {
         let Some((_, mirror)) = &self.mirror else { return };
         let asker = Asker { own: &self.id, mirror, trades: &self.trades, players };
-        let action = asker.choose(&mut world.random);
+        let action = match world.plan.repertoire {
+            Repertoire::Wide => asker.choose(&mut world.random),
+            Repertoire::Narrow => asker.choose_narrowly(&mut world.random),
+        };
         self.send_new(world, action);
     }
 

@@ -14,7 +14,7 @@ mod client;
 mod stopped;
 mod world;
 
-pub use world::{Plan, Report, Sabotage};
+pub use world::{Plan, Repertoire, Report, Sabotage};
 
 /// Runs one plan to its end.
 #[must_use]
