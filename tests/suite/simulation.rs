@@ -20,17 +20,17 @@ const REMEMBERED: &[(u64, &str)] = &[
 ];
 
 fn must_hold(plan: Plan) -> Report {
-    let (seed, report) = (plan.seed, run(plan));
+    let report = run(plan);
     assert!(
         report.violations.is_empty(),
-        "seed {seed}: {:#?}\nlast of the trace:\n{}",
+        "{plan:?}: {:#?}\nlast of the trace:\n{}",
         report.violations,
         report.trace.iter().rev().take(90).rev().cloned().collect::<Vec<_>>().join("\n")
     );
     report
 }
 
-fn rounds(seeds: std::ops::Range<u64>) {
+fn rounds(plan: fn(u64) -> Plan, seeds: std::ops::Range<u64>) {
     let (mut acked, mut misfortunes, mut healed, mut hopeless) = (0, 0, 0, 0);
     let (mut exchanged, mut delivered) = (0, 0);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
@@ -39,10 +39,7 @@ fn rounds(seeds: std::ops::Range<u64>) {
             .map(|worker| {
                 let seeds = seeds.clone();
                 scope.spawn(move || {
-                    seeds
-                        .filter(|seed| seed % threads == worker)
-                        .map(|seed| must_hold(Plan::new(seed)))
-                        .collect::<Vec<_>>()
+                    seeds.filter(|seed| seed % threads == worker).map(|seed| must_hold(plan(seed))).collect::<Vec<_>>()
                 })
             })
             .collect();
@@ -71,7 +68,8 @@ fn thousands_of_seeds_hold() {
         println!("{seed}: {found}");
         must_hold(Plan::narrow(*seed));
     }
-    rounds(0..2_000);
+    rounds(Plan::new, 0..2_000);
+    rounds(Plan::market_day, 0..2_000);
 }
 
 #[test]
@@ -81,7 +79,8 @@ fn seeds_hold_for_as_long_as_there_is_time() {
     let end = std::time::Instant::now() + std::time::Duration::from_secs(60 * minutes);
     let mut next = u64::from(std::process::id()) * 1_000_000;
     while std::time::Instant::now() < end {
-        rounds(next..next + 500);
+        rounds(Plan::new, next..next + 500);
+        rounds(Plan::market_day, next..next + 500);
         next += 500;
     }
 }
@@ -145,10 +144,14 @@ fn an_audit_that_is_skipped_after_a_new_life_is_found() {
 }
 
 #[test]
-#[ignore = "replays one seed: HOLDALL_SEED=n cargo test -p holdall-tests replay -- --ignored --nocapture"]
+#[ignore = "replays one seed: HOLDALL_SEED=n HOLDALL_PLAN=market_day cargo test -p holdall-tests replay -- --ignored --nocapture"]
 fn replay_one_seed() {
     let seed =
         std::env::var("HOLDALL_SEED").ok().and_then(|text| text.parse().ok()).expect("HOLDALL_SEED names a seed");
-    let plan = if std::env::var_os("HOLDALL_NARROW").is_some() { Plan::narrow(seed) } else { Plan::new(seed) };
+    let plan = match std::env::var("HOLDALL_PLAN").as_deref() {
+        Ok("narrow") => Plan::narrow(seed),
+        Ok("market_day") => Plan::market_day(seed),
+        _ => Plan::new(seed),
+    };
     println!("{}", run(plan).trace.join("\n"));
 }

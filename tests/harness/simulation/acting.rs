@@ -21,14 +21,22 @@ pub(super) struct Asker<'a> {
     pub(super) mirror: &'a Mirror,
     pub(super) trades: &'a Trades,
     pub(super) players: &'a [PlayerId],
+    /// Those of them who are in the game at the same process.
+    pub(super) near: &'a [PlayerId],
 }
 
 impl Asker<'_> {
-    /// Whatever comes to mind; trades that wait come to mind more often.
-    pub(super) fn choose(self, random: &mut SmallRng) -> Action {
+    /// Whatever comes to mind; trades that wait come to mind more often, and on a market day hardly anything else.
+    pub(super) fn choose(self, market_day: bool, random: &mut SmallRng) -> Action {
         let stacks = self.stacks();
         let waits = self.trades.pressing(self.own).is_some();
-        if random.random_ratio(if waits { 4 } else { 1 }, 6)
+        let trades = match (market_day, waits) {
+            (true, true) => 11,
+            (false, true) => 8,
+            (true, false) => 6,
+            (false, false) => 2,
+        };
+        if random.random_ratio(trades, 12)
             && let Some(step) = self.trade(&stacks, random)
         {
             return step;
@@ -72,7 +80,8 @@ impl Asker<'_> {
             (Place::Bag(_) | Place::Equipment(_) | Place::Balance(_), _) => None,
         };
         let purse: Vec<_> = self.mirror.places().filter_map(balance).collect();
-        let friend = self.players.choose(random);
+        let known = if self.near.is_empty() || random.random_ratio(1, 8) { self.players } else { self.near };
+        let friend = known.choose(random);
         Trader { own: self.own, trades: self.trades, stacks, purse: &purse, friend }.next(random)
     }
 

@@ -185,11 +185,12 @@ impl Client {
         }
     }
 
-    pub(super) fn act(&mut self, world: &mut World, players: &[PlayerId]) {
+    pub(super) fn act(&mut self, world: &mut World, players: &[PlayerId], near: &[PlayerId]) {
         let Some((_, mirror)) = &self.mirror else { return };
-        let asker = Asker { own: &self.id, mirror, trades: &self.trades, players };
+        let asker = Asker { own: &self.id, mirror, trades: &self.trades, players, near };
         let action = match world.plan.repertoire {
-            Repertoire::Wide => asker.choose(&mut world.random),
+            Repertoire::Wide => asker.choose(false, &mut world.random),
+            Repertoire::MarketDay => asker.choose(true, &mut world.random),
             Repertoire::Narrow => asker.choose_narrowly(&mut world.random),
         };
         self.send_new(world, action);

@@ -67,6 +67,8 @@ pub enum Repertoire {
     Narrow,
     /// Every action there is.
     Wide,
+    /// The same, and mostly trades.
+    MarketDay,
 }
 
 impl Plan {
@@ -74,6 +76,12 @@ impl Plan {
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { seed, steps: 250, players: 5, repertoire: Repertoire::Wide, sabotage: None }
+    }
+
+    /// Few players, who trade.
+    #[must_use]
+    pub const fn market_day(seed: u64) -> Self {
+        Self { repertoire: Repertoire::MarketDay, players: 3, ..Self::new(seed) }
     }
 
     /// The same with few actions.
@@ -252,9 +260,12 @@ impl World {
         self.reunite(Instant::now());
         let at = self.random.random_range(0..clients.len());
         let names: Vec<PlayerId> = clients.iter().map(|client| client.id.clone()).collect();
+        let place = clients[at].place();
+        let is_near = |other: &&Client| place.is_some() && other.place() == place && other.id != names[at];
+        let near: Vec<PlayerId> = clients.iter().filter(is_near).map(|other| other.id.clone()).collect();
         let client = &mut clients[at];
         match self.random.random_range(0..1000) {
-            0..600 => client.act(self, &names),
+            0..600 => client.act(self, &names, &near),
             600..620 => client.ask_on_an_old_device(self),
             620..740 => client.connect(self),
             740..800 => client.disconnect(self),
