@@ -93,7 +93,7 @@ fn the_same_seed_gives_the_same_trace() {
     }
 }
 
-/// The first seed that notices a broken rule. Of the rarest, the skipped base check, it is every third of a thousand.
+/// The first seed that notices a broken rule.
 fn found_by(sabotage: Sabotage) -> (u64, Report) {
     (0..5_000)
         .map(|seed| (seed, run(Plan { sabotage: Some(sabotage), ..Plan::new(seed) })))

@@ -32,6 +32,24 @@ pub(super) fn other_half_in(write: &PlayerWrite) -> bool {
     pages.iter().any(|page| page.reason == "trade" && page.asked.is_none())
 }
 
+/// At rest and with everybody in the game, two who trade are shown the same trade, each from their side.
+pub(super) fn trades(clients: &[Client]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for client in clients {
+        for trade in client.trades.iter() {
+            let other = clients.iter().find(|other| other.id == trade.with).expect("one of the players");
+            let same = other.trades.iter().any(|theirs| {
+                let shown = (theirs.trade, theirs.stage, theirs.offer_revision, &theirs.yours, &theirs.theirs);
+                shown == (trade.trade, trade.stage, trade.offer_revision, &trade.theirs, &trade.yours)
+            });
+            if !same {
+                wrong.push(format!("{}: {trade:?} is not what {} is shown", client.id, other.id));
+            }
+        }
+    }
+    wrong
+}
+
 /// Everything that is wrong.
 pub(super) fn audit(shelf: &Shelf, clients: &[Client]) -> Vec<String> {
     let rows = &shelf.rows();

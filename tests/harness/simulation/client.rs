@@ -85,7 +85,7 @@ pub(super) struct Client {
     /// Numbers that were refused, with the hash of what was asked.
     pub(super) refused: BTreeMap<u64, u64>,
     newest_seen: Revision,
-    trades: Trades,
+    pub(super) trades: Trades,
     /// The newest revision that each process has told.
     told: BTreeMap<(String, u64), Revision>,
     /// Why the last connection was closed.

@@ -360,6 +360,9 @@ impl World {
         self.reunite(Instant::now() + Duration::from_secs(3_600));
         self.wait(clients).await;
         self.everybody_moves(clients).await;
+        for violation in audit::trades(clients) {
+            self.violation(violation);
+        }
         for client in clients.iter_mut() {
             client.expect_all_answered(self);
             client.disconnect(self);
