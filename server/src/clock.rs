@@ -47,6 +47,38 @@ pub fn iso(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", in_day % 1_000)
 }
 
+/// Reads a time in UTC as people and other programs write it: `2026-02-03T04:05:06.789Z`, where from the right the
+/// milliseconds, the seconds or the whole time of day may be left out. `None` for anything else, and for what no calendar has.
+#[must_use]
+pub fn from_iso(text: &str) -> Option<u64> {
+    let (day, time) =
+        text.split_once('T').map_or(Some((text, "00:00")), |(day, time)| Some((day, time.strip_suffix('Z')?)))?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let time: Vec<u64> = time.split(':').map(|part| digits(part, 2)).collect::<Option<_>>()?;
+    let (hour, minute, second) = match time[..] {
+        [hour, minute] => (hour, minute, 0),
+        [hour, minute, second] => (hour, minute, second),
+        _ => return None,
+    };
+    let millis = digits(fraction, fraction.len()).filter(|_| (1..=3).contains(&fraction.len()))?;
+    let millis = (fraction.len()..3).fold(millis, |millis, _| millis.saturating_mul(10));
+    let day: Vec<u64> =
+        day.splitn(3, '-').zip([4, 2, 2]).map(|(part, length)| digits(part, length)).collect::<Option<_>>()?;
+    let [year, month, day] = day[..] else { return None };
+    let valid = year >= 1970 && (1..=12).contains(&month) && hour < 24 && minute < 60 && second < 60;
+    // Counted as in `date`, with years that begin in March.
+    let (year_of, in_year) =
+        if month > 2 { (year, month.checked_sub(3)?) } else { (year.checked_sub(1)?, month.checked_add(9)?) };
+    let days = 365 * year_of + year_of / 4 - year_of / 100 + year_of / 400 + (153 * in_year + 2) / 5 + day;
+    let days = days.checked_sub(719_469).filter(|days| valid && date(*days) == (year, month, day))?;
+    Some(days * DAY_MS + hour * 3_600_000 + minute * 60_000 + second * 1_000 + millis)
+}
+
+fn digits(text: &str, length: usize) -> Option<u64> {
+    let plain = text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
+}
+
 /// The Gregorian date so many days after 1970-01-01. Counted in eras of 400 years and in years that begin in March, so
 /// that the leap day is a year's last.
 const fn date(days: u64) -> (u64, u64, u64) {

@@ -1,5 +1,12 @@
 //! What every store promises, checked on each of them by the same tests.
 
+mod answers;
+mod the_file;
+
+use answers::{
+    a_batch_that_is_refused_answers_nothing, the_first_answer_under_a_key_stays,
+    what_an_order_was_answered_is_kept_with_its_effect,
+};
 use bytes::Bytes;
 use holdall_harness::{redis::Redis, server::TempDir};
 use holdall_protocol::{
@@ -7,7 +14,8 @@ use holdall_protocol::{
     ids::{PlayerId, Revision, Seq},
 };
 use holdall_server::store::{
-    Batch, BatchId, Door, GiftId, InboxChange, Life, Loaded, Node, Outcome, Owner, PlayerWrite, Preferences, Store,
+    Batch, BatchId, Door, Found, GiftId, InboxChange, Life, Loaded, Node, Outcome, Owner, PlayerWrite, Preferences,
+    Store,
     embedded::Embedded,
     memory::Shelf,
     redis::{Options, Redis as RedisStore},
@@ -80,6 +88,7 @@ pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> Pl
         inbox: Vec::new(),
         preferences: None,
         follows: None,
+        answers: Vec::new(),
     }
 }
 
@@ -477,6 +486,49 @@ async fn an_import_brings_the_inbox_and_what_was_set(store: &dyn Store) {
     assert_eq!(acquire(store, "copy").await.recent, [Bytes::from_static(b"entry")]);
 }
 
+async fn players_read_together_are_those_that_are_there(store: &dyn Store) {
+    let owner = born(store, "p").await;
+    let mut first = passing(placing(write("p", &owner, 1, 2), &[("b:0", Some("one"))]), &[("q", 2, Some("b"))]);
+    first.entries = Bytes::from_static(b"first");
+    let mut second = passing(write("p", &owner, 2, 5), &[("p", 9, Some("z")), ("p", 1, Some("a"))]);
+    second.entries = Bytes::from_static(b"second");
+    for write in [first, second] {
+        assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
+    }
+    born(store, "q").await;
+    let read = store.together(vec![id("q"), id("nobody"), id("p")]).await.expect("the store answers");
+    let [Ok(Some(q)), Ok(None), Ok(Some(p))] = &read[..] else { panic!("{read:?}") };
+    for (player, whole) in [("p", p), ("q", q)] {
+        let stored = store.peek(id(player)).await.expect("it can be read").expect("it is there");
+        let ledger = store.ledger(id(player), None).await.expect("it can be read").items;
+        assert_eq!((&whole.stored, &whole.ledger), (&stored, &ledger));
+    }
+    assert_eq!((p.ledger.len(), p.stored.inbox.len(), q.stored.inbox.len()), (2, 2, 1));
+    assert_eq!(store.together(Vec::new()).await, Ok(Vec::new()));
+}
+
+async fn players_read_together_are_of_one_moment(store: &dyn Store) {
+    let (one, other) = (born(store, "one").await, born(store, "other").await);
+    let writes = async {
+        for at in 1..60 {
+            let both = batch(vec![write("one", &one, at, at + 1), write("other", &other, at, at + 1)]);
+            assert_eq!(store.commit(both, Life::default()).await, Outcome::Applied);
+        }
+    };
+    let looks = async {
+        loop {
+            let read = store.together(vec![id("one"), id("other")]).await.expect("the store answers");
+            let at = |found: &Found| found.as_ref().ok().and_then(|whole| Some(whole.as_ref()?.stored.revision.get()));
+            let (one, other) = (at(&read[0]), at(&read[1]));
+            assert_eq!(one, other);
+            if one == Some(60) {
+                return;
+            }
+        }
+    };
+    futures_util::future::join(writes, looks).await;
+}
+
 /// Every promise as a test of each store.
 macro_rules! conformance {
     ($($promise:ident)*; $($store:ident)*) => {
@@ -515,70 +567,13 @@ conformance! {
     the_door_tells_what_a_giver_has_to_know
     what_a_player_has_set_stays_until_it_is_set_again
     of_a_very_full_inbox_the_oldest_are_read
-    an_import_brings_the_inbox_and_what_was_set;
+    an_import_brings_the_inbox_and_what_was_set
+    what_an_order_was_answered_is_kept_with_its_effect
+    the_first_answer_under_a_key_stays
+    a_batch_that_is_refused_answers_nothing
+    players_read_together_are_those_that_are_there
+    players_read_together_are_of_one_moment;
     memory
     embedded
     redis
-}
-
-mod the_file {
-    use super::*;
-    use std::{path::Path, time::Duration};
-
-    /// The thread of an earlier handle may still be closing the file.
-    async fn open(path: &Path, boot: u64) -> Embedded {
-        for _ in 0..200 {
-            if let Ok(store) = Embedded::open(path, 1 << 20, Node { boot, ..node() }) {
-                return store;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("the file does not open again");
-    }
-
-    #[tokio::test]
-    async fn is_found_as_it_was_left_when_it_is_opened_again() {
-        let dir = TempDir::new();
-        let path = dir.path().join("store.redb");
-        let store = open(&path, 1).await;
-        let owner = acquire(&store, "p").await.owner;
-        let kept = PlayerWrite {
-            entries: Bytes::from_static(b"entry"),
-            ..placing(write("p", &owner, 0, 3), &[("b:0", Some("kept"))])
-        };
-        let kept = batch(vec![kept]);
-        assert_eq!(store.commit(kept.clone(), Life::default()).await, Outcome::Applied);
-        drop(store);
-        let store = open(&path, 2).await;
-        assert_eq!(store.commit(kept, Life::default()).await, Outcome::Already);
-        assert_eq!(revisions(&store, &[id("p")]).await, [Revision::new(3)]);
-        assert_eq!(
-            store.commit(batch(vec![write("p", &owner, 3, 4)]), Life::default()).await,
-            Outcome::Applied,
-            "the token stands until the player is loaded again"
-        );
-        let loaded = acquire(&store, "p").await;
-        assert_eq!((loaded.revision, things(&loaded)), (Revision::new(4), pairs(&[("b:0", "kept")])));
-        assert_eq!(loaded.recent, [Bytes::from_static(b"entry")]);
-        assert!(loaded.owner.epoch() > owner.epoch() && loaded.owner != owner);
-    }
-
-    #[tokio::test]
-    async fn is_refused_to_a_second_handle() {
-        let dir = TempDir::new();
-        let path = dir.path().join("store.redb");
-        let store = open(&path, 1).await;
-        assert!(Embedded::open(&path, 1 << 20, node()).is_err(), "one process at a time");
-        assert_eq!(acquire(&store, "p").await.revision, Revision::ZERO, "the first is not disturbed");
-    }
-
-    #[tokio::test]
-    async fn that_is_no_store_is_refused_and_left_alone() {
-        let dir = TempDir::new();
-        let path = dir.path().join("store.redb");
-        let text = b"this is somebody's diary, and not a store at all".repeat(200);
-        std::fs::write(&path, &text).expect("a file can be written");
-        assert!(Embedded::open(&path, 1 << 20, node()).is_err());
-        assert_eq!(std::fs::read(&path).expect("it is still there"), text);
-    }
 }

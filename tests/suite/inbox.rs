@@ -5,8 +5,9 @@ mod elsewhere;
 
 use holdall_harness::{
     child::{Server, Site},
-    client::{Client, drop_item, gift, grant},
+    client::{Client, drop_item, gift, grant, pay},
     command::holdall,
+    trade,
 };
 use holdall_protocol::{
     action::{self, Action},
@@ -149,6 +150,34 @@ async fn a_full_bag_waits_and_is_served_when_something_leaves_it() {
     bert.apply(drop_item("wood", 1)).await;
     let told = next_delta(&mut bert).await;
     assert_eq!((told.cause, bert.count("ore")), (from_inbox("anna"), 10));
+    bert.compare().await;
+    assert_eq!(server.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_settled_trade_makes_room_for_what_waits() {
+    let site = site().knob("inventory.max_slots", 1);
+    let server = site.start().await;
+    let mut bert = Client::enter(server.game, "bert").await;
+    bert.apply(grant("wood", 5)).await;
+    drop(bert);
+    until_gone(&site, "bert").await;
+    let mut anna = giver(&server, 10).await;
+    let (_, ore) = anna.stack("ore");
+    anna.apply(gift("bert", ore.instance, 10)).await;
+    anna.apply(pay("gold", 3)).await;
+    let mut bert = Client::enter(server.game, "bert").await;
+    let trade = trade::open(&mut anna, &mut bert).await;
+    let (_, wood) = bert.stack("wood");
+    bert.step(trade::offer(trade, &[(wood.instance, 5)], &[])).await;
+    anna.told().await;
+    let revision = anna.step(trade::offer(trade, &[], &[("gold", 3)])).await.offer_revision;
+    bert.told().await;
+    bert.step(trade::accept(trade, revision)).await;
+    anna.apply(trade::accept(trade, revision)).await;
+    let causes = [next_delta(&mut bert).await.cause, next_delta(&mut bert).await.cause];
+    assert_eq!(causes, [Cause::Trade { trade, with: id("anna") }, from_inbox("anna")]);
+    assert_eq!((bert.count("wood"), bert.count("ore"), bert.count("gold")), (0, 10, 3));
     bert.compare().await;
     assert_eq!(server.stop().await, Some(0));
 }

@@ -7,6 +7,7 @@ use crate::{
     operator::client::Client,
 };
 use clap::Args;
+use holdall_protocol::ids::PlayerId;
 use std::path::{Path, PathBuf};
 
 /// Which store: without a word, the one that `serve` would run on.
@@ -87,6 +88,11 @@ impl At {
             Reached::Running(directory) => Ok(Self::Server(connect(&directory).await?)),
         }
     }
+}
+
+/// What to say where the store that was asked has no such player.
+pub(super) fn no_player(player: &PlayerId) -> Failure {
+    Failure::failed(format!("there is no player {player} in this store"))
 }
 
 async fn connect(directory: &Path) -> Result<Client, Failure> {

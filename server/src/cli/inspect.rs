@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    at::{At, AtArgs},
+    at::{At, AtArgs, no_player},
     print,
 };
 use crate::{
@@ -42,14 +42,13 @@ pub(super) async fn run(args: InspectArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn look(settings: &Settings, player: &PlayerId) -> Result<Inspection, Failure> {
-    let none = || Failure::failed(format!("there is no player {player} in this store"));
     match At::reach(settings, Purpose::Look).await? {
         At::Store(opened) => {
             let looked = inspect::look(&*opened.store, player).await;
-            looked.map_err(|error| Failure::refused(inspect::refusal(&error)))?.ok_or_else(none)
+            looked.map_err(|error| Failure::refused(inspect::refusal(&error)))?.ok_or_else(|| no_player(player))
         }
         At::Server(mut server) => match server.get(&format!("/v1/players/{player}/stored")).await {
-            Err(ClientError::Refused(refused)) if refused.code == "not_found" => Err(none()),
+            Err(ClientError::Refused(refused)) if refused.code == "not_found" => Err(no_player(player)),
             answer => Ok(answer?),
         },
     }

@@ -6,16 +6,22 @@ mod at;
 mod config;
 mod copy;
 mod failure;
+mod history;
 mod inspect;
 mod migrate;
 mod progress;
+mod restore;
 mod serve;
+mod verify;
 
 pub use config::ConfigArgs;
 pub use copy::CopyArgs;
+pub use history::HistoryArgs;
 pub use inspect::InspectArgs;
 pub use migrate::MigrateArgs;
+pub use restore::RestoreArgs;
 pub use serve::ServeArgs;
+pub use verify::VerifyArgs;
 
 use crate::{
     catalog::Rules,
@@ -54,10 +60,16 @@ pub enum Command {
     Config(ConfigArgs),
     /// Print a stored player readably
     Inspect(InspectArgs),
+    /// Tell what happened to a player, entry by entry
+    History(HistoryArgs),
     /// Copy all players, with their ledgers, into another store
     Copy(CopyArgs),
     /// Bring every player forward: to the newest record format, and through the content steps
     Migrate(MigrateArgs),
+    /// Prove every player's things by the ledger, and name what does not add up
+    Verify(VerifyArgs),
+    /// Set a player back to an earlier revision
+    Restore(RestoreArgs),
 }
 
 /// Reads the command line. Help, version and usage errors end the process.
@@ -73,8 +85,11 @@ pub fn run(command: Command, serve: impl FnOnce(ServeArgs) -> ExitCode) -> ExitC
         Command::Serve(args) => serve(args),
         Command::Config(args) => config::run(&args),
         Command::Inspect(args) => to_end(inspect::run(args)),
+        Command::History(args) => to_end(history::run(args)),
         Command::Copy(args) => to_end(copy::run(args)),
         Command::Migrate(args) => to_end(migrate::run(args)),
+        Command::Verify(args) => to_end(verify::run(args)),
+        Command::Restore(args) => to_end(restore::run(args)),
     }
 }
 

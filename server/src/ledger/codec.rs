@@ -1,17 +1,20 @@
 //! An entry's bytes: a MessagePack array, so that a stream of them needs no other framing.
 //!
 //! `[version, revision, at, actor, reason, seq, hash, partner, schema, [[place, before]…], [[from, to, item, quantity,
-//! [instance…]]…], gift]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`, `mint`, `sink`. `before` is
-//! the place's value in a record of format `schema`, nil where it was empty. `gift` is there only where an inbox was touched:
-//! the 16 bytes of the id under which something was put or taken.
+//! [instance…]]…], gift, again, [key, why]]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`,
+//! `operator:<name>`, `mint`, `sink`. `before` is the place's value in a record of format `schema`, nil where it was empty. The
+//! last three are there only where they, or what stands behind them, are needed, and else nil: `gift` where an inbox was
+//! touched, the 16 bytes of the id under which something was put or taken; `again` where it was sent back, the id under which
+//! it waits from then on; `[key, why]` where an operator ordered it.
 
 use super::{
-    entry::{Actor, Asked, Entry},
-    line::{Account, Line},
+    entry::{Actor, Asked, Entry, Ordered},
+    line::Line,
 };
 use bytes::Bytes;
-use holdall_protocol::ids::{InstanceId, ItemId, Revision, Seq};
+use holdall_protocol::ids::{InstanceId, ItemId, OrderKey, Revision, Seq};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The version of this layout.
@@ -36,8 +39,13 @@ struct StoredEntry(
     u32,
     Vec<StoredBefore>,
     Vec<StoredLine>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<StoredOrder>,
 );
+
+#[derive(Serialize, Deserialize)]
+struct StoredOrder(OrderKey, Arc<str>);
 
 /// An entry as it was read back.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +70,10 @@ pub struct Page {
     pub lines: Vec<(String, String, ItemId, u64, Vec<InstanceId>)>,
     /// The waiting gift that was put, taken or sent back.
     pub gift: Option<Uuid>,
+    /// The id under which it waits from then on, where it was sent back.
+    pub again: Option<Uuid>,
+    /// The operator's order behind it.
+    pub ordered: Option<Ordered>,
 }
 
 /// Appends an entry's bytes.
@@ -69,11 +81,14 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
     let actor = match &entry.actor {
         Actor::Player(player) => format!("player:{player}"),
         Actor::Server => "server".to_owned(),
+        Actor::Operator(name) => format!("operator:{name}"),
     };
     let asked = entry.asked.unwrap_or(Asked { seq: Seq::ZERO, hash: 0 });
     let before = entry.changes.iter().map(|change| {
         StoredBefore(change.place.to_string(), change.before.as_ref().map(|content| entry.form.to_bytes(content)))
     });
+    let gift = entry.waits.as_ref().map(|waits| waits.gift);
+    let again = entry.waits.as_ref().and_then(|waits| waits.again);
     let stored = StoredEntry(
         VERSION,
         entry.revision.get(),
@@ -86,22 +101,15 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         entry.form.stamp().format,
         before.collect(),
         entry.lines().into_iter().map(stored_line).collect(),
-        entry.waits.as_ref().map(|waits| waits.gift),
+        (gift.is_some() || again.is_some() || entry.ordered.is_some()).then_some(gift),
+        (again.is_some() || entry.ordered.is_some()).then_some(again),
+        entry.ordered.as_ref().map(|Ordered { key, why }| StoredOrder(key.clone(), why.clone())),
     );
     rmp_serde::encode::write(out, &stored).expect("an entry serialises into memory");
 }
 
 fn stored_line(line: Line) -> StoredLine {
-    StoredLine(account(&line.from), account(&line.to), line.item, line.quantity, line.instances)
-}
-
-fn account(account: &Account) -> String {
-    match account {
-        Account::Player(player) => format!("player:{player}"),
-        Account::Inbox(player) => format!("inbox:{player}"),
-        Account::Mint => "mint".to_owned(),
-        Account::Sink => "sink".to_owned(),
-    }
+    StoredLine(line.from.to_string(), line.to.to_string(), line.item, line.quantity, line.instances)
 }
 
 /// Reads what one batch added: all of its entries, in order.
@@ -120,7 +128,22 @@ pub fn read(mut bytes: &[u8]) -> Result<Vec<Page>, String> {
 }
 
 fn page(stored: StoredEntry) -> Result<Page, String> {
-    let StoredEntry(version, revision, at, actor, reason, seq, hash, partner, schema, before, lines, gift) = stored;
+    let StoredEntry(
+        version,
+        revision,
+        at,
+        actor,
+        reason,
+        seq,
+        hash,
+        partner,
+        schema,
+        before,
+        lines,
+        gift,
+        again,
+        order,
+    ) = stored;
     if version != VERSION {
         return Err(format!("ledger entry of version {version}: use the newer build"));
     }
@@ -138,6 +161,8 @@ fn page(stored: StoredEntry) -> Result<Page, String> {
             .into_iter()
             .map(|StoredLine(from, to, item, n, instances)| (from, to, item, n, instances))
             .collect(),
-        gift,
+        gift: gift.flatten(),
+        again: again.flatten(),
+        ordered: order.map(|StoredOrder(key, why)| Ordered { key, why }),
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::change::{Change, Content, Stack};
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId};
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt};
 
 /// Where things come from and go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,32 @@ pub enum Account {
     Mint,
     /// Where used, dropped, sold and removed things go.
     Sink,
+}
+
+/// As it is stored.
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Player(player) => write!(f, "player:{player}"),
+            Self::Inbox(player) => write!(f, "inbox:{player}"),
+            Self::Mint => f.write_str("mint"),
+            Self::Sink => f.write_str("sink"),
+        }
+    }
+}
+
+impl Account {
+    /// The account whose stored text this is.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match (text, text.split_once(':')) {
+            ("mint", _) => Some(Self::Mint),
+            ("sink", _) => Some(Self::Sink),
+            (_, Some(("player", player))) => PlayerId::new(player).ok().map(Self::Player),
+            (_, Some(("inbox", player))) => PlayerId::new(player).ok().map(Self::Inbox),
+            _ => None,
+        }
+    }
 }
 
 /// A quantity of one item or currency that went from one account to another.

@@ -6,3 +6,4 @@
 pub mod codec;
 pub mod entry;
 pub mod line;
+pub mod past;

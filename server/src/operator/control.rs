@@ -5,21 +5,27 @@ use crate::{
     roster::Roster,
     store::ReadError,
     upkeep::{
+        history::{self, History},
         inspect::{self, Inspection},
-        migrate::{self, MigrateError, Migrated, Mode},
+        migrate::{self, Mode},
+        restore::{self, Asked, OrderError, Restored},
+        verify::{self, By},
     },
 };
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
     http::StatusCode,
     routing::{get, post},
 };
 use futures_util::stream;
 use holdall_protocol::ids::PlayerId;
 use serde::{Deserialize, Serialize};
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt::Display, pin::Pin, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 
 /// Between two lines of progress.
@@ -38,20 +44,64 @@ pub struct Control {
 pub(super) fn router(control: Control) -> Router {
     Router::new()
         .route("/v1/players/{player}/stored", get(stored))
+        .route("/v1/players/{player}/history", get(past))
+        .route("/v1/verify", post(prove))
+        .route("/v1/players/{player}/restore", post(set_back))
         .route("/v1/migrate", post(bring_forward))
         .with_state(control)
 }
 
 /// A player as the store has it; what is only in memory is not in it.
 async fn stored(State(control): State<Control>, Path(player): Path<String>) -> Result<Json<Inspection>, Failure> {
-    let bad =
-        |error: holdall_protocol::ids::BadId| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string());
-    let player = PlayerId::new(&player).map_err(bad)?;
-    match inspect::look(control.roster.store(), &player).await {
-        Ok(Some(found)) => Ok(Json(found)),
-        Ok(None) => Err(Failure::new(StatusCode::NOT_FOUND, "not_found", format!("there is no player {player}"))),
-        Err(error) => Err(unread(&error)),
-    }
+    let player = player_id(&player)?;
+    let found = inspect::look(control.roster.store(), &player).await;
+    found.map_err(|error| unread(&error))?.map(Json).ok_or_else(|| no_player(&player))
+}
+
+/// What happened to a player, as far as the store has it.
+async fn past(
+    State(control): State<Control>,
+    Path(player): Path<String>,
+    wanted: Result<Query<history::Wanted>, QueryRejection>,
+) -> Result<Json<History>, Failure> {
+    let (player, Query(wanted)) = (player_id(&player)?, wanted.map_err(bad_query)?);
+    let told = history::tell(control.roster.store(), &player, &wanted).await;
+    told.map_err(|error| unread(&error))?.map(Json).ok_or_else(|| no_player(&player))
+}
+
+fn no_player(player: &PlayerId) -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "not_found", format!("there is no player {player}"))
+}
+
+fn bad_query(error: QueryRejection) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text())
+}
+
+fn player_id(text: &str) -> Result<PlayerId, Failure> {
+    PlayerId::new(text).map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string()))
+}
+
+/// Says what setting a player back changes, or does it.
+async fn set_back(
+    State(control): State<Control>,
+    Path(player): Path<String>,
+    asked: Result<Json<Asked>, JsonRejection>,
+) -> Result<Json<Restored>, Failure> {
+    let bad = |error: JsonRejection| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text());
+    let Json(asked) = asked.map_err(bad)?;
+    restore::restore(&control.roster, &player_id(&player)?, asked).await.map(Json).map_err(|error| not_done(&error))
+}
+
+fn not_done(error: &OrderError) -> Failure {
+    let status = match error {
+        OrderError::NoSuchPlayer => StatusCode::NOT_FOUND,
+        OrderError::Impossible(_) => StatusCode::BAD_REQUEST,
+        OrderError::KeyTaken | OrderError::Refused(_) => StatusCode::CONFLICT,
+        OrderError::Busy | OrderError::StoreAway => StatusCode::SERVICE_UNAVAILABLE,
+        OrderError::Unreadable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        OrderError::Fault => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Failure::new(status, error.code(), error.to_string())
 }
 
 fn unread(error: &ReadError) -> Failure {
@@ -84,14 +134,13 @@ pub enum Line<T> {
     Failed(String),
 }
 
-/// Brings every player forward whom nobody plays; the answer is lines of JSON, [`Line`]s of a [`Migrated`]. Whoever stops
+/// Brings every player forward whom nobody plays; the answer is lines of JSON, [`Line`]s of a [`migrate::Migrated`]. Whoever stops
 /// reading stops the work.
 async fn bring_forward(
     State(control): State<Control>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Body, Failure> {
-    let bad = |error: QueryRejection| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text());
-    let Query(Wanted { dry_run, newest_step }) = wanted.map_err(bad)?;
+    let Query(Wanted { dry_run, newest_step }) = wanted.map_err(bad_query)?;
     let known = control.roster.rules().migrations.newest();
     if newest_step != known {
         let message = format!(
@@ -101,29 +150,51 @@ async fn bring_forward(
         return Err(Failure::new(StatusCode::CONFLICT, "other_steps", message));
     }
     let mode = if dry_run { Mode::DryRun } else { Mode::ForReal };
-    let (progress, heard) = watch::channel((0, 0));
-    let work = async move {
-        let tell = |done, total| {
-            progress.send_replace((done, total));
-        };
-        migrate::migrate(&control.roster, mode, tell).await
-    };
-    let task = Task { work: Box::pin(work), heard, stopped: control.stopped };
-    Ok(Body::from_stream(stream::unfold(Some(task), next_line)))
+    let Control { roster, stopped } = control;
+    let work = move |tell: Tell| async move { migrate::migrate(&roster, mode, tell).await };
+    Ok(in_lines(work, stopped))
 }
 
-/// A migration under way, which goes on while its next line is waited for.
-struct Task {
-    work: Pin<Box<dyn Future<Output = Result<Migrated, MigrateError>> + Send>>,
+/// Proves every player's things by the ledger; the answer is lines of JSON, [`Line`]s of a [`verify::Verified`]. Whoever
+/// stops reading stops the work.
+async fn prove(State(Control { roster, stopped }): State<Control>) -> Body {
+    let work = move |tell: Tell| async move { verify::verify(roster.store(), By::Server, tell).await };
+    in_lines(work, stopped)
+}
+
+/// Hears how many of how many are done.
+type Tell = Box<dyn FnMut(usize, usize) + Send>;
+
+/// A long work's answer, line by line.
+fn in_lines<T, E, F>(work: impl FnOnce(Tell) -> F, stopped: watch::Receiver<bool>) -> Body
+where
+    T: Serialize + 'static,
+    E: Display + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+{
+    let (progress, heard) = watch::channel((0, 0));
+    let tell = move |done, total| {
+        progress.send_replace((done, total));
+    };
+    let task = Task { work: Box::pin(work(Box::new(tell))), heard, stopped };
+    Body::from_stream(stream::unfold(Some(task), next_line))
+}
+
+/// A work under way, which goes on while its next line is waited for.
+struct Task<T, E> {
+    work: Pin<Box<dyn Future<Output = Result<T, E>> + Send>>,
     heard: watch::Receiver<(usize, usize)>,
     stopped: watch::Receiver<bool>,
 }
 
-async fn next_line(task: Option<Task>) -> Option<(Result<String, Infallible>, Option<Task>)> {
+/// The next line of an answer, and what is left of the work.
+type Next<T, E> = Option<(Result<String, Infallible>, Option<Task<T, E>>)>;
+
+async fn next_line<T: Serialize, E: Display>(task: Option<Task<T, E>>) -> Next<T, E> {
     let mut task = task?;
     let line = tokio::select! {
-        migrated = &mut task.work => match migrated {
-            Ok(migrated) => Line::Done(migrated),
+        done = &mut task.work => match done {
+            Ok(done) => Line::Done(done),
             Err(error) => Line::Failed(error.to_string()),
         },
         _ = task.stopped.wait_for(|stopped| *stopped) => Line::Failed("the server stops".to_owned()),

@@ -82,10 +82,10 @@ struct Ready {
 #[must_use]
 pub fn gift_for(receiver: PlayerId, id: GiftId, content: bytes::Bytes) -> Effects {
     Effects {
-        waits: Some(Waits { gift: id.uuid(), inbox: receiver.clone(), passed_on: Vec::new() }),
+        waits: Some(Waits { gift: id.uuid(), again: None, inbox: receiver.clone(), passed_on: Vec::new() }),
         inbox: vec![InboxChange { owner: receiver.clone(), gift: id, content: Some(content) }],
         receiver: Some(receiver),
-        preferences: None,
+        ..Effects::default()
     }
 }
 
@@ -255,6 +255,7 @@ impl Roster {
         effects.inbox.push(InboxChange { owner: giver.clone(), gift, content: Some(content) });
         effects.receiver = Some(giver.clone());
         if let Some(waits) = &mut effects.waits {
+            waits.again = Some(gift.uuid());
             waits.passed_on = passed_on(&ready.gift.stacks, &cell.id, &giver);
         }
         let note = Note { actor: Actor::Server, reason: Reason::InboxReturned, asked: None };
@@ -290,7 +291,7 @@ impl Ready {
     /// What every record does that takes the gift out of its inbox.
     fn leaves(&self, owner: &PlayerId) -> Effects {
         Effects {
-            waits: Some(Waits { gift: self.id.uuid(), inbox: owner.clone(), passed_on: Vec::new() }),
+            waits: Some(Waits { gift: self.id.uuid(), again: None, inbox: owner.clone(), passed_on: Vec::new() }),
             inbox: vec![InboxChange { owner: owner.clone(), gift: self.id, content: None }],
             ..Effects::default()
         }

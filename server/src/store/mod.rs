@@ -15,15 +15,17 @@
 //! - **Honest about its past.** A store that may have lost what it acknowledged answers in a new [`Life`], and takes nothing
 //!   until the caller says, by naming that life, that it has looked at what is left.
 
+mod answers;
 pub mod embedded;
 mod inbox;
 pub mod memory;
 pub mod redis;
 
+pub use answers::{ANSWERS_KEPT, KeptAnswer};
 pub use inbox::{Door, GiftId, INBOX_READ_MAX, InboxChange, Preferences, Waiting};
 
 use bytes::Bytes;
-use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 use serde::{Deserialize, Serialize};
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -174,6 +176,9 @@ pub struct PlayerWrite {
     /// What the player has set from now on; `None` leaves it, as batches of earlier builds do.
     #[serde(default)]
     pub preferences: Option<Preferences>,
+    /// What was answered to operators' orders that are part of it. Absent in batches of earlier builds.
+    #[serde(default)]
+    pub answers: Vec<KeptAnswer>,
 }
 
 impl PlayerWrite {
@@ -339,6 +344,18 @@ pub struct Page<T> {
 /// The entries of one batch, and the newest revision among them.
 pub type LedgerItem = (Revision, Bytes);
 
+/// A player with everything that a store has of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// The player as it rests.
+    pub stored: Stored,
+    /// Its ledger, oldest first.
+    pub ledger: Vec<LedgerItem>,
+}
+
+/// What there is of one player of several: `None` where there is none; a damaged one says why it cannot be read.
+pub type Found = Result<Option<Whole>, String>;
+
 /// Who may write a player, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
@@ -431,6 +448,10 @@ pub trait Store: Send + Sync + 'static {
     /// What a giver has to know of a player. [`ReadError::Unreadable`] where the inbox could take nothing.
     fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>>;
 
+    /// What was answered to the order with this key, if it was written at most [`ANSWERS_KEPT`] ago; it may still be there
+    /// later.
+    fn answer(&self, key: OrderKey) -> Answer<Result<Option<KeptAnswer>, ReadError>>;
+
     /// Who owns these players now and how far they are, and in which life the store says so.
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>>;
 
@@ -465,6 +486,9 @@ pub trait Store: Send + Sync + 'static {
     /// A player's ledger from `mark` on, oldest first.
     fn ledger(&self, player: PlayerId, mark: Option<String>) -> Answer<Result<Page<LedgerItem>, ReadError>>;
 
+    /// A few players with all that is theirs, as they rested at one and the same moment, in the order asked for.
+    fn together(&self, players: Vec<PlayerId>) -> Answer<Result<Vec<Found>, ReadError>>;
+
     /// Puts a player with its whole ledger where there is none, in one atomic step, owned by nobody.
     fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Answer<Result<(), ReadError>>;
 
@@ -476,6 +500,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Which world this is, in words: what was meant for another one is not written here.
     fn home(&self) -> String;
+
+    /// The node whose handle this is: where letters to this process go.
+    fn node(&self) -> &str;
 
     /// The name clients are told: `embedded`, `redis`, `memory`.
     fn name(&self) -> &'static str;

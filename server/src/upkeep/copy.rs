@@ -3,8 +3,8 @@
 //! A player is put into the target with its whole ledger in one step, so that a copy that was interrupted leaves whole
 //! players. Values are carried as bytes and never looked into.
 
-use super::{Whole, all_players, whole};
-use crate::store::{ReadError, Store, Stored};
+use super::{all_players, whole};
+use crate::store::{ReadError, Store, Stored, Whole};
 use futures_util::{StreamExt as _, stream};
 use holdall_protocol::ids::PlayerId;
 use serde::Serialize;

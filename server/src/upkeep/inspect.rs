@@ -253,7 +253,7 @@ fn held(stored: &Stored, place: &str, value: &[u8]) -> Held {
 }
 
 /// What a newer build keeps beyond is nothing that this one could show.
-fn shown(Stack { instance, item, quantity, acquired_at, attributes, beyond: _ }: Stack) -> What {
+pub(super) fn shown(Stack { instance, item, quantity, acquired_at, attributes, beyond: _ }: Stack) -> What {
     What::Stack { instance, item, quantity: quantity.get(), acquired_at, attributes }
 }
 

@@ -1,20 +1,17 @@
-//! Work on a whole store or on a player at rest: looking, copying, bringing forward.
+//! Work on a whole store or on a player at rest: looking, telling, copying, bringing forward, setting back, proving.
 //!
 //! Called by `cli` on a store that it has opened, and by `operator` inside a running server. What cannot be read is
 //! reported and left as it is.
 
 pub mod copy;
+pub mod history;
 pub mod inspect;
 pub mod migrate;
+pub mod restore;
+pub mod verify;
 
-use crate::store::{LedgerItem, ReadError, Store, Stored};
+use crate::store::{ReadError, Store, Whole};
 use holdall_protocol::ids::PlayerId;
-
-/// A player with everything that a store has of it.
-struct Whole {
-    stored: Stored,
-    ledger: Vec<LedgerItem>,
-}
 
 /// Every player of a store, once, in order.
 async fn all_players(store: &dyn Store) -> Result<Vec<PlayerId>, ReadError> {

@@ -284,6 +284,9 @@ impl Entered<'_> {
                 let roster = &self.desk.roster;
                 roster.end_trade(own.inner, &trade, who, End::Settled);
                 roster.end_trade(other.inner, &trade, who.other(), End::Settled);
+                // What has left a bag makes room for gifts that had found none.
+                roster.look_again(own.cell, own.inner);
+                roster.look_again(other.cell, other.inner);
                 Ok(Done::Settled)
             }
         }

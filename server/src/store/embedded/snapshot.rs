@@ -1,9 +1,13 @@
 //! Looking into the file: what the last commit left, without waiting for the writer and without changing anything.
 
-use super::{HeaderRow, INBOX, LEDGER, PLACES, PLAYERS, key_of};
-use crate::store::{Door, GiftId, LedgerItem, Owner, Page, ReadError, Stored, Waiting};
+use super::{
+    HeaderRow, INBOX, KeptAnswer, LEDGER, PLACES, PLAYERS,
+    answers::{self, ANSWERS},
+    key_of,
+};
+use crate::store::{Door, Found, GiftId, LedgerItem, Owner, Page, ReadError, Stored, Waiting, Whole};
 use bytes::Bytes;
-use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable};
 use std::ops::Bound;
 
@@ -16,6 +20,7 @@ pub(super) struct Snapshot {
     places: ReadOnlyTable<&'static [u8], &'static [u8]>,
     ledger: ReadOnlyTable<&'static [u8], &'static [u8]>,
     inbox: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    answers: ReadOnlyTable<&'static str, (u64, &'static [u8])>,
 }
 
 /// What was read, or what stands in the way of reading this one player.
@@ -29,6 +34,7 @@ impl Snapshot {
             places: read.open_table(PLACES)?,
             ledger: read.open_table(LEDGER)?,
             inbox: read.open_table(INBOX)?,
+            answers: read.open_table(ANSWERS)?,
         })
     }
 
@@ -108,6 +114,10 @@ impl Snapshot {
         }))
     }
 
+    pub(super) fn answer(&self, key: &OrderKey) -> Result<Option<KeptAnswer>, redb::Error> {
+        answers::answer(&self.answers, key)
+    }
+
     pub(super) fn ledger(&self, player: &PlayerId, mark: Option<&str>) -> Look<Page<LedgerItem>> {
         let (key, end) = range_of(player);
         let mut from = key.clone();
@@ -125,6 +135,27 @@ impl Snapshot {
         let last = items.last().filter(|_| items.len() == PAGE);
         let next = last.map(|(revision, _)| revision.get().to_string());
         Ok(Ok(Page { items, next }))
+    }
+
+    /// All that there is of a player.
+    pub(super) fn whole(&self, player: &PlayerId) -> Result<Found, redb::Error> {
+        let stored = match self.peek(player)? {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Ok(Ok(None)),
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let (mut ledger, mut mark) = (Vec::new(), None);
+        loop {
+            let page = match self.ledger(player, mark.as_deref())? {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            ledger.extend(page.items);
+            mark = page.next;
+            if mark.is_none() {
+                return Ok(Ok(Some(Whole { stored, ledger })));
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     reply::{self, Fields},
     script::{self, Call},
 };
-use crate::store::{LedgerItem, Page, ReadError, Stored};
+use crate::store::{Found, LedgerItem, Page, ReadError, Stored, Whole};
 use holdall_protocol::ids::PlayerId;
 use redis::{Value, cmd};
 
@@ -48,6 +48,16 @@ impl Inner {
         let items = reply::ledger(items)?.map_err(ReadError::Unreadable)?;
         let next = items.last().filter(|_| items.len() == PAGE).map(|(id, _)| id.clone());
         Ok(Page { items: items.into_iter().map(|(_, item)| item).collect(), next })
+    }
+
+    pub(super) async fn together(&self, players: &[PlayerId]) -> Result<Vec<Found>, Failure> {
+        let mut call = Call::default();
+        for player in players {
+            call.keys.extend([self.keys.player(player), self.keys.ledger(player), self.keys.inbox(player)]);
+        }
+        let live = self.looks.live().await?;
+        let answered = reply::list(call.run(&self.looks, &live, &script::TOGETHER).await?)?;
+        answered.into_iter().map(found).collect()
     }
 
     pub(super) async fn import(
@@ -116,4 +126,27 @@ impl Inner {
             }
         }
     }
+}
+
+/// One player's part of what `together.lua` answers.
+fn found(value: Value) -> Result<Found, Failure> {
+    let mut parts = reply::list(value)?.into_iter();
+    let (Some(fields), ledger, inbox) = (parts.next(), parts.next(), parts.next()) else { return Ok(Ok(None)) };
+    let (Some(ledger), Some(inbox)) = (ledger, inbox) else { return Ok(Err(reply::text(fields)?)) };
+    if fields.as_sequence().is_some_and(<[Value]>::is_empty) {
+        return Ok(Ok(None));
+    }
+    let (fields, ledger) = (Fields::read(fields)?, reply::ledger(ledger)?);
+    let (mut waiting, mut parts) = (Vec::new(), reply::list(inbox)?.into_iter());
+    while let (Some(gift), Some(content)) = (parts.next(), parts.next()) {
+        match reply::gift(gift)? {
+            Ok(gift) => waiting.push((gift, reply::bytes(content)?)),
+            Err(why) => return Ok(Err(why)),
+        }
+    }
+    waiting.sort_unstable_by_key(|(gift, _)| *gift);
+    Ok(fields.and_then(|fields| {
+        let ledger = ledger?.into_iter().map(|(_, item)| item).collect();
+        Ok(Some(Whole { stored: fields.stored(waiting), ledger }))
+    }))
 }

@@ -22,6 +22,7 @@ pub(super) static STANDINGS: LazyLock<Script> = LazyLock::new(|| Script::new(inc
 pub(super) static RECLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("reclaim.lua")));
 pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("renew.lua")));
 pub(super) static DOOR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("door.lua")));
+pub(super) static TOGETHER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("together.lua")));
 pub(super) static IMPORT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("import.lua")));
 
 /// What a script is called with.

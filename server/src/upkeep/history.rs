@@ -1,0 +1,141 @@
+//! What happened to one player, entry by entry: who, why, what went where, and each place before and after.
+
+mod text;
+
+use super::{
+    inspect::{Entry, What, shown},
+    whole,
+};
+use crate::{
+    engine::change::{Change, Content},
+    ledger::{
+        codec,
+        past::{Now, Opening, Past, Step},
+    },
+    schema::{OURS, Stamp},
+    store::{ReadError, Store, Whole},
+};
+use holdall_protocol::ids::{ItemId, PlayerId, Revision};
+use serde::{Deserialize, Serialize};
+
+/// What of a history is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Wanted {
+    /// From this revision on.
+    pub revision: Option<Revision>,
+    /// From this time on, in milliseconds since 1970.
+    pub at: Option<u64>,
+    /// Only what changed units of this item or currency, or a place that holds it.
+    pub item: Option<ItemId>,
+}
+
+/// What happened to a player.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// Who.
+    pub player: PlayerId,
+    /// Their revision.
+    pub revision: Revision,
+    /// The entries that were asked for, oldest first.
+    pub entries: Vec<Told>,
+    /// Why what changed is not known any further back, where it is not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lost: Option<String>,
+    /// Entries that could not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unreadable: Vec<String>,
+}
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// Who, when, why and what went where.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// What each place held; nothing where that is not known.
+    pub changes: Vec<Changed>,
+}
+
+/// One place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Where.
+    pub place: String,
+    /// What was there; nothing where it was empty.
+    pub before: Option<What>,
+    /// What was there afterwards.
+    pub after: Option<What>,
+}
+
+/// Tells what happened to a player; `None` where there is none.
+///
+/// # Errors
+/// [`ReadError`]: the store is away, or not even the player's header can be read.
+pub async fn tell(store: &dyn Store, player: &PlayerId, wanted: &Wanted) -> Result<Option<History>, ReadError> {
+    let Some(Whole { stored, ledger }) = whole(store, player).await? else { return Ok(None) };
+    let (mut pages, mut unreadable) = (Vec::new(), Vec::new());
+    for (newest, bytes) in &ledger {
+        match codec::read(bytes) {
+            Ok(read) => pages.extend(read),
+            Err(error) => unreadable.push(format!("what was written with revision {newest}: {error}")),
+        }
+    }
+    // What came while the ledger was read.
+    pages.retain(|page| page.revision <= stored.revision);
+    let stamp = Stamp::stored(stored.schema, stored.readable_by);
+    let now = Now { revision: stored.revision, stamp, places: &stored.places };
+    let (mut told, mut lost) = (Vec::new(), None);
+    match Past::of(&OURS, now, Opening::default(), pages.clone()) {
+        Ok(past) => {
+            for undone in past {
+                match undone {
+                    Ok(step) => told.push(step),
+                    Err(error) => lost = Some(error.to_string()),
+                }
+            }
+        }
+        Err(error) => lost = Some(error.to_string()),
+    }
+    // Newest first so far; behind them, what is told of entries that could not be undone.
+    pages.truncate(pages.len().saturating_sub(told.len()));
+    let rest = pages.into_iter().map(|page| Told { entry: page.into(), changes: Vec::new() });
+    let all = rest.chain(told.into_iter().rev().map(Told::from));
+    let entries = all.filter(|told| wanted.covers(told)).collect();
+    Ok(Some(History { player: player.clone(), revision: stored.revision, entries, lost, unreadable }))
+}
+
+impl From<Step> for Told {
+    fn from(Step { page, changes }: Step) -> Self {
+        Self { entry: page.into(), changes: changes.list.into_iter().map(Changed::from).collect() }
+    }
+}
+
+impl From<Change> for Changed {
+    fn from(Change { place, before, after }: Change) -> Self {
+        let what = |content: Option<Content>| {
+            content.map(|content| match content {
+                Content::Stack(stack) => shown(stack),
+                Content::Amount(amount) => What::Balance { amount },
+            })
+        };
+        Self { place: place.to_string(), before: what(before), after: what(after) }
+    }
+}
+
+impl Wanted {
+    fn covers(&self, Told { entry, changes }: &Told) -> bool {
+        let concerns = |item: &ItemId| {
+            let in_place = |changed: &Changed| {
+                let stack =
+                    |what: &Option<What>| matches!(what, Some(What::Stack { item: other, .. }) if other == item);
+                stack(&changed.before)
+                    || stack(&changed.after)
+                    || changed.place.strip_prefix("c:") == Some(item.as_str())
+            };
+            entry.lines.iter().any(|line| line.item == *item) || changes.iter().any(in_place)
+        };
+        self.revision.is_none_or(|from| entry.revision >= from)
+            && self.at.is_none_or(|from| entry.at >= from)
+            && self.item.as_ref().is_none_or(concerns)
+    }
+}

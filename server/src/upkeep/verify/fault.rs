@@ -1,0 +1,129 @@
+//! What can be wrong with a store, and what each fault names.
+
+use holdall_protocol::ids::{InstanceId, PlayerId, Revision};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use uuid::Uuid;
+
+/// What is wrong. The names are part of what `verify --json` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Not even a player's header can be read.
+    UnreadablePlayer,
+    /// A stored value is none.
+    UnreadableValue,
+    /// A ledger entry, or an image in it, is none.
+    UnreadableEntry,
+    /// A waiting gift is none.
+    UnreadableGift,
+    /// Something that no player can have.
+    ImpossibleValue,
+    /// A revision without an entry.
+    MissingEntry,
+    /// An entry out of its order: a second one of its revision, or one beyond the player's.
+    SurplusEntry,
+    /// An entry that touched a place and left it as it was.
+    EmptyChange,
+    /// An entry's lines are not what its changes say.
+    WrongLines,
+    /// Undoing every entry does not lead to where the ledger begins.
+    WrongBeginning,
+    /// One half of an exchange whose other half is not there, or is another's.
+    HalfExchange,
+    /// What left one player of an exchange is not what the other one got.
+    UnequalExchange,
+    /// A gift that waits, or was taken or sent back, and that nobody put there.
+    GiftFromNowhere,
+    /// A gift that was put, and neither waits nor was taken or sent back.
+    GiftVanished,
+    /// A gift that was put, taken or sent back more than once, or that still waits all the same.
+    GiftTwice,
+    /// A gift that is not what was put, or not with whom it was put.
+    GiftChanged,
+    /// A stack in two places.
+    DoubledInstance,
+    /// What was made and not used up is not what is there.
+    WrongTotal,
+}
+
+/// One thing that is wrong, and whom it is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fault {
+    /// What is wrong.
+    pub kind: Kind,
+    /// Whom it is about; nobody where it is about the store.
+    pub players: Vec<PlayerId>,
+    /// The revision of the first of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub revision: Option<Revision>,
+    /// The stack.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub instance: Option<InstanceId>,
+    /// The gift.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gift: Option<Uuid>,
+    /// In words.
+    pub what: String,
+}
+
+impl Fault {
+    pub(super) fn new(kind: Kind, player: &PlayerId, what: impl Into<String>) -> Self {
+        Self { players: vec![player.clone()], ..Self::about_all(kind, what) }
+    }
+
+    pub(super) fn about_all(kind: Kind, what: impl Into<String>) -> Self {
+        Self { kind, players: Vec::new(), revision: None, instance: None, gift: None, what: what.into() }
+    }
+
+    pub(super) fn at(mut self, revision: Revision) -> Self {
+        self.revision = Some(revision);
+        self
+    }
+
+    pub(super) fn with(mut self, player: &PlayerId) -> Self {
+        if !self.players.contains(player) {
+            self.players.push(player.clone());
+        }
+        self
+    }
+
+    pub(super) fn about_gift(mut self, gift: Uuid) -> Self {
+        self.gift = Some(gift);
+        self
+    }
+
+    pub(super) fn about_stack(mut self, instance: InstanceId) -> Self {
+        self.instance = Some(instance);
+        self
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The name that programs are told, in words.
+        let name = serde_json::to_value(self).expect("a name serialises into memory");
+        f.write_str(&name.as_str().unwrap_or_default().replace('_', " "))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if !self.players.is_empty() {
+            let players: Vec<&str> = self.players.iter().map(PlayerId::as_str).collect();
+            write!(f, ": {}", players.join(" and "))?;
+        }
+        if let Some(revision) = self.revision {
+            write!(f, ", revision {revision}")?;
+        }
+        if let Some(instance) = self.instance {
+            write!(f, ", stack {instance}")?;
+        }
+        if let Some(gift) = self.gift {
+            write!(f, ", gift {gift}")?;
+        }
+        // Texts out of the store cannot play with the terminal.
+        write!(f, ": {}", self.what.escape_debug())
+    }
+}
