@@ -74,7 +74,7 @@ pub struct Inner {
 #[derive(Debug)]
 pub struct Seat {
     /// The right to write it.
-    pub(super) owner: Owner,
+    pub owner: Owner,
     /// What the load found.
     pub(super) origin: Origin,
     /// When it was loaded.

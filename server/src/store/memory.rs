@@ -67,6 +67,8 @@ pub struct BrokenRules {
     pub take_what_is_missing: bool,
     /// Writes every batch without its last player.
     pub drop_one_player: bool,
+    /// Says that it wrote these, and does not.
+    pub forgets: Option<fn(&PlayerWrite) -> bool>,
     /// Tells nodes of a longer lease than it gives them.
     pub promise_longer_lease: bool,
     /// Loses writes without beginning a new life.
@@ -139,7 +141,8 @@ impl Shelf {
         let touched = touched(batch);
         state.remember(node, touched.iter().copied());
         let leave_out = usize::from(state.broken_rules.drop_one_player && batch.players.len() > 1);
-        for write in batch.players.iter().skip(leave_out) {
+        let forgets = state.broken_rules.forgets.unwrap_or(|_| false);
+        for write in batch.players.iter().skip(leave_out).filter(|write| !forgets(write)) {
             state.rows.entry(write.player.clone()).or_default().write(write, batch);
             for change in &write.inbox {
                 let inbox = &mut state.rows.entry(change.owner.clone()).or_default().inbox;
@@ -209,7 +212,7 @@ impl Shelf {
             exists: row.revision > Revision::ZERO,
             preferences: row.preferences,
             waiting: row.inbox.len(),
-            owner: row.owner.filter(|owner| state.nodes.is_alive(owner.node())),
+            owner: row.owner.filter(|owner| state.nodes.serves(owner)),
         }
     }
 
