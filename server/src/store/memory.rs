@@ -366,7 +366,9 @@ impl Row {
         }
     }
 
-    fn whole(&self) -> Whole {
+    /// All that there is of the player.
+    #[must_use]
+    pub fn whole(&self) -> Whole {
         Whole { stored: self.stored(), ledger: self.ledger.clone() }
     }
 

@@ -8,6 +8,7 @@ use holdall_server::{
     ledger::codec::{self, Page},
     schema::{OURS, Stamp, waiting},
     store::memory::{Row, Shelf},
+    upkeep::verify::verify_picture,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +46,8 @@ pub(super) fn audit(shelf: &Shelf, clients: &[Client]) -> Vec<String> {
         unique(row, &mut seen, &mut say);
         inbox(player, row, &books, &mut say);
     }
+    let picture = rows.iter().map(|(player, row)| (player.clone(), Ok(Some(row.whole())))).collect();
+    wrong.extend(verify_picture(&picture).faults.iter().map(ToString::to_string));
     for client in clients.iter().filter(|client| !shelf.is_hopeless(&client.id)) {
         acknowledged(client, books.get(&client.id).map(Vec::as_slice).unwrap_or_default(), &mut wrong);
     }
