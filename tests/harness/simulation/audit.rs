@@ -11,6 +11,7 @@ use holdall_server::{
         PlayerWrite,
         memory::{Row, Shelf},
     },
+    upkeep::verify::verify_picture,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,6 +73,8 @@ pub(super) fn audit(shelf: &Shelf, clients: &[Client]) -> Vec<String> {
         unique(row, &mut seen, &mut say);
         inbox(player, row, &books, &mut say);
     }
+    let picture = rows.iter().map(|(player, row)| (player.clone(), Ok(Some(row.whole())))).collect();
+    wrong.extend(verify_picture(&picture).faults.iter().map(ToString::to_string));
     for client in clients.iter().filter(|client| !shelf.is_hopeless(&client.id)) {
         acknowledged(client, books.get(&client.id).map(Vec::as_slice).unwrap_or_default(), &mut wrong);
     }
