@@ -94,6 +94,7 @@ pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> Pl
         preferences: None,
         follows: None,
         answers: Vec::new(),
+        opening: None,
     }
 }
 

@@ -65,6 +65,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
             readable_by: 1,
             inbox: Vec::new(),
             answers: Vec::new(),
+            opening: None,
             preferences: None,
             follows: None,
             player,
@@ -101,6 +102,7 @@ fn stored() -> Stored {
         saved_at: 0,
         places: Vec::new(),
         preferences: Preferences::default(),
+        opened: Revision::ZERO,
         inbox: Vec::new(),
         writer: None,
     }

@@ -31,6 +31,7 @@ pub(crate) async fn data_dir_with(dir: &Path, player: &str, places: &[(&str, &[u
         saved_at: 951_782_400_000,
         places: places.iter().map(|(place, value)| ((*place).to_owned(), Bytes::copy_from_slice(value))).collect(),
         preferences: Preferences::default(),
+        opened: Revision::ZERO,
         inbox: Vec::new(),
         writer: None,
     };

@@ -12,7 +12,7 @@ use holdall_server::{
     clock::{Clock, Dice},
     journal::{Ack, Journal, Options as JournalOptions},
     replication::outbox::{Frame, Kind, Outbox},
-    roster::{Options, Roster, allowance::Quotas, lease::Superseded},
+    roster::{Options, Roster, allowance::Quotas, lease::Superseded, retention::Retention},
     schema,
     store::{
         AcquireError, Life, Node, Renewal, Store,
@@ -58,6 +58,7 @@ async fn house(shelf: &Shelf, name: &str, boot: u64) -> House {
         quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
         inbox_max: 100,
         inbox_time: Duration::from_secs(60),
+        retention: Retention { entries_max: 10_000, time_max: None },
     };
     let roster = Roster::new(journal.clone(), store, Arc::new(rules()), (clock, Dice::from_seed(boot)), options);
     tokio::spawn(async move { journal.run().await });

@@ -15,7 +15,7 @@ use holdall_server::{
     engine::change::{Beyond, Content, Stack},
     journal::{Ack, Journal, Options as JournalOptions},
     replication::outbox::{Frame, Kind, Outbox},
-    roster::{LoadError, Options, Roster, allowance::Quotas},
+    roster::{LoadError, Options, Roster, allowance::Quotas, retention::Retention},
     schema,
     store::{
         Life, Outcome, PlayerWrite, Store,
@@ -70,6 +70,7 @@ fn roster(shelf: &Shelf) -> Arc<Roster> {
         chain: &schema::OURS,
         inbox_max: 100,
         inbox_time: Duration::from_secs(60),
+        retention: Retention { entries_max: 10_000, time_max: None },
     };
     Roster::new(journal, store, Arc::new(rules()), (clock, Dice::from_seed(2)), options)
 }

@@ -19,6 +19,7 @@ use holdall_server::{
         allowance::Quotas,
         orders::{Act, Order, OrderError, To, Wish, report::Restored},
         record::{Half, Note},
+        retention::Retention,
     },
     schema,
     store::{
@@ -52,6 +53,7 @@ async fn house(shelf: &Shelf, name: &str, ack: Ack) -> Arc<Roster> {
         quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
         inbox_max: 100,
         inbox_time: Duration::from_secs(60),
+        retention: Retention { entries_max: 10_000, time_max: None },
     };
     let roster = Roster::new(journal.clone(), store, Arc::new(rules()), (clock, dice), options);
     tokio::spawn(async move { journal.run().await });

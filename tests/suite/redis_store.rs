@@ -426,6 +426,7 @@ mod looking {
             saved_at: 1,
             places: vec![("b:0".to_owned(), Bytes::from_static(b"ore"))],
             preferences: Preferences::default(),
+            opened: Revision::ZERO,
             inbox: Vec::new(),
             writer: None,
         };

@@ -9,6 +9,7 @@ use crate::{
     roster::{
         self,
         allowance::{Invites, Quotas},
+        retention::Retention,
     },
     schema,
     session::{self, token},
@@ -17,6 +18,10 @@ use std::{num::NonZeroU32, time::Duration};
 
 const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
+}
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days.saturating_mul(24 * 60 * 60))
 }
 
 fn not_zero(number: u32) -> NonZeroU32 {
@@ -50,7 +55,11 @@ pub(super) fn roster_options(settings: &Settings) -> roster::Options {
         ),
         chain: &schema::OURS,
         inbox_max: limits.inbox_max,
-        inbox_time: Duration::from_secs(limits.inbox_days.saturating_mul(24 * 60 * 60)),
+        inbox_time: days(limits.inbox_days),
+        retention: Retention {
+            entries_max: settings.ledger.entries_max,
+            time_max: (settings.ledger.days_max > 0).then(|| days(settings.ledger.days_max)),
+        },
     }
 }
 

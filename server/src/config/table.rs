@@ -187,6 +187,13 @@ knobs! {
         cache_bytes: usize = 67_108_864, in 1_048_576..=68_719_476_736;
     }
 
+    /// How long the ledger keeps what happened. What goes makes room for an opening balance; `holdall ledger export` keeps it.
+    ledger: Ledger {
+        /// Entries of one player, looked at while the player is loaded. They go some hundreds at a time, the last 64 never.
+        entries_max: u64 = 10_000, in 64..=10_000_000;
+        /// Days for which an entry is kept, however few there are; 0: for ever.
+        days_max: u64 = 0, in 0..=36_500;
+    }
     /// What one client, and all of them together, may ask for.
     limits: Limits {
         /// Connections in all. At start the limit of open files is raised to fit, or this is lowered and the log says so.

@@ -12,7 +12,7 @@ mod writer;
 
 use crate::{
     clock::{Clock, Dice},
-    store::{BatchId, Store},
+    store::{BatchId, Opening, Store},
 };
 use audit::Certainty;
 pub use audit::Held;
@@ -181,6 +181,12 @@ impl Journal {
     /// holds the player's lock.
     pub fn release(&self, last: &Side<'_>) {
         self.pending.lock().release(last, Instant::now());
+        self.due.notify_one();
+    }
+
+    /// Lets a player's ledger begin with this opening: `last` is as for [`Self::release`].
+    pub fn open(&self, last: &Side<'_>, opening: Opening) {
+        self.pending.lock().open(last, opening, Instant::now());
         self.due.notify_one();
     }
 

@@ -5,7 +5,7 @@
 use crate::{
     engine::change::{Change, Content},
     schema::Form,
-    store::{Batch, BatchId, InboxChange, KeptAnswer, Origin, Owner, PlayerWrite, Preferences},
+    store::{Batch, BatchId, InboxChange, KeptAnswer, Opening, Origin, Owner, PlayerWrite, Preferences},
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{Place, PlayerId, Revision, Seq};
@@ -75,6 +75,7 @@ struct Dirty {
     inbox: Vec<InboxChange>,
     preferences: Option<Preferences>,
     answers: Vec<KeptAnswer>,
+    opening: Option<Opening>,
     release: bool,
     group: Option<u64>,
     bytes: usize,
@@ -217,14 +218,29 @@ impl Pending {
 
     /// Gives a player up with its next write, or with a write of its own; `last` brings nothing new.
     pub fn release(&mut self, last: &Side<'_>, now: Instant) {
+        let dirty = self.following(last, now);
+        dirty.seq = last.seq;
+        dirty.release = true;
+        self.make_urgent(last.player, now);
+    }
+
+    /// Lets a ledger begin later, likewise.
+    pub fn open(&mut self, last: &Side<'_>, opening: Opening, now: Instant) {
+        let bytes = opening.content.len();
+        let dirty = self.following(last, now);
+        dirty.opening = Some(opening);
+        dirty.bytes = dirty.bytes.saturating_add(bytes);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.make_urgent(last.player, now);
+    }
+
+    fn following(&mut self, last: &Side<'_>, now: Instant) -> &mut Dirty {
         let dirty = self.players.entry(last.player.clone()).or_insert_with(|| {
             self.urgent.push_back(last.player.clone());
             Dirty::new(last, last.revision, now)
         });
-        assert_eq!(dirty.newest, last.revision, "a release follows the last record");
-        dirty.seq = last.seq;
-        dirty.release = true;
-        self.make_urgent(last.player, now);
+        assert_eq!(dirty.newest, last.revision, "what brings nothing new follows the last record");
+        dirty
     }
 
     /// Makes everything due.
@@ -409,6 +425,7 @@ impl Dirty {
             inbox: Vec::new(),
             preferences: None,
             answers: Vec::new(),
+            opening: None,
             release: false,
             group: None,
             bytes: 0,
@@ -435,6 +452,7 @@ impl Dirty {
             inbox: self.inbox,
             preferences: self.preferences,
             answers: self.answers,
+            opening: self.opening,
             follows: self.follows,
         }
     }

@@ -6,4 +6,5 @@
 pub mod codec;
 pub mod entry;
 pub mod line;
+pub mod opening;
 pub mod past;

@@ -3,7 +3,9 @@
 //! Pure. Old images are read as old records are: through every step to the newest format. Called by whoever proves,
 //! tells or brings back what was.
 
-use super::codec::Page;
+pub use super::opening::Opening;
+
+use super::codec::{self, Page};
 use crate::{
     engine::change::{Change, Changes, Content},
     schema::{Chain, SchemaError, Stamp},
@@ -15,14 +17,36 @@ use std::collections::BTreeMap;
 /// All that a player has, or had.
 pub type Things = BTreeMap<Place, Content>;
 
-/// Where a player's ledger begins: what they had before its oldest entry. Nothing, at revision 0, where it reaches back to
-/// birth.
+/// A player's ledger, read.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Opening {
-    /// The revision before the oldest entry.
-    pub revision: Revision,
-    /// What they had at it.
-    pub things: Things,
+pub struct Book {
+    /// Where it begins.
+    pub opening: Opening,
+    /// Its entries after that, oldest first.
+    pub pages: Vec<Page>,
+    /// What could not be read: the newest revision of what was written together, and why.
+    pub unreadable: Vec<(Revision, String)>,
+}
+
+impl Book {
+    /// Reads a ledger's items, oldest first: each what was written together, and its newest revision. Entries that an
+    /// opening stands for, and that were still there when they were read, are left out.
+    pub fn read<'b>(chain: &Chain, items: impl IntoIterator<Item = &'b (Revision, Bytes)>) -> Self {
+        let mut book = Self::default();
+        for (newest, bytes) in items {
+            let read = if Opening::is(bytes) {
+                Opening::read(chain, bytes).map(|opening| book.opening = opening).map_err(|error| error.to_string())
+            } else {
+                codec::read(bytes).map(|pages| book.pages.extend(pages))
+            };
+            if let Err(error) = read {
+                book.unreadable.push((*newest, error));
+            }
+        }
+        let begin = book.opening.revision;
+        book.pages.retain(|page| page.revision > begin);
+        book
+    }
 }
 
 /// A player as stored: what the newest entry left.

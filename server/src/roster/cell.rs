@@ -108,6 +108,8 @@ pub struct Seat {
     pub(super) taken: VecDeque<GiftId>,
     /// The newest orders of operators that were carried out, the newest last.
     pub(super) ordered: VecDeque<Done>,
+    /// The newest revision that the ledger's opening stands for; 0 where it has none.
+    pub(super) opened: Revision,
     /// Whether harmless values are still to be set right: done when somebody joins, because only then it is recorded.
     pub(super) unrepaired: bool,
     /// What the load made of it, until that is recorded in the step that lets it into the game. Up to then the checksum is

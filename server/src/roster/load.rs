@@ -14,7 +14,7 @@ use crate::{
         moment::Moment,
         player::Player,
     },
-    ledger::{codec, entry::Asked},
+    ledger::{codec, entry::Asked, past::Opening},
     replication::{feed::Feed, snapshot},
     store::{AcquireError, Loaded},
 };
@@ -127,6 +127,9 @@ impl Roster {
                     if inner.inbox.is_asked_for() || has_mail {
                         self.look_in_inbox(&cell, &mut inner);
                     }
+                    if let Stage::Ready(seat) = &inner.stage {
+                        self.shorten_ledger(&cell, seat);
+                    }
                     let visits = inner.visits;
                     drop(inner);
                     cell.changed.notify_waiters();
@@ -231,6 +234,7 @@ impl Roster {
             preferences: loaded.preferences,
             taken: VecDeque::new(),
             ordered: VecDeque::new(),
+            opened: loaded.opened,
             unrepaired: true,
             unrecorded,
             trades: Vec::new(),
@@ -250,7 +254,7 @@ impl Recent {
     fn of(loaded: &Loaded) -> Result<Self, String> {
         let mut applied = VecDeque::new();
         let mut oldest = None;
-        for bytes in &loaded.recent {
+        for bytes in loaded.recent.iter().filter(|bytes| !Opening::is(bytes)) {
             let pages = codec::read(bytes)?;
             oldest = oldest.or_else(|| pages.first().map(|page| page.revision));
             applied.extend(pages.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));

@@ -14,6 +14,7 @@ mod mail;
 pub mod orders;
 pub mod pair;
 pub mod record;
+pub mod retention;
 pub mod trades;
 mod unload;
 pub mod upgrade;
@@ -36,6 +37,7 @@ use holdall_protocol::{
 };
 use lease::Lease;
 use parking_lot::RwLock;
+use retention::Retention;
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
@@ -59,6 +61,8 @@ pub struct Options {
     pub inbox_max: usize,
     /// After how long a waiting gift that does not fit goes back.
     pub inbox_time: Duration,
+    /// What is kept of ledgers.
+    pub retention: Retention,
 }
 
 /// All players in this process.
@@ -76,6 +80,8 @@ pub struct Roster {
     departures: OnceLock<Arc<dyn Departures>>,
     /// Orders on their way to other processes.
     given: orders::Given,
+    /// Held by whoever works on a long ledger.
+    shortening: tokio::sync::Mutex<()>,
     /// Until when players may be served.
     pub lease: Lease,
 }
@@ -94,7 +100,9 @@ impl Roster {
         let lease = Lease::new(store.lease());
         let rules = RwLock::new(rules);
         let (departures, given) = (OnceLock::new(), orders::Given::default());
-        let roster = Arc::new(Self { cells, journal, store, rules, clock, dice, options, departures, given, lease });
+        let shortening = tokio::sync::Mutex::default();
+        let roster =
+            Arc::new(Self { cells, journal, store, rules, clock, dice, options, departures, given, shortening, lease });
         roster.journal.set_watcher(Arc::new(Told(Arc::downgrade(&roster))));
         roster
     }
@@ -179,7 +187,11 @@ impl Watcher for Told {
             let Some(cell) = roster.find(player) else { continue };
             let (gone, receivers) = {
                 let mut seat = cell.lock();
+                let before = seat.durable();
                 seat.set_durable(*revision);
+                if let Stage::Ready(ready) = &seat.stage {
+                    roster.shorten_ledger_between(&cell, (before, *revision), ready);
+                }
                 let gone = *released && matches!(seat.stage, Stage::Draining);
                 if gone {
                     seat.stage = Stage::Gone;

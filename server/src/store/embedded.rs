@@ -6,20 +6,22 @@
 
 mod answers;
 mod snapshot;
+mod writer;
 
 use super::{
     AcquireError, Answer, Batch, Door, Found, GiftId, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Letter, Life,
-    Loaded, Node, Outcome, Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store,
-    Stored, Waiting,
+    Loaded, Node, Opening, Outcome, Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings,
+    Store, Stored, Waiting,
 };
 use answers::{ANSWER_TIMES, ANSWERS, Answers};
 use bytes::Bytes;
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
-use redb::{Database, Durability, ReadableTable, StorageBackend, Table, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableTable, StorageBackend, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use snapshot::{Look, Snapshot};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
+use writer::{Verb, Writer};
 
 /// Player → [`HeaderRow`].
 const PLAYERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("players");
@@ -58,6 +60,9 @@ struct HeaderRow {
     /// Likewise.
     #[serde(default)]
     preferences: Preferences,
+    /// The revision that the ledger's opening stands for; 0 where it has none, as in headers of earlier builds.
+    #[serde(default)]
+    opened: u64,
 }
 
 impl HeaderRow {
@@ -69,12 +74,6 @@ impl HeaderRow {
             writer: self.writer.as_deref().map(Owner::stored),
         }
     }
-}
-
-enum Verb {
-    Commit(Arc<Batch>, oneshot::Sender<Outcome>),
-    Acquire(PlayerId, oneshot::Sender<Result<Loaded, AcquireError>>),
-    Import(Box<Import>, oneshot::Sender<Result<(), ReadError>>),
 }
 
 /// A whole player to be put where there is none.
@@ -196,101 +195,6 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
     }
 }
 
-/// The thread's state.
-struct Writer {
-    database: Arc<Database>,
-    node: Node,
-    /// What the disk said when it failed; from then on nothing is tried.
-    broken: Option<String>,
-}
-
-/// An answer that waits for its transaction.
-enum Reply {
-    Commit(Outcome, oneshot::Sender<Outcome>),
-    Acquire(Result<Loaded, AcquireError>, oneshot::Sender<Result<Loaded, AcquireError>>),
-    Import(Result<(), ReadError>, oneshot::Sender<Result<(), ReadError>>),
-}
-
-impl Writer {
-    fn run(&mut self, verbs: Vec<Verb>) {
-        if let Some(error) = &self.broken {
-            for verb in verbs {
-                verb.fail(error);
-            }
-            return;
-        }
-        match transact(&self.database, &self.node, &verbs) {
-            Ok(results) => {
-                for (verb, result) in verbs.into_iter().zip(results) {
-                    result.send(verb);
-                }
-            }
-            Err(error) => {
-                let error = error.to_string();
-                for verb in verbs {
-                    verb.fail(&error);
-                }
-                self.broken = Some(error);
-            }
-        }
-    }
-}
-
-impl Verb {
-    fn fail(self, error: &str) {
-        // Whoever stopped waiting needs no answer.
-        match self {
-            Self::Commit(_, to) => drop(to.send(Outcome::Broken { error: error.to_owned() })),
-            Self::Acquire(_, to) => drop(to.send(Err(AcquireError::Unavailable(error.to_owned())))),
-            Self::Import(_, to) => drop(to.send(Err(ReadError::Unavailable(error.to_owned())))),
-        }
-    }
-}
-
-/// One verb's result inside a transaction that has yet to commit.
-enum Done {
-    Commit(Outcome),
-    Acquire(Result<Loaded, AcquireError>),
-    Import(Result<(), ReadError>),
-}
-
-impl Done {
-    fn send(self, verb: Verb) {
-        let reply = match (self, verb) {
-            (Self::Commit(outcome), Verb::Commit(_, to)) => Reply::Commit(outcome, to),
-            (Self::Acquire(result), Verb::Acquire(_, to)) => Reply::Acquire(result, to),
-            (Self::Import(result), Verb::Import(_, to)) => Reply::Import(result, to),
-            (Self::Commit(_) | Self::Acquire(_) | Self::Import(_), _) => unreachable!("results keep their order"),
-        };
-        match reply {
-            Reply::Commit(outcome, to) => drop(to.send(outcome)),
-            Reply::Acquire(result, to) => drop(to.send(result)),
-            Reply::Import(result, to) => drop(to.send(result)),
-        }
-    }
-}
-
-fn transact(database: &Database, node: &Node, verbs: &[Verb]) -> Result<Vec<Done>, redb::Error> {
-    let mut write = database.begin_write()?;
-    // An acquisition reaches the disk before its answer, too: if the disk fails later, the spool holds batches under this
-    // token, and the next start takes them only when the token is known.
-    write.set_durability(Durability::Immediate)?;
-    write.set_quick_repair(true);
-    let mut done = Vec::with_capacity(verbs.len());
-    {
-        let mut tables = Tables::open(&write)?;
-        for verb in verbs {
-            done.push(match verb {
-                Verb::Commit(batch, _) => Done::Commit(tables.commit(batch)?),
-                Verb::Acquire(player, _) => Done::Acquire(tables.acquire(node, player)?),
-                Verb::Import(import, _) => Done::Import(tables.import(import)?),
-            });
-        }
-    }
-    write.commit()?;
-    Ok(done)
-}
-
 struct Tables<'t> {
     players: Table<'t, &'static str, &'static [u8]>,
     places: Table<'t, &'static [u8], &'static [u8]>,
@@ -359,6 +263,9 @@ impl<'t> Tables<'t> {
                 None => self.places.remove(key.as_slice())?,
             };
         }
+        if let Some(opening) = &write.opening {
+            self.open_ledger(&write.player, opening)?;
+        }
         if !write.entries.is_empty() {
             key.truncate(prefix);
             key.extend_from_slice(&write.revision.get().to_be_bytes());
@@ -388,8 +295,19 @@ impl<'t> Tables<'t> {
                 readable_by: write.readable_by,
                 preferences: write.preferences.unwrap_or(header.preferences),
                 writer,
+                opened: write.opening.as_ref().map_or(header.opened, |opening| opening.revision.get()),
             },
         )
+    }
+
+    /// Puts an opening in the place of the items that it stands for.
+    fn open_ledger(&mut self, player: &PlayerId, opening: &Opening) -> Result<(), redb::Error> {
+        let (begin, _) = snapshot::range_of(player);
+        let mut last = begin.clone();
+        last.extend_from_slice(&opening.revision.get().to_be_bytes());
+        self.ledger.retain_in(begin.as_slice()..=last.as_slice(), |_, _| false)?;
+        self.ledger.insert(last.as_slice(), opening.content.as_ref())?;
+        Ok(())
     }
 
     fn acquire(&mut self, node: &Node, player: &PlayerId) -> Result<Result<Loaded, AcquireError>, redb::Error> {
@@ -424,6 +342,7 @@ impl<'t> Tables<'t> {
             recent,
             preferences: header.preferences,
             has_mail,
+            opened: Revision::new(header.opened),
             writer: header.writer.as_deref().map(Owner::stored),
         }))
     }
@@ -461,6 +380,7 @@ impl<'t> Tables<'t> {
             saved_at: stored.saved_at,
             readable_by: stored.readable_by,
             preferences: stored.preferences,
+            opened: stored.opened.get(),
             writer: stored.writer.as_ref().map(|writer| writer.as_str().to_owned()),
         };
         self.put_header(player, &header)?;

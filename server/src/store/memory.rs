@@ -193,6 +193,7 @@ impl Shelf {
             recent: row.ledger.iter().rev().take(64).rev().map(|(_, entries)| entries.clone()).collect(),
             preferences: row.preferences,
             has_mail: !row.inbox.is_empty(),
+            opened: row.opened,
             writer: row.writer.clone(),
         };
         state.written(node, [player]);
@@ -262,6 +263,7 @@ impl Shelf {
             preferences,
             inbox,
             writer,
+            opened,
         } = stored;
         let (places, inbox) = (places.into_iter().collect(), inbox.into_iter().collect());
         let row = Row {
@@ -280,6 +282,7 @@ impl Shelf {
             inbox,
             answers: Vec::new(),
             writer,
+            opened,
         };
         state.rows.insert(player, row);
         Ok(())

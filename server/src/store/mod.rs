@@ -180,6 +180,20 @@ pub struct PlayerWrite {
     /// What was answered to operators' orders that are part of it. Absent in batches of earlier builds.
     #[serde(default)]
     pub answers: Vec<KeptAnswer>,
+    /// What the ledger begins with from now on. Absent in batches of earlier builds.
+    #[serde(default)]
+    pub opening: Option<Opening>,
+}
+
+/// What a ledger begins with, instead of its oldest items. They are let go in the step that puts it there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The newest revision that it stands for.
+    pub revision: Revision,
+    /// Up to where the items go, as [`Store::ledger`] marked it.
+    pub mark: String,
+    /// Its bytes. From then on they are the ledger's first item.
+    pub content: Bytes,
 }
 
 impl PlayerWrite {
@@ -277,6 +291,8 @@ pub struct Loaded {
     pub preferences: Preferences,
     /// Whether something waits in the inbox, or it cannot even be told.
     pub has_mail: bool,
+    /// The newest revision that the ledger's [`Opening`] stands for; 0 where it has none.
+    pub opened: Revision,
 }
 
 impl Loaded {
@@ -331,6 +347,8 @@ pub struct Stored {
     pub inbox: Vec<Waiting>,
     /// The token that wrote the revision; `None` where nobody did or the store does not know.
     pub writer: Option<Owner>,
+    /// The newest revision that the ledger's [`Opening`] stands for; 0 where it has none.
+    pub opened: Revision,
 }
 
 /// Some of a long list, and where the rest begins: `None` at its end. The mark means something to the same store only.
@@ -342,7 +360,7 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// The entries of one batch, and the newest revision among them.
+/// The entries of one batch, and the newest revision among them; or an [`Opening`]'s bytes, and its revision.
 pub type LedgerItem = (Revision, Bytes);
 
 /// A player with everything that a store has of it.
@@ -493,7 +511,8 @@ pub trait Store: Send + Sync + 'static {
     /// One player as it rests; `None` where there is none.
     fn peek(&self, player: PlayerId) -> Answer<Result<Option<Stored>, ReadError>>;
 
-    /// A player's ledger from `mark` on, oldest first.
+    /// A player's ledger from `mark` on, oldest first; at its beginning, where there is one, the [`Opening`]. Read while it is
+    /// put there, items that it stands for may still come behind it.
     fn ledger(&self, player: PlayerId, mark: Option<String>) -> Answer<Result<Page<LedgerItem>, ReadError>>;
 
     /// A few players with all that is theirs, as they rested at one and the same moment, in the order asked for.

@@ -8,10 +8,7 @@ use super::{
 };
 use crate::{
     engine::change::{Change, Content},
-    ledger::{
-        codec,
-        past::{Now, Opening, Past, Step},
-    },
+    ledger::past::{Book, Now, Past, Step},
     schema::{OURS, Stamp},
     store::{ReadError, Store, Whole},
 };
@@ -36,6 +33,9 @@ pub struct History {
     pub player: PlayerId,
     /// Their revision.
     pub revision: Revision,
+    /// What stands for the oldest entries, where they were let go.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub opened: Option<Opened>,
     /// The entries that were asked for, oldest first.
     pub entries: Vec<Told>,
     /// Why what changed is not known any further back, where it is not.
@@ -44,6 +44,15 @@ pub struct History {
     /// Entries that could not be read.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unreadable: Vec<String>,
+}
+
+/// An opening balance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The newest revision that it stands for.
+    pub revision: Revision,
+    /// When that was made, in milliseconds since 1970.
+    pub at: u64,
 }
 
 /// One entry.
@@ -73,19 +82,16 @@ pub struct Changed {
 /// [`ReadError`]: the store is away, or not even the player's header can be read.
 pub async fn tell(store: &dyn Store, player: &PlayerId, wanted: &Wanted) -> Result<Option<History>, ReadError> {
     let Some(Whole { stored, ledger }) = whole(store, player).await? else { return Ok(None) };
-    let (mut pages, mut unreadable) = (Vec::new(), Vec::new());
-    for (newest, bytes) in &ledger {
-        match codec::read(bytes) {
-            Ok(read) => pages.extend(read),
-            Err(error) => unreadable.push(format!("what was written with revision {newest}: {error}")),
-        }
-    }
+    let Book { opening, mut pages, unreadable } = Book::read(&OURS, &ledger);
+    let unreadable =
+        unreadable.into_iter().map(|(newest, error)| format!("what was written with revision {newest}: {error}"));
+    let opened = (opening.revision > Revision::ZERO).then_some(Opened { revision: opening.revision, at: opening.at });
     // What came while the ledger was read.
     pages.retain(|page| page.revision <= stored.revision);
     let stamp = Stamp::stored(stored.schema, stored.readable_by);
     let now = Now { revision: stored.revision, stamp, places: &stored.places };
     let (mut told, mut lost) = (Vec::new(), None);
-    match Past::of(&OURS, now, Opening::default(), pages.clone()) {
+    match Past::of(&OURS, now, opening, pages.clone()) {
         Ok(past) => {
             for undone in past {
                 match undone {
@@ -101,7 +107,14 @@ pub async fn tell(store: &dyn Store, player: &PlayerId, wanted: &Wanted) -> Resu
     let rest = pages.into_iter().map(|page| Told { entry: page.into(), changes: Vec::new() });
     let all = rest.chain(told.into_iter().rev().map(Told::from));
     let entries = all.filter(|told| wanted.covers(told)).collect();
-    Ok(Some(History { player: player.clone(), revision: stored.revision, entries, lost, unreadable }))
+    Ok(Some(History {
+        player: player.clone(),
+        revision: stored.revision,
+        opened,
+        entries,
+        lost,
+        unreadable: unreadable.collect(),
+    }))
 }
 
 impl From<Step> for Told {

@@ -9,6 +9,7 @@ use crate::{
     ledger::{
         codec::{self, Page},
         entry::Ordered,
+        past::Opening,
     },
     schema::{
         OURS, Stamp,
@@ -240,7 +241,7 @@ async fn read_ledger(store: &dyn Store, player: &PlayerId) -> Result<Ledger, Rea
     let mut mark = None;
     loop {
         let page = store.ledger(player.clone(), mark).await?;
-        for (newest, bytes) in &page.items {
+        for (newest, bytes) in page.items.iter().filter(|(_, bytes)| !Opening::is(bytes)) {
             match codec::read(bytes) {
                 Ok(read) => {
                     entries = entries.saturating_add(u64::try_from(read.len()).unwrap_or(u64::MAX));

@@ -10,6 +10,7 @@ use holdall_server::{
     roster::{
         Options as RosterOptions, Roster,
         allowance::{Invites, Quotas},
+        retention::Retention,
     },
     schema::OURS,
     session::{Options as SessionOptions, Sessions, token},
@@ -184,6 +185,7 @@ impl World {
         let options = RosterOptions {
             inbox_max: 100,
             inbox_time: Duration::from_secs(60),
+            retention: Retention { entries_max: 10_000, time_max: None },
             linger: LINGER,
             resume_bytes_max: 4_096,
             outbox_bytes_max: 6_000,

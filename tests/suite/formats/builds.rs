@@ -26,6 +26,7 @@ use holdall_server::{
         cell::Cell,
         pair,
         record::{Half, Note},
+        retention::Retention,
     },
     schema::{Behind, Chain, OURS},
     store::{Node, Store, memory::Shelf},
@@ -229,6 +230,7 @@ impl Build {
             chain,
             inbox_max: 100,
             inbox_time: Duration::from_secs(60),
+            retention: Retention { entries_max: 10_000, time_max: None },
         };
         let rules = Arc::new(holdall_harness::rules());
         let roster = Roster::new(journal.clone(), store, rules, (clock, dice), options);

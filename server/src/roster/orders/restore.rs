@@ -10,9 +10,9 @@ use crate::{
         restore::{Between, Since, Step, Things, Undo},
     },
     ledger::{
-        codec::{self, Page},
+        codec::Page,
         entry::Reason,
-        past::{self, Lost, Now, Opening, Past},
+        past::{self, Book, Lost, Now, Past},
     },
     roster::{Roster, cell::Cell, upgrade::Plan},
     schema::Stamp,
@@ -96,11 +96,14 @@ impl Roster {
                     .to_owned(),
             ));
         }
-        let pages = pages(whole)?;
+        let Book { opening, pages, unreadable } = Book::read(self.options.chain, &whole.ledger);
+        if let Some((_, error)) = unreadable.into_iter().next() {
+            return Err(OrderError::Unreadable(error));
+        }
         let to = wish.to.revision(&pages, stored.revision, self.clock.now_ms())?;
         let stamp = Stamp::stored(stored.schema, stored.readable_by);
         let now = Now { revision: stored.revision, stamp, places: &stored.places };
-        let past = Past::of(self.options.chain, now, Opening::default(), pages).map_err(lost)?;
+        let past = Past::of(self.options.chain, now, opening, pages).map_err(lost)?;
         let (since, others) = since(past, to, player)?;
         let undo = if wish.allow_duplicates { Undo::All } else { Undo::Own };
         let player_now = &at_rest.player;
@@ -109,15 +112,6 @@ impl Roster {
         let report = Restored::new(player, (stored.revision, to), (player_now, &things), (others, undo));
         Ok(Planned { things, report })
     }
-}
-
-/// The whole ledger, oldest first.
-fn pages(whole: &Whole) -> Result<Vec<Page>, OrderError> {
-    let mut pages = Vec::new();
-    for (_, entries) in &whole.ledger {
-        pages.extend(codec::read(entries).map_err(OrderError::Unreadable)?);
-    }
-    Ok(pages)
 }
 
 impl To {

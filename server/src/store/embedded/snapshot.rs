@@ -83,6 +83,7 @@ impl Snapshot {
             preferences: row.preferences,
             inbox,
             writer: row.writer.as_deref().map(Owner::stored),
+            opened: Revision::new(row.opened),
         })))
     }
 

@@ -1,6 +1,8 @@
 //! One player on the shelf.
 
-use crate::store::{Batch, BatchId, GiftId, KeptAnswer, LedgerItem, Owner, PlayerWrite, Preferences, Stored, Whole};
+use crate::store::{
+    Batch, BatchId, GiftId, KeptAnswer, LedgerItem, Opening, Owner, PlayerWrite, Preferences, Stored, Whole,
+};
 use bytes::Bytes;
 use holdall_protocol::ids::{Revision, Seq};
 use std::collections::BTreeMap;
@@ -38,6 +40,8 @@ pub struct Row {
     pub inbox: BTreeMap<GiftId, Bytes>,
     /// What was answered to orders that its writes carried out, and when.
     pub answers: Vec<(u64, KeptAnswer)>,
+    /// The revision that the ledger's opening stands for, which then is its first item.
+    pub opened: Revision,
 }
 
 impl Row {
@@ -55,6 +59,7 @@ impl Row {
             preferences: self.preferences,
             inbox: self.inbox.iter().map(|(gift, content)| (*gift, content.clone())).collect(),
             writer: self.writer.clone(),
+            opened: self.opened,
         }
     }
 
@@ -78,6 +83,11 @@ impl Row {
                 Some(value) => self.places.insert(place.clone(), value.clone()),
                 None => self.places.remove(place),
             };
+        }
+        if let Some(Opening { revision, mark, content }) = &write.opening {
+            let gone = mark.parse().unwrap_or(0_usize).min(self.ledger.len());
+            self.ledger.splice(..gone, [(*revision, content.clone())]);
+            self.opened = *revision;
         }
         if !write.entries.is_empty() {
             self.ledger.push((write.revision, write.entries.clone()));

@@ -4,9 +4,10 @@
 --       where it is kept.
 -- ARGV: the batch id, how many players, how many steps of inboxes, for how many ms answers are kept; then for each player:
 --       owner, base revision, new revision, '1' to release, ledger entries ('' for none), how many arguments to set, how many
---       to delete, the base's writer ('' where unknown), those to set (field, value, …), those to delete; then for each step of
---       an inbox: the number of the player whose write it is part of, the gift, and what is put ('' takes it); then for each
---       answer: the number of its player, the order's hash, the answer.
+--       to delete, the base's writer ('' where unknown), the id from which on the ledger is kept ('' for all of it), those to
+--       set (field, value, …), those to delete; then for each step of an inbox: the number of the player whose write it is
+--       part of, the gift, and what is put ('' takes it); then for each answer: the number of its player, the order's hash,
+--       the answer.
 -- Answers {batch id, 'applied' | 'already'} or {batch id, 'fenced' | 'regressed' | 'conflict', {player number, …}}.
 -- A script that fails halfway does not take back what it wrote: so everything is read and compared first, the one write
 -- that can fail on a damaged key comes next and is taken back, and what then follows cannot fail.
@@ -34,8 +35,10 @@ for i = 1, last, 2 do
       conflict[#conflict + 1] = player
     end
   end
+  -- Only a ledger that is one can be cut.
+  if ARGV[at + 8] ~= '' and type(redis.pcall('XLEN', KEYS[i + 1])) == 'table' then fenced[#fenced + 1] = player end
   if not header.err and header[3] == batch then return {batch, 'already'} end
-  at = at + 8 + ARGV[at + 5] + ARGV[at + 6]
+  at = at + 9 + ARGV[at + 5] + ARGV[at + 6]
 end
 local steps = at
 for i = last + 1, #KEYS do
@@ -64,7 +67,7 @@ for i = 1, last, 2 do
     end
     added[#added + 1] = {KEYS[i + 1], id}
   end
-  at = at + 8 + ARGV[at + 5] + ARGV[at + 6]
+  at = at + 9 + ARGV[at + 5] + ARGV[at + 6]
 end
 
 -- The Lua stack is bounded: long lists go in pieces of an even number of arguments.
@@ -79,10 +82,11 @@ end
 
 at = 5
 for i = 1, last, 2 do
-  local set, del = at + 8, at + 8 + ARGV[at + 5]
+  local set, del = at + 9, at + 9 + ARGV[at + 5]
   pieces('HSET', KEYS[i], set, del - 1)
   pieces('HDEL', KEYS[i], del, del + ARGV[at + 6] - 1)
   if ARGV[at + 3] == '1' then redis.call('HDEL', KEYS[i], 'owner') end
+  if ARGV[at + 8] ~= '' then redis.call('XTRIM', KEYS[i + 1], 'MINID', ARGV[at + 8]) end
   at = del + ARGV[at + 6]
 end
 at = steps

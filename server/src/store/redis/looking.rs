@@ -7,7 +7,7 @@ use super::{
     script::{self, Call},
 };
 use crate::store::{Found, LedgerItem, Page, ReadError, Stored, Whole};
-use holdall_protocol::ids::PlayerId;
+use holdall_protocol::ids::{PlayerId, Revision};
 use redis::{Value, cmd};
 
 /// Ledger items of one page.
@@ -41,13 +41,28 @@ impl Inner {
     }
 
     pub(super) async fn ledger(&self, player: &PlayerId, mark: Option<String>) -> Result<Page<LedgerItem>, ReadError> {
+        let is_first = mark.is_none();
         let from = mark.map_or_else(|| "-".to_owned(), |mark| format!("({mark}"));
         let mut command = cmd("XRANGE");
         command.arg(self.keys.ledger(player)).arg(from).arg("+").arg("COUNT").arg(PAGE);
         let items = self.look(&command).await.map_err(damaged_or_away)?;
         let items = reply::ledger(items)?.map_err(ReadError::Unreadable)?;
         let next = items.last().filter(|_| items.len() == PAGE).map(|(id, _)| id.clone());
-        Ok(Page { items: items.into_iter().map(|(_, item)| item).collect(), next })
+        // Looked at after the items: those that it stands for may be among them, but none can be missing between the two.
+        let opening = if is_first { self.opening(player).await? } else { None };
+        Ok(Page { items: opening.into_iter().chain(items.into_iter().map(|(_, item)| item)).collect(), next })
+    }
+
+    async fn opening(&self, player: &PlayerId) -> Result<Option<LedgerItem>, ReadError> {
+        let fields = cmd("HMGET").arg(self.keys.player(player)).arg("opened").arg("opening").clone();
+        let mut parts = reply::list(self.look(&fields).await.map_err(damaged_or_away)?)?.into_iter();
+        match (parts.next(), parts.next()) {
+            (Some(opened @ Value::BulkString(_)), Some(opening @ Value::BulkString(_))) => {
+                let opened = reply::number(&reply::bytes(opened)?).map_err(ReadError::Unreadable)?;
+                Ok(Some((Revision::new(opened), reply::bytes(opening)?)))
+            }
+            _ => Ok(None),
+        }
     }
 
     pub(super) async fn together(&self, players: &[PlayerId]) -> Result<Vec<Found>, Failure> {
@@ -78,13 +93,22 @@ impl Inner {
             ("saved_at", stored.saved_at),
             ("prefs", stored.preferences.bits().into()),
         ];
-        let fields = header.len().saturating_add(stored.writer.iter().len()).saturating_add(stored.places.len());
+        // Where there is an opening, it is the ledger's first item.
+        let (opening, ledger) = match ledger.split_first() {
+            Some((opening, rest)) if stored.opened > Revision::ZERO => (Some(opening), rest),
+            _ => (None, ledger),
+        };
+        let optional = stored.writer.iter().len().saturating_add(opening.iter().len().saturating_mul(2));
+        let fields = header.len().saturating_add(optional).saturating_add(stored.places.len());
         call.number(u64::try_from(fields.saturating_mul(2)).unwrap_or(u64::MAX));
         for (name, number) in header {
             call.bytes(name).number(number);
         }
         if let Some(writer) = &stored.writer {
             call.bytes("writer").bytes(writer.as_str());
+        }
+        if let Some((opened, opening)) = opening {
+            call.bytes("opened").number(opened.get()).bytes("opening").bytes(opening);
         }
         for (place, value) in &stored.places {
             call.bytes(place).bytes(value);
@@ -146,7 +170,7 @@ fn found(value: Value) -> Result<Found, Failure> {
     }
     waiting.sort_unstable_by_key(|(gift, _)| *gift);
     Ok(fields.and_then(|fields| {
-        let ledger = ledger?.into_iter().map(|(_, item)| item).collect();
+        let ledger = fields.opening().into_iter().chain(ledger?.into_iter().map(|(_, item)| item)).collect();
         Ok(Some(Whole { stored: fields.stored(waiting), ledger }))
     }))
 }

@@ -346,16 +346,21 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
     ];
     let preferences = write.preferences.map(|preferences| ("prefs", u64::from(preferences.bits())));
     let writer = write.advances().then_some(&write.owner);
-    // The batch's own field, the header, what was set, the writer of a new revision and the places that are set come in pairs.
-    let own =
-        header.len().saturating_add(1).saturating_add(preferences.iter().len()).saturating_add(writer.iter().len());
+    // The batch's own field, the header, what was set, the writer of a new revision, an opening and the places that are set
+    // come in pairs.
+    let own = header.len().saturating_add(1).saturating_add(preferences.iter().len());
+    let own = own.saturating_add(writer.iter().len()).saturating_add(write.opening.iter().len().saturating_mul(2));
     let fields = own.saturating_add(set).saturating_mul(2);
     let emptied = write.places.len().saturating_sub(set);
     call.number(u64::try_from(fields).unwrap_or(u64::MAX)).number(u64::try_from(emptied).unwrap_or(u64::MAX));
     call.bytes(write.follows.as_ref().map_or("", Owner::as_str));
+    call.text(write.opening.as_ref().map(|opening| behind(&opening.mark)).unwrap_or_default());
     call.bytes("batch").bytes(batch.id.as_bytes());
     if let Some(writer) = writer {
         call.bytes("writer").bytes(writer.as_str());
+    }
+    if let Some(opening) = &write.opening {
+        call.bytes("opened").number(opening.revision.get()).bytes("opening").bytes(&opening.content);
     }
     for (name, number) in header.into_iter().chain(preferences) {
         call.bytes(name).number(number);
@@ -370,6 +375,12 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
             call.bytes(place);
         }
     }
+}
+
+/// The first id of a stream that lies behind this one, which is two numbers.
+fn behind(id: &str) -> String {
+    let (time, nth) = id.split_once('-').unwrap_or((id, "0"));
+    format!("{time}-{}", nth.parse::<u64>().unwrap_or(0).saturating_add(1))
 }
 
 /// What a batch comes to whose answer is none of the script's.

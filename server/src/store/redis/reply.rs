@@ -75,6 +75,8 @@ pub(super) struct Fields {
     saved_at: u64,
     preferences: u32,
     writer: Option<String>,
+    opened: u64,
+    opening: Option<Bytes>,
     places: Vec<(String, Bytes)>,
 }
 
@@ -108,6 +110,8 @@ impl Fields {
             "saved_at" => self.saved_at = number(&value)?,
             "prefs" => self.preferences = number(&value)?,
             "writer" => self.writer = Some(String::from_utf8_lossy(&value).into_owned()),
+            "opened" => self.opened = number(&value)?,
+            "opening" => self.opening = Some(value),
             // Only places have a colon in their names.
             place if place.contains(':') => self.places.push((place.to_owned(), value)),
             _ => {}
@@ -128,7 +132,13 @@ impl Fields {
             preferences: Preferences::stored(self.preferences),
             has_mail,
             writer: self.writer.as_deref().map(Owner::stored),
+            opened: Revision::new(self.opened),
         }
+    }
+
+    /// What the ledger begins with.
+    pub(super) fn opening(&self) -> Option<LedgerItem> {
+        self.opening.clone().map(|content| (Revision::new(self.opened), content))
     }
 
     pub(super) fn stored(self, inbox: Vec<Waiting>) -> Stored {
@@ -145,6 +155,7 @@ impl Fields {
             preferences: Preferences::stored(self.preferences),
             inbox,
             writer: self.writer.as_deref().map(Owner::stored),
+            opened: Revision::new(self.opened),
         }
     }
 }

@@ -1,14 +1,18 @@
 //! A history as people read it: an entry as `inspect` shows it, and under it each place before and after.
 
-use super::{Changed, History, Told};
-use crate::upkeep::inspect::What;
+use super::{Changed, History, Opened, Told};
+use crate::{clock, upkeep::inspect::What};
 use std::fmt;
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { player, revision, entries, lost, unreadable } = self;
+        let Self { player, revision, opened, entries, lost, unreadable } = self;
         writeln!(f, "player    {player}")?;
-        writeln!(f, "revision  {revision}\n")?;
+        writeln!(f, "revision  {revision}")?;
+        if let Some(Opened { revision, at }) = opened {
+            writeln!(f, "opening   at revision {revision}, {}: earlier entries are no longer kept", clock::iso(*at))?;
+        }
+        writeln!(f)?;
         if entries.is_empty() {
             writeln!(f, "nothing of this kind happened")?;
         }

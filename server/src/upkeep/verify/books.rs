@@ -9,7 +9,7 @@ use super::{
     exchange::Half,
     fault::{Fault, Kind},
     gift::{self, Station},
-    player::{Examined, Sums},
+    player::{Begin, Examined, Sums},
 };
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId, Revision};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -41,9 +41,13 @@ pub(super) struct Books {
     gifts: HashMap<Uuid, Vec<Station>>,
     /// Who has which stack.
     stacks: HashMap<InstanceId, PlayerId>,
+    /// Whose oldest entries are no longer kept, and up to where.
+    begins: HashMap<PlayerId, Begin>,
     suspicions: Vec<Suspicion>,
     /// Whether somebody has taken a content step.
     pub(super) steps: bool,
+    /// Whether somebody's oldest entries are no longer kept.
+    trimmed: bool,
     verified: Verified,
     totals: BTreeMap<ItemId, Balance>,
 }
@@ -60,12 +64,15 @@ struct Balance {
 impl Books {
     /// Takes down a player.
     pub(super) fn enter(&mut self, examined: Examined) {
-        let Examined { player, faults, entries, content, halves, gifts, instances, sums } = examined;
+        let Examined { player, faults, entries, begin, content, halves, gifts, instances, sums } = examined;
         let verified = &mut self.verified;
         verified.players = verified.players.saturating_add(1);
         verified.entries = verified.entries.saturating_add(entries);
         verified.instances = verified.instances.saturating_add(u64::try_from(instances.len()).unwrap_or(u64::MAX));
         self.steps |= content > 0;
+        if begin.revision > Revision::ZERO {
+            self.begins.insert(player.clone(), begin);
+        }
         if !faults.is_empty() {
             self.suspect(Matter::Player, [&player]);
         }
@@ -135,10 +142,17 @@ impl Books {
 
     /// All that seems wrong once everybody was taken down.
     pub(super) fn suspicions(&mut self) -> Vec<Suspicion> {
-        for half in std::mem::take(&mut self.halves).into_values() {
+        let begins = std::mem::take(&mut self.begins);
+        let begun = |player: &PlayerId| begins.get(player).copied();
+        for half in std::mem::take(&mut self.halves).into_values().filter(|half| !half.is_beside(begun(&half.partner)))
+        {
             self.suspect(Matter::Exchange(half.player.clone(), half.revision), [&half.player, &half.partner]);
         }
+        self.trimmed = !begins.is_empty();
         for (gift, stations) in std::mem::take(&mut self.gifts) {
+            if gift::is_forgotten(gift, &stations, |player| begun(player).map(|begin| begin.at)) {
+                continue;
+            }
             let involved = stations.iter().flat_map(|station| std::iter::once(&station.player).chain(&station.other));
             self.suspect(Matter::Gift(gift), involved);
         }
@@ -147,8 +161,9 @@ impl Books {
 
     /// What it all comes to, with the faults that were found certain. `quiet`: nobody wrote meanwhile.
     pub(super) fn close(self, mut faults: Vec<Fault>, quiet: bool) -> Verified {
-        // Content steps make other items of what waits, and no entry tells of that.
-        if quiet && !self.steps {
+        // Content steps make other items of what waits, and no entry tells of that; and of what went between two players one
+        // may have kept the entry and the other not. Each player's own sum is proven all the same.
+        if quiet && !self.steps && !self.trimmed {
             faults.extend(wrong_totals(&self.totals));
         }
         faults.sort_unstable();
@@ -183,6 +198,10 @@ fn wrong_totals(totals: &BTreeMap<ItemId, Balance>) -> Vec<Fault> {
 impl Suspicion {
     /// What is wrong indeed, with everybody who is involved seen at one moment.
     pub(super) fn judge(&self, seen: &[Examined], steps: bool) -> Vec<Fault> {
+        let begin = |player: &PlayerId| {
+            let of = seen.iter().find(|examined| examined.player == *player).map(|examined| examined.begin);
+            of.filter(|begin| begin.revision > Revision::ZERO)
+        };
         match &self.matter {
             Matter::Player => seen.iter().flat_map(|examined| examined.faults.clone()).collect(),
             Matter::Exchange(player, revision) => {
@@ -192,11 +211,14 @@ impl Suspicion {
                 };
                 let found = half(player, *revision);
                 let other = |found: &Half| found.fault_beside(half(&found.partner, found.partner_revision));
-                found.and_then(other).into_iter().collect()
+                found.filter(|found| !found.is_beside(begin(&found.partner))).and_then(other).into_iter().collect()
             }
             Matter::Gift(gift) => {
                 let all = seen.iter().flat_map(|examined| &examined.gifts).filter(|(other, _)| other == gift);
                 let stations: Vec<Station> = all.map(|(_, station)| station.clone()).collect();
+                if gift::is_forgotten(*gift, &stations, |player| begin(player).map(|begin| begin.at)) {
+                    return Vec::new();
+                }
                 gift::fault(*gift, &stations, steps).into_iter().collect()
             }
             Matter::Stack(stack) => doubled(*stack, seen).into_iter().collect(),

@@ -4,12 +4,16 @@
 //! line. Where a stack arrives on an older one whose id has been changed in the catalogue since, it takes that id on; such a
 //! pair of ids is known by the stack that grew, so that no catalogue is needed.
 
-use super::fault::{Fault, Kind};
+use super::{
+    fault::{Fault, Kind},
+    player::Begin,
+};
 use crate::engine::change::{Beyond, Change, Content, Stack};
 use holdall_protocol::{
     attribute::Attributes,
     ids::{InstanceId, ItemId, Place, PlayerId, Revision},
 };
+use uuid::Uuid;
 
 /// How far the time in a new stack's id may lie from its record's, in milliseconds: both are read off the same clock in
 /// one go.
@@ -116,7 +120,7 @@ impl Moved {
                 // Where more was poured onto it at once, the older time of acquisition stays.
                 !same || stack.acquired_at > left.acquired_at
             }
-            None => minted_at(stack.instance).abs_diff(at) > SAME_MOMENT_MS,
+            None => minted_at(stack.instance.uuid()).abs_diff(at) > SAME_MOMENT_MS,
         })
     }
 }
@@ -137,14 +141,19 @@ const fn stack(content: Option<&Content>) -> Option<&Stack> {
 }
 
 /// The time in a UUIDv7, in milliseconds since 1970.
-fn minted_at(instance: InstanceId) -> u64 {
-    let (high, _) = instance.uuid().as_u64_pair();
+pub(super) const fn minted_at(id: Uuid) -> u64 {
+    let (high, _) = id.as_u64_pair();
     high >> 16
 }
 
 impl Half {
     pub(super) fn names(&self, other: &Self) -> bool {
         (&self.partner, self.partner_revision) == (&other.player, other.revision)
+    }
+
+    /// Whether the other half is among what that player no longer has entries of.
+    pub(super) fn is_beside(&self, begin: Option<Begin>) -> bool {
+        begin.is_some_and(|begin| begin.revision >= self.partner_revision)
     }
 
     fn fault(&self, kind: Kind, what: impl Into<String>) -> Fault {

@@ -1,7 +1,7 @@
 //! The way of each gift: put by one entry, and then waiting, or taken or sent back by one entry of its owner.
 
 use super::{
-    exchange::add,
+    exchange::{add, minted_at},
     fault::{Fault, Kind},
 };
 use crate::{
@@ -95,6 +95,16 @@ pub(super) fn waits(owner: &PlayerId, gift: Option<&Gift>) -> Station {
         things,
         stacks: gift.into_iter().flat_map(|gift| &gift.stacks).map(|stack| stack.instance).collect(),
         grown: Vec::new(),
+    }
+}
+
+/// Whether the entry at the other end of a gift is one that is no longer kept. `begun`: until when a player's entries are
+/// not, in milliseconds since 1970.
+pub(super) fn is_forgotten(gift: Uuid, stations: &[Station], begun: impl Fn(&PlayerId) -> Option<u64>) -> bool {
+    match stations {
+        // A gift is put when its id is minted, and taken later.
+        [only] => only.other.as_ref().and_then(begun).is_some_and(|until| until >= minted_at(gift)),
+        _ => false,
     }
 }
 

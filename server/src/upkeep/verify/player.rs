@@ -12,10 +12,10 @@ use crate::{
         player::Player,
     },
     ledger::{
-        codec::{self, Page},
+        codec::Page,
         entry::Reason,
         line::{self, Account},
-        past::{self, Lost, Now, Opening, Past, Step, Things},
+        past::{self, Book, Lost, Now, Opening, Past, Step, Things},
     },
     schema::{Chain, Stamp, waiting},
     store::{Found, Whole},
@@ -30,6 +30,7 @@ pub(super) struct Examined {
     /// What is wrong with the player alone.
     pub(super) faults: Vec<Fault>,
     pub(super) entries: u64,
+    pub(super) begin: Begin,
     /// The content step they are at.
     pub(super) content: u32,
     /// Their halves of exchanges.
@@ -40,6 +41,14 @@ pub(super) struct Examined {
     pub(super) instances: Vec<(InstanceId, String)>,
     /// Units of each item.
     pub(super) sums: Sums,
+}
+
+/// Up to where a player's entries are no longer kept: nowhere, at revision 0, where all are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Begin {
+    pub(super) revision: Revision,
+    /// When that was made, in milliseconds since 1970.
+    pub(super) at: u64,
 }
 
 /// Units of each item that came into the world and left it, and that are there.
@@ -57,6 +66,7 @@ impl Examined {
             player: player.clone(),
             faults: Vec::new(),
             entries: 0,
+            begin: Begin::default(),
             content: 0,
             halves: Vec::new(),
             gifts: Vec::new(),
@@ -83,8 +93,13 @@ impl Examined {
     fn look(&mut self, chain: &'static Chain, whole: &Whole) {
         let stamp = Stamp::stored(whole.stored.schema, whole.stored.readable_by);
         self.content = whole.stored.content;
-        let opening = opening(whole);
-        let pages = self.read(whole);
+        let Book { opening, pages, unreadable } = Book::read(chain, &whole.ledger);
+        for (newest, error) in unreadable {
+            let what = format!("what was written with this revision: {error}");
+            self.say(Fault::new(Kind::UnreadableEntry, &self.player, what).at(newest));
+        }
+        self.entries = u64::try_from(pages.len()).unwrap_or(u64::MAX);
+        self.begin = Begin { revision: opening.revision, at: opening.at };
         let readable = self.values(chain, stamp, whole);
         self.inbox(chain, whole);
         self.chain(&pages, opening.revision, whole.stored.revision);
@@ -98,22 +113,6 @@ impl Examined {
         for page in pages.iter().filter(|page| page.revision <= proven) {
             self.concerns(page, None);
         }
-    }
-
-    /// The entries, oldest first.
-    fn read(&mut self, whole: &Whole) -> Vec<Page> {
-        let mut pages = Vec::new();
-        for (newest, bytes) in &whole.ledger {
-            match codec::read(bytes) {
-                Ok(read) => pages.extend(read),
-                Err(error) => {
-                    let what = format!("what was written with this revision: {error}");
-                    self.say(Fault::new(Kind::UnreadableEntry, &self.player, what).at(*newest));
-                }
-            }
-        }
-        self.entries = u64::try_from(pages.len()).unwrap_or(u64::MAX);
-        pages
     }
 
     /// Every stored value; whether all could be read.
@@ -310,11 +309,6 @@ impl Examined {
             }
         }
     }
-}
-
-/// Where a player's ledger begins.
-fn opening(_: &Whole) -> Opening {
-    Opening::default()
 }
 
 /// Where things come from and go to by an entry: what it says of its partner or its gift, else the mint and the sink.
