@@ -53,11 +53,16 @@ async fn redis() -> Made {
 
 /// A node's handle on a real Redis.
 pub(crate) async fn on(redis: &Redis, node: Node) -> RedisStore {
+    on_realm(redis, node, "conformance").await
+}
+
+/// The same on one of its realms.
+pub(crate) async fn on_realm(redis: &Redis, node: Node, realm: &str) -> RedisStore {
     let options = Options {
         url: redis.url(),
         password: None,
         ca_cert: None,
-        realm: "conformance".to_owned(),
+        realm: realm.to_owned(),
         lease: Duration::from_secs(2),
         known_world: None,
         new_world: false,

@@ -35,18 +35,18 @@ const fn settings(gifts: Option<bool>, invites: Option<bool>) -> Action {
 }
 
 /// A site whose players leave the memory at once.
-fn site() -> Site {
+pub(crate) fn site() -> Site {
     Site::new().knob("limits.linger_ms", 0)
 }
 
 /// A player who was here once and left.
-async fn was_here(site: &Site, server: &Server, player: &str) {
+pub(crate) async fn was_here(site: &Site, server: &Server, player: &str) {
     drop(Client::enter(server.game, player).await);
     until_gone(site, player).await;
 }
 
 /// Waits until nobody owns the player.
-async fn until_gone(site: &Site, player: &str) {
+pub(crate) async fn until_gone(site: &Site, player: &str) {
     let gone = async {
         while !inspect(site, player).await["owner"].is_null() {
             sleep(Duration::from_millis(5)).await;

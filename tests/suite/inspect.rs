@@ -36,9 +36,13 @@ pub(crate) async fn data_dir_with(dir: &Path, player: &str, places: &[(&str, &[u
     };
     let ledger = ledger.iter().map(|(at, bytes)| (Revision::new(*at), Bytes::copy_from_slice(bytes))).collect();
     store.import(PlayerId::new(player).expect("an id"), stored, ledger).await.expect("it is taken");
-    // Its thread ends a little later, and the lock on the file with it.
+    close(store, dir).await;
+}
+
+/// Gives up the store of a data directory. Its thread ends a little later, and the lock on the file with it.
+pub(crate) async fn close(store: Embedded, data: &Path) {
     drop(store);
-    let file = std::fs::File::open(dir.join("store.redb")).expect("the file is there");
+    let file = std::fs::File::open(data.join("store.redb")).expect("the file is there");
     tokio::task::spawn_blocking(move || file.lock()).await.expect("no panic").expect("the lock is given");
 }
 

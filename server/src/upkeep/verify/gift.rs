@@ -75,10 +75,7 @@ pub(super) fn stations(player: &PlayerId, page: &Page, grown: &[ItemId]) -> Vec<
         let again = page.again.map(|again| (again, station));
         return std::iter::once((gift, back)).chain(again).collect();
     }
-    // What a store that lost writes brought back after it was taken is cleared away by an entry of its own.
-    let was_taken_before = actor.is_none() && page.lines.is_empty();
-    let taken = Station { what: What::Taken, other: actor, ..station };
-    if was_taken_before { Vec::new() } else { vec![(gift, taken)] }
+    vec![(gift, Station { what: What::Taken, other: actor, ..station })]
 }
 
 /// A gift in an inbox.

@@ -2,7 +2,8 @@
 //!
 //! One walk over all players, one at a time, and no player is locked: so what two of them say may be of different moments.
 //! What then seems wrong is looked at again, everybody involved at one and the same moment, and only what is wrong there
-//! is a fault. A record is stored whole or not at all, for all its players, so that no moment shows half of one.
+//! is a fault. A record is stored whole or not at all, for all its players, and a gift is taken only where it is, so that no
+//! moment shows half of anything.
 
 mod books;
 mod exchange;
@@ -23,17 +24,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use holdall_protocol::ids::{ItemId, PlayerId};
 use player::Examined;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
-use tokio::time::{Instant, sleep};
+use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 /// Players, or suspicions, that are read at once.
 const AT_ONCE: usize = 16;
-/// How often something is looked at in a store that can lose what it acknowledged while servers are alive on it: they tell
-/// it again what it lost, each on its own, and until all have, what one of them wrote may be there without what it
-/// follows from.
-const LOOKS_MAX: u32 = 3;
-/// Between two such looks.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// Who does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +93,11 @@ pub async fn verify(store: &dyn Store, by: By, mut progress: impl FnMut(usize, u
     drop(under_way);
     let suspicions = books.suspicions();
     quiet &= store.alive().await?.is_empty();
-    let looks = if quiet || !store.may_regress() { 1 } else { LOOKS_MAX };
-    let faults = confirm(store, suspicions, (books.steps, looks)).await?;
+    let steps = books.steps;
+    let judged = stream::iter(suspicions).map(|suspicion| again(store, suspicion, steps)).buffer_unordered(AT_ONCE);
+    let faults: Vec<Vec<Fault>> = judged.try_collect().await?;
     let seconds = begin.elapsed().as_secs_f64();
-    Ok(Verified { seconds, ..books.close(faults, quiet) })
+    Ok(Verified { seconds, ..books.close(faults.concat(), quiet) })
 }
 
 /// The same for everybody as they were at one moment.
@@ -136,36 +132,12 @@ async fn examined(player: PlayerId, found: Found) -> Result<Examined, ReadError>
     Ok(work.await.expect("looking at a player does not panic"))
 }
 
-/// Looks again at what seems wrong, and keeps what is.
-async fn confirm(
-    store: &dyn Store,
-    mut suspicions: Vec<Suspicion>,
-    (steps, looks): (bool, u32),
-) -> Result<Vec<Fault>, ReadError> {
-    let mut faults = Vec::new();
-    for look in 1..=looks {
-        let judged = stream::iter(suspicions).map(|suspicion| again(store, suspicion, steps));
-        let judged: Vec<(Suspicion, Vec<Fault>)> = judged.buffer_unordered(AT_ONCE).try_collect().await?;
-        let wrong: (Vec<Suspicion>, Vec<Vec<Fault>>) =
-            judged.into_iter().filter(|(_, faults)| !faults.is_empty()).unzip();
-        suspicions = wrong.0;
-        faults = wrong.1.into_iter().flatten().collect();
-        if suspicions.is_empty() {
-            break;
-        }
-        if look < looks {
-            sleep(PAUSE).await;
-        }
-    }
-    Ok(faults)
-}
-
-async fn again(store: &dyn Store, suspicion: Suspicion, steps: bool) -> Result<(Suspicion, Vec<Fault>), ReadError> {
+/// Looks again at what seems wrong, and answers what is.
+async fn again(store: &dyn Store, suspicion: Suspicion, steps: bool) -> Result<Vec<Fault>, ReadError> {
     let found = store.together(suspicion.involved.clone()).await?;
     let mut seen = Vec::with_capacity(found.len());
     for (player, found) in suspicion.involved.iter().zip(found) {
         seen.push(examined(player.clone(), found).await?);
     }
-    let faults = suspicion.judge(&seen, steps);
-    Ok((suspicion, faults))
+    Ok(suspicion.judge(&seen, steps))
 }
