@@ -48,8 +48,8 @@ pub fn play(options: Options) -> JoinHandle<Report> {
 ///
 /// # Panics
 /// When a server does not start, or the last one does not end in good order.
-pub async fn play_while_the_server_is_killed(mut site: Site, options: impl FnOnce(SocketAddr) -> Options) -> Report {
-    let mut server = start_for_good(&mut site).await;
+pub async fn play_while_the_server_is_killed(site: &mut Site, options: impl FnOnce(SocketAddr) -> Options) -> Report {
+    let mut server = start_for_good(site).await;
     let options = options(server.game);
     let (seed, length) = (options.seed, options.duration);
     println!("seed {seed}");

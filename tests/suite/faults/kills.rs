@@ -1,14 +1,18 @@
 //! kill -9 of the server and of Redis at any moment under load.
 
 use super::stage::{BUSY, LEASE, LEASE_RAN_OUT, NOT_LOADED, RESTARTED, Stage, WEAK, lane, site_on};
-use holdall_client_sim::Report;
+use holdall_client_sim::{Options, Report};
 use holdall_harness::{
-    bots::{again_and_again, expect_in_order, options, play_while_the_server_is_killed},
+    bots::{again_and_again, expect_in_order, options, play, play_while_the_server_is_killed},
+    child::Site,
     client::{Client, grant},
     redis::Redis,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::time::sleep;
 
 const SHORT: Duration = Duration::from_secs(5);
@@ -16,18 +20,32 @@ const LONG: Duration = Duration::from_secs(30);
 
 async fn server_under_fire(seed: u64, length: Duration) {
     let redis = Redis::run().await;
-    let report = play_while_the_server_is_killed(site_on(&redis.url()), |game| options(game, seed, length, BUSY)).await;
+    let report =
+        play_while_the_server_is_killed(&mut site_on(&redis.url()), |game| options(game, seed, length, BUSY)).await;
     expect_in_order(&report);
     assert!(report.reconnects > 0, "somebody was there when it was killed: {report}");
 }
 
 /// Bots play while Redis is killed and started again.
 async fn redis_under_fire(fsync: &str, seed: u64, length: Duration) -> Report {
+    redis_under_fire_on(|site| site, fsync, seed, |game| options(game, seed, length, BUSY)).await
+}
+
+/// The same with a site and bots of one's own.
+pub(super) async fn redis_under_fire_on(
+    site: impl FnOnce(Site) -> Site,
+    fsync: &str,
+    seed: u64,
+    options: impl FnOnce(SocketAddr) -> Options,
+) -> Report {
     let redis = Redis::new().set("appendfsync", fsync).running().await;
     let stage = Stage::over(redis, seed).await.allow(&[RESTARTED, LEASE_RAN_OUT, NOT_LOADED]);
     let mut stage = if fsync == "always" { stage } else { stage.allow(&[WEAK]) };
+    stage.site = site(stage.site);
     let server = stage.start().await;
-    let bots = stage.play(&server, length);
+    let options = options(server.game);
+    let length = options.duration;
+    let bots = play(options);
     let mut rng = StdRng::seed_from_u64(seed);
     let (begin, mut kills) = (Instant::now(), 0);
     while begin.elapsed() + Duration::from_secs(1) < length {
