@@ -102,6 +102,13 @@ text_id! {
     SlotId, "an equipment slot", "1 to 32 characters of a-z, 0-9 and _", |bytes| lower(bytes, 32)
 }
 text_id! {
+    /// Names one order of an operator: chosen by whoever gives it, and never again for another one. Said twice, it is done
+    /// once.
+    OrderKey, "an idempotency key", "1 to 64 characters of A-Z, a-z, 0-9, _ and -",
+    |bytes| (1..=64).contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-')
+}
+text_id! {
     /// The name of an attribute.
     AttributeKey, "an attribute key", "1 to 32 characters of a-z, 0-9 and _", |bytes| lower(bytes, 32)
 }

@@ -47,38 +47,36 @@ pub fn iso(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", in_day % 1_000)
 }
 
-/// The time, in milliseconds since 1970, of a text such as `2026-11-21T10:00:00.000Z`; the milliseconds, or the whole time of
-/// day, may be left out. `None` for any other text.
+/// Reads a time in UTC as people and other programs write it: `2026-02-03T04:05:06.789Z`, where from the right the
+/// milliseconds, the seconds or the whole time of day may be left out. `None` for anything else, and for what no calendar has.
 #[must_use]
 pub fn from_iso(text: &str) -> Option<u64> {
-    let (day, time) = match text.split_once('T') {
-        Some((day, time)) => (day, time.strip_suffix('Z')?),
-        None => (text, "00:00:00"),
+    let (day, time) =
+        text.split_once('T').map_or(Some((text, "00:00")), |(day, time)| Some((day, time.strip_suffix('Z')?)))?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let time: Vec<u64> = time.split(':').map(|part| digits(part, 2)).collect::<Option<_>>()?;
+    let (hour, minute, second) = match time[..] {
+        [hour, minute] => (hour, minute, 0),
+        [hour, minute, second] => (hour, minute, second),
+        _ => return None,
     };
-    let number = |text: &str, digits: usize| {
-        let plain = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| text.parse::<u64>().ok()).flatten()
-    };
-    let mut parts = day.split('-');
-    let mut part = |digits| number(parts.next()?, digits);
-    let (year, month, day_of_month) = (part(4)?, part(2)?, part(2)?);
-    let (time, ms) = time.split_once('.').unwrap_or((time, "000"));
-    let mut parts = time.split(':');
-    let mut part = || number(parts.next()?, 2);
-    let (hour, minute, second) = (part()?, part()?, part()?);
-    let in_day = ((hour * 60 + minute) * 60 + second) * 1_000 + number(ms, 3)?;
-    let found = days(year, month, day_of_month)? * DAY_MS + in_day;
-    // A 30th of February is the 1st or 2nd of March, and a 25th hour the next day's first: they are not what was written.
-    iso(found).starts_with(day).then_some(found).filter(|_| hour < 24 && minute < 60 && second < 60)
+    let millis = digits(fraction, fraction.len()).filter(|_| (1..=3).contains(&fraction.len()))?;
+    let millis = (fraction.len()..3).fold(millis, |millis, _| millis.saturating_mul(10));
+    let day: Vec<u64> =
+        day.splitn(3, '-').zip([4, 2, 2]).map(|(part, length)| digits(part, length)).collect::<Option<_>>()?;
+    let [year, month, day] = day[..] else { return None };
+    let valid = year >= 1970 && (1..=12).contains(&month) && hour < 24 && minute < 60 && second < 60;
+    // Counted as in `date`, with years that begin in March.
+    let (year_of, in_year) =
+        if month > 2 { (year, month.checked_sub(3)?) } else { (year.checked_sub(1)?, month.checked_add(9)?) };
+    let days = 365 * year_of + year_of / 4 - year_of / 100 + year_of / 400 + (153 * in_year + 2) / 5 + day;
+    let days = days.checked_sub(719_469).filter(|days| valid && date(*days) == (year, month, day))?;
+    Some(days * DAY_MS + hour * 3_600_000 + minute * 60_000 + second * 1_000 + millis)
 }
 
-/// The number of days from 1970-01-01 to a Gregorian date; `None` for one before. The way back from [`date`].
-const fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    // Years that begin in March, so that the leap day is the last.
-    let (year, month) = if month > 2 { (year, month.saturating_sub(3)) } else { (year.saturating_sub(1), month + 9) };
-    let in_year = (153 * month + 2) / 5 + day.saturating_sub(1);
-    let whole = year * 365 + year / 4 - year / 100 + year / 400;
-    (whole + in_year).checked_sub(719_468)
+fn digits(text: &str, length: usize) -> Option<u64> {
+    let plain = text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
 }
 
 /// The Gregorian date so many days after 1970-01-01. Counted in eras of 400 years and in years that begin in March, so

@@ -1,7 +1,12 @@
 //! What every store promises, checked on each of them by the same tests.
 
+mod answers;
 mod the_file;
 
+use answers::{
+    a_batch_that_is_refused_answers_nothing, the_first_answer_under_a_key_stays,
+    what_an_order_was_answered_is_kept_with_its_effect,
+};
 use bytes::Bytes;
 use holdall_harness::{redis::Redis, server::TempDir};
 use holdall_protocol::{
@@ -88,6 +93,7 @@ pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> Pl
         inbox: Vec::new(),
         preferences: None,
         follows: None,
+        answers: Vec::new(),
     }
 }
 
@@ -567,6 +573,9 @@ conformance! {
     what_a_player_has_set_stays_until_it_is_set_again
     of_a_very_full_inbox_the_oldest_are_read
     an_import_brings_the_inbox_and_what_was_set
+    what_an_order_was_answered_is_kept_with_its_effect
+    the_first_answer_under_a_key_stays
+    a_batch_that_is_refused_answers_nothing
     players_read_together_are_those_that_are_there
     players_read_together_are_of_one_moment;
     memory

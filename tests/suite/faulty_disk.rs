@@ -64,6 +64,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
             release: false,
             readable_by: 1,
             inbox: Vec::new(),
+            answers: Vec::new(),
             preferences: None,
             follows: None,
             player,

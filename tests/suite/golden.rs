@@ -9,7 +9,7 @@ use holdall_protocol::{
     close::Close,
     code::Code,
     frame::Subprotocol,
-    ids::{InstanceId, ItemId, PlayerId, Revision, Seq},
+    ids::{InstanceId, ItemId, OrderKey, PlayerId, Revision, Seq},
     message::{Answered, Cause, Change, ClientMessage, Filled, ServerMessage, TradeEnd, TradeStage},
 };
 use holdall_server::{
@@ -372,6 +372,7 @@ mod records {
         asked: Option<AskedRow>,
         partner: Option<PartnerRow>,
         waits: Option<WaitsRow>,
+        ordered: Option<(String, String)>,
         changes: Vec<ChangeRow>,
         lines: Vec<LineRow>,
         hex: String,
@@ -521,8 +522,12 @@ mod records {
             let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == row.reason);
             let actor = match row.actor.strip_prefix("player:") {
                 Some(player) => Actor::Player(PlayerId::new(player).expect("a player id")),
-                None => Actor::Server,
+                None => row.actor.strip_prefix("operator:").map_or(Actor::Server, |name| Actor::Operator(name.into())),
             };
+            let ordered = row.ordered.as_ref().map(|(key, why)| entry::Ordered {
+                key: OrderKey::new(key).expect("an order key"),
+                why: why.as_str().into(),
+            });
             let partner = row
                 .partner
                 .as_ref()
@@ -536,6 +541,7 @@ mod records {
                 asked,
                 partner,
                 waits: row.waits.as_ref().map(WaitsRow::waits),
+                ordered: ordered.clone(),
                 changes: &changes,
                 form: OURS.form(),
             };
@@ -567,6 +573,7 @@ mod records {
                     })
                     .collect(),
                 gift: row.waits.as_ref().map(|waits| waits.gift),
+                ordered,
                 again: row.waits.as_ref().and_then(|waits| waits.again),
             };
             assert_eq!(read, &expected, "{name}");

@@ -121,6 +121,7 @@ fn side<'a>(player: &'a PlayerId, owner: &'a Owner, revision: u64) -> Side<'a> {
         entry: &[1],
         inbox: &[],
         preferences: None,
+        answer: None,
     }
 }
 

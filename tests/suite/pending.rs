@@ -51,6 +51,7 @@ fn side<'a>(player: &'a PlayerId, owner: &'a Owner, revision: u64, changes: &'a 
         entry,
         inbox: &[],
         preferences: None,
+        answer: None,
     }
 }
 

@@ -41,7 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("cli", &["app", "operator", "upkeep", "store", "catalog", "config", "clock", "telemetry"]),
+    ("cli", &["app", "operator", "upkeep", "store", "catalog", "config", "telemetry", "clock"]),
 ];
 
 fn root() -> PathBuf {

@@ -1,5 +1,6 @@
 //! `holdall verify`: every player proven by the ledger, and everything that is wrong named.
 
+mod catalogues;
 mod corruptions;
 mod live;
 mod picture;

@@ -39,6 +39,8 @@ impl Workshop {
         self.store.renew(Life::default()).await.map_err(|error| StartError::Store(error.to_string()))?;
         let (journal, roster) = (self.journal.clone(), self.roster.clone());
         self.tasks.push(tokio::spawn(async move { journal.run().await }));
+        let reader = self.roster.clone();
+        self.tasks.push(tokio::spawn(async move { match reader.read_letters().await {} }));
         self.tasks.push(tokio::spawn(async move {
             // A node of its own is never superseded.
             let _ = roster.keep_lease().await;

@@ -31,6 +31,14 @@ impl Failure {
         Self::Other { code: EXIT_STORE_REFUSED, why: why.into() }
     }
 
+    /// The same, and what else to know.
+    pub(super) fn hinting(self, hint: &str) -> Self {
+        match self {
+            Self::Settings(faults) => Self::Settings(faults),
+            Self::Other { code, why } => Self::Other { code, why: format!("{why}\n{hint}") },
+        }
+    }
+
     /// Says it on stderr.
     pub(super) fn report(&self) -> ExitCode {
         match self {

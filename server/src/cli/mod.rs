@@ -10,6 +10,7 @@ mod history;
 mod inspect;
 mod migrate;
 mod progress;
+mod restore;
 mod serve;
 mod verify;
 
@@ -18,6 +19,7 @@ pub use copy::CopyArgs;
 pub use history::HistoryArgs;
 pub use inspect::InspectArgs;
 pub use migrate::MigrateArgs;
+pub use restore::RestoreArgs;
 pub use serve::ServeArgs;
 pub use verify::VerifyArgs;
 
@@ -66,6 +68,8 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Prove every player's things by the ledger, and name what does not add up
     Verify(VerifyArgs),
+    /// Set a player back to an earlier revision
+    Restore(RestoreArgs),
 }
 
 /// Reads the command line. Help, version and usage errors end the process.
@@ -85,6 +89,7 @@ pub fn run(command: Command, serve: impl FnOnce(ServeArgs) -> ExitCode) -> ExitC
         Command::Copy(args) => to_end(copy::run(args)),
         Command::Migrate(args) => to_end(migrate::run(args)),
         Command::Verify(args) => to_end(verify::run(args)),
+        Command::Restore(args) => to_end(restore::run(args)),
     }
 }
 

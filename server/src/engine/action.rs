@@ -1,5 +1,6 @@
 //! What the engine can do to one player: wider than what a client can ask for.
 
+use super::restore::Things;
 use holdall_protocol::{
     action::Target,
     attribute::{Attributes, Value},
@@ -92,5 +93,10 @@ pub enum Action {
         currency: ItemId,
         /// How much.
         amount: NonZeroU64,
+    },
+    /// Sets a player back to having exactly this, whatever weight and room say.
+    Restore {
+        /// Everything.
+        things: Things,
     },
 }

@@ -23,6 +23,7 @@ pub mod offer;
 pub mod player;
 pub mod post;
 pub mod refusal;
+pub mod restore;
 mod sort;
 mod standing;
 mod sums;
@@ -111,5 +112,6 @@ fn decide(
         }
         Action::Credit { currency, amount } => money::credit(player, currency, *amount, rules, out),
         Action::Debit { currency, amount } => money::debit(player, currency, *amount, rules, out),
+        Action::Restore { things } => restore::set(player, things, out),
     }
 }

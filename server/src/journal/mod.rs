@@ -184,6 +184,12 @@ impl Journal {
         self.due.notify_one();
     }
 
+    /// Makes what is pending of a player due.
+    pub fn hurry(&self, player: &PlayerId) {
+        self.pending.lock().make_urgent(player, Instant::now());
+        self.due.notify_one();
+    }
+
     /// Waits until nothing of this player is pending or on its way.
     pub async fn settled(&self, player: &PlayerId) {
         loop {

@@ -5,7 +5,7 @@
 use crate::{
     engine::change::{Change, Content},
     schema::Form,
-    store::{Batch, BatchId, InboxChange, Origin, Owner, PlayerWrite, Preferences},
+    store::{Batch, BatchId, InboxChange, KeptAnswer, Origin, Owner, PlayerWrite, Preferences},
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{Place, PlayerId, Revision, Seq};
@@ -46,6 +46,8 @@ pub struct Side<'a> {
     pub inbox: &'a [InboxChange],
     /// What the player has set by it.
     pub preferences: Option<Preferences>,
+    /// What is answered to the operator's order that it carries out.
+    pub answer: Option<&'a KeptAnswer>,
 }
 
 /// When a record must be written.
@@ -72,6 +74,7 @@ struct Dirty {
     entries: Vec<u8>,
     inbox: Vec<InboxChange>,
     preferences: Option<Preferences>,
+    answers: Vec<KeptAnswer>,
     release: bool,
     group: Option<u64>,
     bytes: usize,
@@ -204,6 +207,8 @@ impl Pending {
             grown = grown.saturating_add(IMAGE_BYTES).saturating_add(step.content.as_ref().map_or(0, Bytes::len));
         }
         dirty.inbox.extend_from_slice(side.inbox);
+        grown = grown.saturating_add(side.answer.map_or(0, |answer| answer.bytes.len().saturating_add(IMAGE_BYTES)));
+        dirty.answers.extend(side.answer.cloned());
         dirty.preferences = side.preferences.or(dirty.preferences);
         dirty.entries.extend_from_slice(side.entry);
         dirty.bytes = dirty.bytes.saturating_add(grown);
@@ -230,7 +235,8 @@ impl Pending {
         }
     }
 
-    fn make_urgent(&mut self, player: &PlayerId, now: Instant) {
+    /// Makes what waits of a player due.
+    pub fn make_urgent(&mut self, player: &PlayerId, now: Instant) {
         if let Some(dirty) = self.players.get_mut(player)
             && dirty.due > now
         {
@@ -402,6 +408,7 @@ impl Dirty {
             entries: Vec::new(),
             inbox: Vec::new(),
             preferences: None,
+            answers: Vec::new(),
             release: false,
             group: None,
             bytes: 0,
@@ -427,6 +434,7 @@ impl Dirty {
             readable_by: form.stamp().readable_by,
             inbox: self.inbox,
             preferences: self.preferences,
+            answers: self.answers,
             follows: self.follows,
         }
     }

@@ -268,6 +268,7 @@ impl PlayerWrite {
         });
         let gifts =
             self.inbox.iter().map(|step| step.content.as_ref().map_or(0, bytes::Bytes::len).saturating_add(128));
-        places.chain(gifts).sum::<usize>().saturating_add(self.entries.len())
+        let answers = self.answers.iter().map(|answer| answer.bytes.len().saturating_add(128));
+        places.chain(gifts).chain(answers).sum::<usize>().saturating_add(self.entries.len())
     }
 }

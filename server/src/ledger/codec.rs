@@ -1,18 +1,20 @@
 //! An entry's bytes: a MessagePack array, so that a stream of them needs no other framing.
 //!
 //! `[version, revision, at, actor, reason, seq, hash, partner, schema, [[place, before]…], [[from, to, item, quantity,
-//! [instance…]]…], gift, again]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`, `mint`, `sink`. `before` is
-//! the place's value in a record of format `schema`, nil where it was empty. `gift` is there only where an inbox was touched:
-//! the 16 bytes of the id under which something was put or taken; `again`, likewise, where it was sent back: the id under
-//! which it waits from then on.
+//! [instance…]]…], gift, again, [key, why]]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`,
+//! `operator:<name>`, `mint`, `sink`. `before` is the place's value in a record of format `schema`, nil where it was empty. The
+//! last three are there only where they, or what stands behind them, are needed, and else nil: `gift` where an inbox was
+//! touched, the 16 bytes of the id under which something was put or taken; `again` where it was sent back, the id under which
+//! it waits from then on; `[key, why]` where an operator ordered it.
 
 use super::{
-    entry::{Actor, Asked, Entry},
+    entry::{Actor, Asked, Entry, Ordered},
     line::Line,
 };
 use bytes::Bytes;
-use holdall_protocol::ids::{InstanceId, ItemId, Revision, Seq};
+use holdall_protocol::ids::{InstanceId, ItemId, OrderKey, Revision, Seq};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The version of this layout.
@@ -37,9 +39,13 @@ struct StoredEntry(
     u32,
     Vec<StoredBefore>,
     Vec<StoredLine>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Uuid>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<StoredOrder>,
 );
+
+#[derive(Serialize, Deserialize)]
+struct StoredOrder(OrderKey, Arc<str>);
 
 /// An entry as it was read back.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +72,8 @@ pub struct Page {
     pub gift: Option<Uuid>,
     /// The id under which it waits from then on, where it was sent back.
     pub again: Option<Uuid>,
+    /// The operator's order behind it.
+    pub ordered: Option<Ordered>,
 }
 
 /// Appends an entry's bytes.
@@ -73,11 +81,14 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
     let actor = match &entry.actor {
         Actor::Player(player) => format!("player:{player}"),
         Actor::Server => "server".to_owned(),
+        Actor::Operator(name) => format!("operator:{name}"),
     };
     let asked = entry.asked.unwrap_or(Asked { seq: Seq::ZERO, hash: 0 });
     let before = entry.changes.iter().map(|change| {
         StoredBefore(change.place.to_string(), change.before.as_ref().map(|content| entry.form.to_bytes(content)))
     });
+    let gift = entry.waits.as_ref().map(|waits| waits.gift);
+    let again = entry.waits.as_ref().and_then(|waits| waits.again);
     let stored = StoredEntry(
         VERSION,
         entry.revision.get(),
@@ -90,8 +101,9 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         entry.form.stamp().format,
         before.collect(),
         entry.lines().into_iter().map(stored_line).collect(),
-        entry.waits.as_ref().map(|waits| waits.gift),
-        entry.waits.as_ref().and_then(|waits| waits.again),
+        (gift.is_some() || again.is_some() || entry.ordered.is_some()).then_some(gift),
+        (again.is_some() || entry.ordered.is_some()).then_some(again),
+        entry.ordered.as_ref().map(|Ordered { key, why }| StoredOrder(key.clone(), why.clone())),
     );
     rmp_serde::encode::write(out, &stored).expect("an entry serialises into memory");
 }
@@ -116,8 +128,22 @@ pub fn read(mut bytes: &[u8]) -> Result<Vec<Page>, String> {
 }
 
 fn page(stored: StoredEntry) -> Result<Page, String> {
-    let StoredEntry(version, revision, at, actor, reason, seq, hash, partner, schema, before, lines, gift, again) =
-        stored;
+    let StoredEntry(
+        version,
+        revision,
+        at,
+        actor,
+        reason,
+        seq,
+        hash,
+        partner,
+        schema,
+        before,
+        lines,
+        gift,
+        again,
+        order,
+    ) = stored;
     if version != VERSION {
         return Err(format!("ledger entry of version {version}: use the newer build"));
     }
@@ -135,7 +161,8 @@ fn page(stored: StoredEntry) -> Result<Page, String> {
             .into_iter()
             .map(|StoredLine(from, to, item, n, instances)| (from, to, item, n, instances))
             .collect(),
-        gift,
-        again,
+        gift: gift.flatten(),
+        again: again.flatten(),
+        ordered: order.map(|StoredOrder(key, why)| Ordered { key, why }),
     })
 }

@@ -2,7 +2,8 @@
 
 use super::line::{Account, Line, lines};
 use crate::{engine::change::Change, schema::Form};
-use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Who caused a revision.
@@ -12,6 +13,8 @@ pub enum Actor {
     Player(PlayerId),
     /// The server: birth, repair, migration.
     Server,
+    /// An operator, by this name.
+    Operator(Arc<str>),
 }
 
 /// Why a revision was made. The names are stored and stay for ever.
@@ -55,11 +58,13 @@ pub enum Reason {
     Settings,
     /// Made out of nothing in development sign-in.
     DevGrant,
+    /// Set back to an earlier revision by an operator.
+    Restore,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Born,
         Self::Repair,
         Self::Upgrade,
@@ -79,6 +84,7 @@ impl Reason {
         Self::Trade,
         Self::Settings,
         Self::DevGrant,
+        Self::Restore,
     ];
 
     /// The stored name.
@@ -104,6 +110,7 @@ impl Reason {
             Self::Trade => "trade",
             Self::Settings => "settings",
             Self::DevGrant => "dev_grant",
+            Self::Restore => "restore",
         }
     }
 }
@@ -139,6 +146,15 @@ pub struct Waits {
     pub passed_on: Vec<Line>,
 }
 
+/// The operator's order that a record carries out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ordered {
+    /// The key by which it was given.
+    pub key: OrderKey,
+    /// Why, in the operator's words.
+    pub why: Arc<str>,
+}
+
 /// What happened to one player at one revision.
 #[derive(Debug, Clone)]
 pub struct Entry<'a> {
@@ -158,6 +174,8 @@ pub struct Entry<'a> {
     pub partner: Option<Partner>,
     /// The waiting gift that was put, taken or sent back.
     pub waits: Option<Waits>,
+    /// The operator's order behind it.
+    pub ordered: Option<Ordered>,
     /// What changed; stored are the places and what was in them before.
     pub changes: &'a [Change],
     /// How the player's record is written at this revision.

@@ -2,19 +2,19 @@
 
 use super::{control::Line, socket};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
     client::conn::http1::{self, SendRequest},
-    header::HOST,
+    header::{CONTENT_TYPE, HOST},
 };
 use hyper_util::rt::TokioIo;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{fmt, io, path::Path};
 
 /// A connection to the server that runs on a data directory.
-pub struct Client(SendRequest<Empty<Bytes>>);
+pub struct Client(SendRequest<Full<Bytes>>);
 
 /// What the server said instead of what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -71,9 +71,18 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, ClientError> {
-        let response = self.send(Method::GET, path).await?;
-        let body = response.into_body().collect().await.map_err(ClientError::broken)?.to_bytes();
-        serde_json::from_slice(&body).map_err(ClientError::broken)
+        let response = self.send(Method::GET, path, Bytes::new()).await?;
+        read(response).await
+    }
+
+    /// Asks for something to be done, and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn post<T: DeserializeOwned>(&mut self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(ClientError::broken)?;
+        let response = self.send(Method::POST, path, body.into()).await?;
+        read(response).await
     }
 
     /// Asks for something long, and reads the lines of its answer. `progress` hears how many of how many are done.
@@ -85,7 +94,7 @@ impl Client {
         path: &str,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<T, ClientError> {
-        let mut body = self.send(Method::POST, path).await?.into_body();
+        let mut body = self.send(Method::POST, path, Bytes::new()).await?.into_body();
         let mut read = Vec::new();
         while let Some(frame) = body.frame().await {
             read.extend_from_slice(&frame.map_err(ClientError::broken)?.into_data().unwrap_or_default());
@@ -101,8 +110,9 @@ impl Client {
         Err(ClientError::broken("it ended before the answer did"))
     }
 
-    async fn send(&mut self, method: Method, path: &str) -> Result<Response<Incoming>, ClientError> {
-        let request = Request::builder().method(method).uri(path).header(HOST, "control").body(Empty::new());
+    async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
+        let request = Request::builder().method(method).uri(path).header(HOST, "control");
+        let request = request.header(CONTENT_TYPE, "application/json").body(Full::new(body));
         let request = request.map_err(ClientError::broken)?;
         let response = self.0.send_request(request).await.map_err(ClientError::broken)?;
         if response.status() == StatusCode::OK {
@@ -111,4 +121,9 @@ impl Client {
         let body = response.into_body().collect().await.map_err(ClientError::broken)?.to_bytes();
         Err(serde_json::from_slice(&body).map_or_else(ClientError::broken, ClientError::Refused))
     }
+}
+
+async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, ClientError> {
+    let body = response.into_body().collect().await.map_err(ClientError::broken)?.to_bytes();
+    serde_json::from_slice(&body).map_err(ClientError::broken)
 }

@@ -8,13 +8,17 @@ use crate::{
         history::{self, History},
         inspect::{self, Inspection},
         migrate::{self, Mode},
+        restore::{self, Asked, OrderError, Restored},
         verify::{self, By},
     },
 };
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
     http::StatusCode,
     routing::{get, post},
 };
@@ -42,6 +46,7 @@ pub(super) fn router(control: Control) -> Router {
         .route("/v1/players/{player}/stored", get(stored))
         .route("/v1/players/{player}/history", get(past))
         .route("/v1/verify", post(prove))
+        .route("/v1/players/{player}/restore", post(set_back))
         .route("/v1/migrate", post(bring_forward))
         .with_state(control)
 }
@@ -64,16 +69,39 @@ async fn past(
     told.map_err(|error| unread(&error))?.map(Json).ok_or_else(|| no_player(&player))
 }
 
-fn player_id(text: &str) -> Result<PlayerId, Failure> {
-    PlayerId::new(text).map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string()))
-}
-
 fn no_player(player: &PlayerId) -> Failure {
     Failure::new(StatusCode::NOT_FOUND, "not_found", format!("there is no player {player}"))
 }
 
 fn bad_query(error: QueryRejection) -> Failure {
     Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text())
+}
+
+fn player_id(text: &str) -> Result<PlayerId, Failure> {
+    PlayerId::new(text).map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string()))
+}
+
+/// Says what setting a player back changes, or does it.
+async fn set_back(
+    State(control): State<Control>,
+    Path(player): Path<String>,
+    asked: Result<Json<Asked>, JsonRejection>,
+) -> Result<Json<Restored>, Failure> {
+    let bad = |error: JsonRejection| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text());
+    let Json(asked) = asked.map_err(bad)?;
+    restore::restore(&control.roster, &player_id(&player)?, asked).await.map(Json).map_err(|error| not_done(&error))
+}
+
+fn not_done(error: &OrderError) -> Failure {
+    let status = match error {
+        OrderError::NoSuchPlayer => StatusCode::NOT_FOUND,
+        OrderError::Impossible(_) => StatusCode::BAD_REQUEST,
+        OrderError::KeyTaken | OrderError::Refused(_) => StatusCode::CONFLICT,
+        OrderError::Busy | OrderError::StoreAway => StatusCode::SERVICE_UNAVAILABLE,
+        OrderError::Unreadable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        OrderError::Fault => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Failure::new(status, error.code(), error.to_string())
 }
 
 fn unread(error: &ReadError) -> Failure {

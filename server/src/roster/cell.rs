@@ -1,6 +1,6 @@
 //! A loaded player's place: the stage it is in, the player itself, and the connections that are told.
 
-use super::{allowance::Allowance, inbox::InboxWatch, upgrade::Unrecorded};
+use super::{allowance::Allowance, inbox::InboxWatch, orders::Done, upgrade::Unrecorded};
 use crate::{
     engine::{change::Changes, player::Player},
     ledger::entry::Asked,
@@ -33,7 +33,7 @@ pub struct Cell {
     /// What the player may still ask for.
     pub allowance: Allowance,
     inner: Mutex<Inner>,
-    /// The stage has changed.
+    /// The stage has changed, or more is durable.
     pub(super) changed: Notify,
 }
 
@@ -114,6 +114,8 @@ pub struct Seat {
     /// Gifts that have left the inbox since the load, the newest last. The store may show one once more: before that is
     /// durable, and where it lost writes and is told of the putting again, before it is told of the taking.
     pub(super) taken: VecDeque<GiftId>,
+    /// The newest orders of operators that were carried out, the newest last.
+    pub(super) ordered: VecDeque<Done>,
     /// Whether harmless values are still to be set right: done when somebody joins, because only then it is recorded.
     pub(super) unrepaired: bool,
     /// What the load made of it, until that is recorded in the step that lets it into the game. Up to then the checksum is

@@ -85,7 +85,7 @@ pub fn gift_for(receiver: PlayerId, id: GiftId, content: bytes::Bytes) -> Effect
         waits: Some(Waits { gift: id.uuid(), again: None, inbox: receiver.clone(), passed_on: Vec::new() }),
         inbox: vec![InboxChange { owner: receiver.clone(), gift: id, content: Some(content) }],
         receiver: Some(receiver),
-        preferences: None,
+        ..Effects::default()
     }
 }
 

@@ -232,6 +232,7 @@ impl Roster {
             remembers_from,
             preferences: loaded.preferences,
             taken: VecDeque::new(),
+            ordered: VecDeque::new(),
             unrepaired: true,
             unrecorded,
             trades: Vec::new(),

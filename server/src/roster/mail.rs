@@ -4,10 +4,14 @@
 use super::{
     Roster,
     cell::{Cell, Login, Stage},
+    orders::{Order, OrderError},
     trades::Departure,
 };
 use crate::store::Owner;
-use holdall_protocol::{close::Close, ids::PlayerId};
+use holdall_protocol::{
+    close::Close,
+    ids::{OrderKey, PlayerId},
+};
 use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
@@ -34,6 +38,22 @@ enum Letter {
         /// Who.
         player: PlayerId,
     },
+    /// An operator's order on a player whom you have in the game.
+    Do {
+        /// The order.
+        order: Order,
+        /// The node that waits for its answer.
+        asker: String,
+    },
+    /// That order is not carried out. (When one is, its answer is in the store.)
+    Refused {
+        /// Under which key it was given.
+        key: OrderKey,
+        /// The hash of what was ordered.
+        order: u64,
+        /// Why.
+        why: OrderError,
+    },
 }
 
 impl Roster {
@@ -46,6 +66,10 @@ impl Roster {
                         tokio::spawn(self.clone().hand_over(player, owner, login));
                     }
                     Ok(Letter::LookInTheInbox { player }) => self.look_in_inbox_of(&player),
+                    Ok(Letter::Do { order, asker }) => {
+                        tokio::spawn(self.clone().serve_order(order, asker));
+                    }
+                    Ok(Letter::Refused { key, order, why }) => self.given.refused(key, order, why),
                     // A newer build may know more letters.
                     Err(error) => tracing::debug!(%error, "a letter that cannot be read was passed by"),
                 }
@@ -55,17 +79,28 @@ impl Roster {
 
     /// Asks the owner's process to give a player up.
     pub(super) async fn ask_for(&self, player: &PlayerId, owner: &Owner, login: Login) {
-        self.post(owner, &Letter::HandOver { player: player.clone(), owner: owner.clone(), login }).await;
+        self.post(owner.node(), &Letter::HandOver { player: player.clone(), owner: owner.clone(), login }).await;
     }
 
     /// Tells the owner's process that something waits for a player.
     pub(super) async fn tell_of_inbox(&self, player: PlayerId, owner: &Owner) {
-        self.post(owner, &Letter::LookInTheInbox { player }).await;
+        self.post(owner.node(), &Letter::LookInTheInbox { player }).await;
     }
 
-    async fn post(&self, to: &Owner, letter: &Letter) {
+    /// Asks the owner's process to carry an order out.
+    pub(super) async fn post_order(&self, owner: &Owner, order: &Order) {
+        let asker = self.store.node().to_owned();
+        self.post(owner.node(), &Letter::Do { order: order.clone(), asker }).await;
+    }
+
+    /// Tells whoever asked that an order is not carried out.
+    pub(super) async fn post_refusal(&self, asker: &str, order: &Order, why: OrderError) {
+        self.post(asker, &Letter::Refused { key: order.key.clone(), order: order.hash(), why }).await;
+    }
+
+    async fn post(&self, node: &str, letter: &Letter) {
         let bytes = rmp_serde::to_vec_named(letter).expect("a letter serialises into memory");
-        if let Err(error) = self.store.post(to.node().to_owned(), bytes.into()).await {
+        if let Err(error) = self.store.post(node.to_owned(), bytes.into()).await {
             tracing::debug!(?letter, %error, "a letter could not be posted");
         }
     }

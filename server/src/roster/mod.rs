@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod lease;
 mod load;
 mod mail;
+pub mod orders;
 pub mod pair;
 pub mod record;
 pub mod trades;
@@ -29,7 +30,10 @@ use crate::{
 use allowance::Quotas;
 use cell::{Cell, Inner, Stage};
 use dashmap::DashMap;
-use holdall_protocol::{close::Close, ids::PlayerId};
+use holdall_protocol::{
+    close::Close,
+    ids::{PlayerId, Revision},
+};
 use lease::Lease;
 use parking_lot::RwLock;
 use std::{
@@ -70,6 +74,8 @@ pub struct Roster {
     pub dice: Dice,
     options: Options,
     departures: OnceLock<Arc<dyn Departures>>,
+    /// Orders on their way to other processes.
+    given: orders::Given,
     /// Until when players may be served.
     pub lease: Lease,
 }
@@ -87,8 +93,8 @@ impl Roster {
         let cells = DashMap::new();
         let lease = Lease::new(store.lease());
         let rules = RwLock::new(rules);
-        let departures = OnceLock::new();
-        let roster = Arc::new(Self { cells, journal, store, rules, clock, dice, options, departures, lease });
+        let (departures, given) = (OnceLock::new(), orders::Given::default());
+        let roster = Arc::new(Self { cells, journal, store, rules, clock, dice, options, departures, given, lease });
         roster.journal.set_watcher(Arc::new(Told(Arc::downgrade(&roster))));
         roster
     }
@@ -129,6 +135,25 @@ impl Roster {
         self.journal.ack() == Ack::Durable
     }
 
+    /// Waits until a revision of a player is durable. False where the player left the game before that.
+    async fn is_durable(&self, cell: &Cell, revision: Revision) -> bool {
+        loop {
+            let changed = cell.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let inner = cell.lock();
+                if inner.durable() >= revision {
+                    return true;
+                }
+                if matches!(inner.stage, Stage::Gone | Stage::Failed(_)) {
+                    return false;
+                }
+            }
+            changed.await;
+        }
+    }
+
     /// Drops a cell from the map, unless a newer one has taken its place.
     fn forget(&self, cell: &Arc<Cell>) {
         self.cells.remove_if(&cell.id, |_, known| Arc::ptr_eq(known, cell));
@@ -161,6 +186,7 @@ impl Watcher for Told {
                 }
                 (gone, seat.take_receivers())
             };
+            cell.changed.notify_waiters();
             for receiver in receivers {
                 tokio::spawn(roster.clone().announce(receiver));
             }

@@ -11,14 +11,14 @@ use crate::{
     journal::pending::Side,
     ledger::{
         codec,
-        entry::{Actor, Asked, Entry, Partner, Reason, Waits},
+        entry::{Actor, Asked, Entry, Ordered, Partner, Reason, Waits},
     },
     replication::{
         delta,
         feed::Kept,
         outbox::{Frame, Kind},
     },
-    store::{InboxChange, Preferences},
+    store::{InboxChange, KeptAnswer, Preferences},
 };
 use bytes::Bytes;
 use holdall_protocol::{
@@ -61,6 +61,19 @@ pub struct Effects {
     pub receiver: Option<PlayerId>,
     /// What the player has set.
     pub preferences: Option<Preferences>,
+    /// The operator's order that it carries out, and what is answered to it.
+    pub order: Option<(Ordered, KeptAnswer)>,
+}
+
+/// What else an entry is about.
+#[derive(Default)]
+struct About {
+    /// The other player of the same record.
+    partner: Option<Partner>,
+    /// A waiting gift.
+    waits: Option<Waits>,
+    /// An operator's order.
+    ordered: Option<Ordered>,
 }
 
 /// Room for what a record writes on its way.
@@ -84,7 +97,7 @@ impl Roster {
         let seat = inner.seat().expect("only a player in the game has records");
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.entries.clear();
-            seat.advance((player, changes, &note), (None, None), at, scratch);
+            seat.advance((player, changes, &note), About::default(), at, scratch);
             self.journal.push(&[seat.side(player, changes, &scratch.entries)], at_once);
         });
         if at_once {
@@ -98,12 +111,14 @@ impl Roster {
     pub fn record_with(&self, half: Half<'_>, effects: Effects, cause: Cause) {
         let Half { player, inner, changes, note } = half;
         let seat = inner.seat().expect("only a player in the game has records");
-        let Effects { waits, inbox, receiver, preferences } = effects;
+        let Effects { waits, inbox, receiver, preferences, order } = effects;
+        let (ordered, answer) = order.unzip();
         seat.preferences = preferences.unwrap_or(seat.preferences);
         let mut scratch = Scratch::default();
-        seat.advance((player, changes, &note), (None, waits), self.clock.now_ms(), &mut scratch);
-        let side = Side { inbox: &inbox, preferences, ..seat.side(player, changes, &scratch.entries) };
-        self.journal.push(&[side], true);
+        let about = About { waits, ordered, ..About::default() };
+        seat.advance((player, changes, &note), about, self.clock.now_ms(), &mut scratch);
+        let own = seat.side(player, changes, &scratch.entries);
+        self.journal.push(&[Side { inbox: &inbox, preferences, answer: answer.as_ref(), ..own }], true);
         seat.shared = seat.revision;
         let revision = seat.revision;
         if let Some(receiver) = receiver {
@@ -126,7 +141,7 @@ impl Roster {
         let Half { player, inner, changes, note } = half;
         let seat = inner.seat().expect("only a player in the game has records");
         let mut scratch = Scratch::default();
-        seat.advance((player, changes, &note), (None, None), self.clock.now_ms(), &mut scratch);
+        seat.advance((player, changes, &note), About::default(), self.clock.now_ms(), &mut scratch);
         self.journal.push(&[seat.side(player, written, &scratch.entries)], true);
         seat.shared = seat.revision;
     }
@@ -139,14 +154,16 @@ impl Roster {
         let (Some(first), Some(second)) = seats else { unreachable!("only players in the game have records") };
         // What a newer build wrote of a stack goes where the stack goes, and its stamp with it.
         (first.form, second.form) = (first.form.over(second.form.stamp()), second.form.over(first.form.stamp()));
-        let partner =
-            |player: &PlayerId, seat: &Seat| Partner { player: player.clone(), revision: seat.revision.next() };
+        let partner = |player: &PlayerId, seat: &Seat| About {
+            partner: Some(Partner { player: player.clone(), revision: seat.revision.next() }),
+            ..About::default()
+        };
         let (to_other, to_one) = (partner(other.player, second), partner(one.player, first));
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.entries.clear();
-            first.advance((one.player, one.changes, &one.note), (Some(to_other), None), at, scratch);
+            first.advance((one.player, one.changes, &one.note), to_other, at, scratch);
             let middle = scratch.entries.len();
-            second.advance((other.player, other.changes, &other.note), (Some(to_one), None), at, scratch);
+            second.advance((other.player, other.changes, &other.note), to_one, at, scratch);
             let (entry_one, entry_other) = scratch.entries.split_at(middle);
             let sides =
                 [first.side(one.player, one.changes, entry_one), second.side(other.player, other.changes, entry_other)];
@@ -204,7 +221,7 @@ impl Seat {
     fn advance(
         &mut self,
         (player, changes, note): (&PlayerId, &Changes, &Note),
-        (partner, waits): (Option<Partner>, Option<Waits>),
+        About { partner, waits, ordered }: About,
         at: u64,
         scratch: &mut Scratch,
     ) {
@@ -223,6 +240,7 @@ impl Seat {
             asked: note.asked,
             partner,
             waits,
+            ordered,
             changes: &changes.list,
             form: self.form,
         };
@@ -242,6 +260,7 @@ impl Seat {
             entry,
             inbox: &[],
             preferences: None,
+            answer: None,
         }
     }
 

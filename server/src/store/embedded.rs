@@ -4,14 +4,17 @@
 //! pay for one disk sync together. An error of the disk is final for the process: a sync that failed once says nothing
 //! about what a second one would have kept.
 
+mod answers;
 mod snapshot;
 
 use super::{
-    AcquireError, Answer, Batch, Door, Found, GiftId, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome,
-    Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, Found, GiftId, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Life, Loaded,
+    Node, Outcome, Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored,
+    Waiting,
 };
+use answers::{ANSWER_TIMES, ANSWERS, Answers};
 use bytes::Bytes;
-use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 use redb::{Database, Durability, ReadableTable, StorageBackend, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use snapshot::{Look, Snapshot};
@@ -100,6 +103,7 @@ pub enum OpenError {
 
 /// The handle: verbs go to the writer thread, which ends when the last handle is dropped.
 pub struct Embedded {
+    node: String,
     queue: mpsc::UnboundedSender<Verb>,
     /// For whoever only looks: readers see the last commit and never wait for the writer.
     database: Arc<Database>,
@@ -128,6 +132,7 @@ impl Embedded {
         check_format(&database)?;
         let database = Arc::new(database);
         let written = database.clone();
+        let id = node.id.clone();
         let (queue, mut verbs) = mpsc::unbounded_channel();
         std::thread::Builder::new().name("store".to_owned()).spawn(move || {
             let mut writer = Writer { database: written, node, broken: None };
@@ -136,7 +141,7 @@ impl Embedded {
                 writer.run(std::mem::take(&mut taken));
             }
         })?;
-        Ok(Self { queue, database })
+        Ok(Self { node: id, queue, database })
     }
 
     /// Reads the last commit on a thread that may block.
@@ -176,6 +181,8 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
         write.open_table(PLACES).map_err(redb::Error::from)?;
         write.open_table(LEDGER).map_err(redb::Error::from)?;
         write.open_table(INBOX).map_err(redb::Error::from)?;
+        write.open_table(ANSWERS).map_err(redb::Error::from)?;
+        write.open_table(ANSWER_TIMES).map_err(redb::Error::from)?;
         let found = meta.get("format").map_err(redb::Error::from)?.map(|format| format.value());
         if found.is_none() {
             meta.insert("format", FORMAT).map_err(redb::Error::from)?;
@@ -289,6 +296,7 @@ struct Tables<'t> {
     places: Table<'t, &'static [u8], &'static [u8]>,
     ledger: Table<'t, &'static [u8], &'static [u8]>,
     inbox: Table<'t, &'static [u8], &'static [u8]>,
+    answers: Answers<'t>,
 }
 
 impl<'t> Tables<'t> {
@@ -298,6 +306,7 @@ impl<'t> Tables<'t> {
             places: write.open_table(PLACES)?,
             ledger: write.open_table(LEDGER)?,
             inbox: write.open_table(INBOX)?,
+            answers: Answers { kept: write.open_table(ANSWERS)?, times: write.open_table(ANSWER_TIMES)? },
         })
     }
 
@@ -362,6 +371,7 @@ impl<'t> Tables<'t> {
                 None => self.inbox.remove(key.as_slice())?,
             };
         }
+        self.answers.keep(write)?;
         let owner = if write.release { None } else { header.owner };
         let writer = if write.advances() { Some(write.owner.as_str().to_owned()) } else { header.writer };
         self.put_header(
@@ -489,6 +499,10 @@ impl Store for Embedded {
         self.look(move |file| file.door(&player))
     }
 
+    fn answer(&self, key: OrderKey) -> Answer<Result<Option<KeptAnswer>, ReadError>> {
+        self.look(move |file| file.answer(&key).map(Ok))
+    }
+
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {
         self.look(move |file| {
             let headers = players.iter().map(|player| {
@@ -559,6 +573,10 @@ impl Store for Embedded {
 
     fn home(&self) -> String {
         "the embedded store".to_owned()
+    }
+
+    fn node(&self) -> &str {
+        &self.node
     }
 
     fn name(&self) -> &'static str {

@@ -2,59 +2,29 @@
 //!
 //! Used by tests and the simulation, never by a running server. Several handles, one a node, share one [`Shelf`].
 
+mod answers;
 mod loss;
 mod nodes;
+mod row;
 
 use super::{
-    AcquireError, Answer, Batch, Door, Found, GiftId, Header, INBOX_READ_MAX, LedgerItem, Life, Loaded, Node, Outcome,
-    Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting, Whole,
+    AcquireError, Answer, Batch, Door, Found, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Life, Loaded, Node,
+    Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
-use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision};
 pub use loss::Partners;
 use loss::{Losses, Undo};
 use nodes::Nodes;
 pub use nodes::Reach;
 use parking_lot::Mutex;
+pub use row::Row;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
 use tokio::sync::Notify;
-
-/// One player at rest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Row {
-    /// The owner's token; `None` after a release.
-    pub owner: Option<Owner>,
-    /// The revision.
-    pub revision: Revision,
-    /// The last request number spent.
-    pub seq: Seq,
-    /// The last batch that wrote the player.
-    pub batch: Option<super::BatchId>,
-    /// The record format.
-    pub schema: u32,
-    /// The oldest format whose builds can read it.
-    pub readable_by: u32,
-    /// The content step.
-    pub content: u32,
-    /// When it was written last.
-    pub saved_at: u64,
-    /// The highest epoch ever given out.
-    pub epoch: u64,
-    /// The places.
-    pub places: BTreeMap<String, Bytes>,
-    /// The ledger, one item a batch.
-    pub ledger: Vec<LedgerItem>,
-    /// The token that wrote the revision.
-    pub writer: Option<Owner>,
-    /// What the player has set.
-    pub preferences: Preferences,
-    /// What waits in the inbox.
-    pub inbox: BTreeMap<GiftId, Bytes>,
-}
 
 /// What may go wrong with one verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +148,7 @@ impl Shelf {
                     None => inbox.remove(&change.gift),
                 };
             }
+            state.keep_answers(write);
         }
         state.written(node, touched);
         Outcome::Applied
@@ -304,6 +275,7 @@ impl Shelf {
             ledger,
             preferences,
             inbox,
+            answers: Vec::new(),
             writer,
         };
         state.rows.insert(player, row);
@@ -344,57 +316,6 @@ impl State {
         match Standing::of(write, &self.header(&write.player), gifts) {
             Standing::Conflict | Standing::Regressed if self.broken_rules.skip_base_check => Standing::Ready,
             standing => standing,
-        }
-    }
-}
-
-impl Row {
-    fn stored(&self) -> Stored {
-        Stored {
-            owner: self.owner.clone(),
-            epoch: self.epoch,
-            revision: self.revision,
-            seq: self.seq,
-            schema: self.schema,
-            readable_by: self.readable_by,
-            content: self.content,
-            saved_at: self.saved_at,
-            places: self.places.iter().map(|(place, value)| (place.clone(), value.clone())).collect(),
-            preferences: self.preferences,
-            inbox: self.inbox.iter().map(|(gift, content)| (*gift, content.clone())).collect(),
-            writer: self.writer.clone(),
-        }
-    }
-
-    /// All that there is of the player.
-    #[must_use]
-    pub fn whole(&self) -> Whole {
-        Whole { stored: self.stored(), ledger: self.ledger.clone() }
-    }
-
-    fn write(&mut self, write: &PlayerWrite, batch: &Batch) {
-        self.revision = write.revision;
-        self.seq = write.seq;
-        self.schema = write.schema;
-        self.readable_by = write.readable_by;
-        self.content = write.content;
-        self.saved_at = write.saved_at;
-        self.batch = Some(batch.id);
-        self.preferences = write.preferences.unwrap_or(self.preferences);
-        for (place, value) in &write.places {
-            match value {
-                Some(value) => self.places.insert(place.clone(), value.clone()),
-                None => self.places.remove(place),
-            };
-        }
-        if !write.entries.is_empty() {
-            self.ledger.push((write.revision, write.entries.clone()));
-        }
-        if write.advances() {
-            self.writer = Some(write.owner.clone());
-        }
-        if write.release {
-            self.owner = None;
         }
     }
 }
@@ -475,6 +396,10 @@ impl Store for Memory {
 
     fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>> {
         read(self.faulty("door", move |shelf| shelf.door(&player)))
+    }
+
+    fn answer(&self, key: OrderKey) -> Answer<Result<Option<KeptAnswer>, ReadError>> {
+        read(self.faulty("answer", move |shelf| shelf.0.lock().answer(&key)))
     }
 
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {
@@ -585,6 +510,10 @@ impl Store for Memory {
 
     fn home(&self) -> String {
         "memory".to_owned()
+    }
+
+    fn node(&self) -> &str {
+        &self.node.id
     }
 
     fn name(&self) -> &'static str {

@@ -15,15 +15,17 @@
 //! - **Honest about its past.** A store that may have lost what it acknowledged answers in a new [`Life`], and takes nothing
 //!   until the caller says, by naming that life, that it has looked at what is left.
 
+mod answers;
 pub mod embedded;
 mod inbox;
 pub mod memory;
 pub mod redis;
 
+pub use answers::{ANSWERS_KEPT, KeptAnswer};
 pub use inbox::{Door, GiftId, INBOX_READ_MAX, InboxChange, Preferences, Waiting};
 
 use bytes::Bytes;
-use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 use serde::{Deserialize, Serialize};
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -174,6 +176,9 @@ pub struct PlayerWrite {
     /// What the player has set from now on; `None` leaves it, as batches of earlier builds do.
     #[serde(default)]
     pub preferences: Option<Preferences>,
+    /// What was answered to operators' orders that are part of it. Absent in batches of earlier builds.
+    #[serde(default)]
+    pub answers: Vec<KeptAnswer>,
 }
 
 impl PlayerWrite {
@@ -443,6 +448,10 @@ pub trait Store: Send + Sync + 'static {
     /// What a giver has to know of a player. [`ReadError::Unreadable`] where the inbox could take nothing.
     fn door(&self, player: PlayerId) -> Answer<Result<Door, ReadError>>;
 
+    /// What was answered to the order with this key, if it was written at most [`ANSWERS_KEPT`] ago; it may still be there
+    /// later.
+    fn answer(&self, key: OrderKey) -> Answer<Result<Option<KeptAnswer>, ReadError>>;
+
     /// Who owns these players now and how far they are, and in which life the store says so.
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>>;
 
@@ -491,6 +500,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Which world this is, in words: what was meant for another one is not written here.
     fn home(&self) -> String;
+
+    /// The node whose handle this is: where letters to this process go.
+    fn node(&self) -> &str;
 
     /// The name clients are told: `embedded`, `redis`, `memory`.
     fn name(&self) -> &'static str;

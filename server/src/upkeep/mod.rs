@@ -1,4 +1,4 @@
-//! Work on a whole store or on a player at rest: looking, telling, copying, bringing forward, proving.
+//! Work on a whole store or on a player at rest: looking, telling, copying, bringing forward, setting back, proving.
 //!
 //! Called by `cli` on a store that it has opened, and by `operator` inside a running server. What cannot be read is
 //! reported and left as it is.
@@ -7,6 +7,7 @@ pub mod copy;
 pub mod history;
 pub mod inspect;
 pub mod migrate;
+pub mod restore;
 pub mod verify;
 
 use crate::store::{ReadError, Store, Whole};

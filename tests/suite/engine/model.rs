@@ -173,6 +173,19 @@ impl Model {
                     return Err(Code::InsufficientFunds);
                 }
             }
+            Action::Restore { things } => {
+                *self = Self::default();
+                for (place, content) in things.clone() {
+                    match (place, content) {
+                        (Place::Bag(slot), Content::Stack(stack)) => drop(self.bag.insert(slot, stack)),
+                        (Place::Equipment(slot), Content::Stack(stack)) => drop(self.worn.insert(slot, stack)),
+                        (Place::Balance(currency), Content::Amount(amount)) => {
+                            self.wallet.insert(currency, amount);
+                        }
+                        (place, content) => panic!("{content:?} in {place}"),
+                    }
+                }
+            }
         }
         Ok(0)
     }

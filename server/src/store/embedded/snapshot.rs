@@ -1,9 +1,13 @@
 //! Looking into the file: what the last commit left, without waiting for the writer and without changing anything.
 
-use super::{HeaderRow, INBOX, LEDGER, PLACES, PLAYERS, key_of};
+use super::{
+    HeaderRow, INBOX, KeptAnswer, LEDGER, PLACES, PLAYERS,
+    answers::{self, ANSWERS},
+    key_of,
+};
 use crate::store::{Door, Found, GiftId, LedgerItem, Owner, Page, ReadError, Stored, Waiting, Whole};
 use bytes::Bytes;
-use holdall_protocol::ids::{PlayerId, Revision, Seq};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable};
 use std::ops::Bound;
 
@@ -16,6 +20,7 @@ pub(super) struct Snapshot {
     places: ReadOnlyTable<&'static [u8], &'static [u8]>,
     ledger: ReadOnlyTable<&'static [u8], &'static [u8]>,
     inbox: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    answers: ReadOnlyTable<&'static str, (u64, &'static [u8])>,
 }
 
 /// What was read, or what stands in the way of reading this one player.
@@ -29,6 +34,7 @@ impl Snapshot {
             places: read.open_table(PLACES)?,
             ledger: read.open_table(LEDGER)?,
             inbox: read.open_table(INBOX)?,
+            answers: read.open_table(ANSWERS)?,
         })
     }
 
@@ -106,6 +112,10 @@ impl Snapshot {
             waiting: self.inbox.range(key.as_slice()..end.as_slice())?.count(),
             owner: row.owner.as_deref().map(Owner::stored),
         }))
+    }
+
+    pub(super) fn answer(&self, key: &OrderKey) -> Result<Option<KeptAnswer>, redb::Error> {
+        answers::answer(&self.answers, key)
     }
 
     pub(super) fn ledger(&self, player: &PlayerId, mark: Option<&str>) -> Look<Page<LedgerItem>> {

@@ -1,16 +1,19 @@
 #!lua
 -- Writes a batch, whole or not at all.
--- KEYS: for each player its hash and its ledger; then for each step of an inbox that inbox.
--- ARGV: the batch id, how many players; then for each player: owner, base revision, new revision, '1' to release, ledger
+-- KEYS: for each player its hash and its ledger; then for each step of an inbox that inbox; then for each answer to an order
+--       where it is kept.
+-- ARGV: the batch id, how many players, how many steps of inboxes, for how many ms answers are kept; then for each player: owner, base revision, new revision, '1' to release, ledger
 --       entries ('' for none), how many arguments to set, how many to delete, the base's writer ('' where unknown), those to
 --       set (field, value, …), those to delete; then for each step of an inbox: the number of the player whose write it is
---       part of, the gift, and what is put ('' takes it).
+--       part of, the gift, and what is put ('' takes it); then for each answer: the number of its player, the order's hash, the
+--       answer.
 -- Answers {batch id, 'applied' | 'already'} or {batch id, 'fenced' | 'regressed' | 'conflict', {player number, …}}.
 -- A script that fails halfway does not take back what it wrote: so everything is read and compared first, the one write
 -- that can fail on a damaged key comes next and is taken back, and what then follows cannot fail.
 local batch, last = ARGV[1], 2 * ARGV[2]
+local inboxes = last + ARGV[3]
 local fenced, regressed, conflict = {}, {}, {}
-local at = 3
+local at = 5
 for i = 1, last, 2 do
   local player = (i + 1) / 2
   local header = redis.pcall('HMGET', KEYS[i], 'owner', 'rev', 'batch', 'writer')
@@ -38,9 +41,9 @@ local steps = at
 for i = last + 1, #KEYS do
   local there = redis.pcall('HEXISTS', KEYS[i], ARGV[at + 1])
   if type(there) == 'table' then
-    -- An inbox that is none takes nothing: whoever would put there cannot be written.
+    -- What is no inbox, or no answer, takes nothing: whoever would put there cannot be written.
     fenced[#fenced + 1] = tonumber(ARGV[at])
-  elseif there == 0 and ARGV[at + 2] == '' then
+  elseif i <= inboxes and there == 0 and ARGV[at + 2] == '' then
     -- What is taken must be there: its putting was lost, and is to be written again first.
     regressed[#regressed + 1] = tonumber(ARGV[at])
   end
@@ -51,7 +54,7 @@ if #regressed > 0 then return {batch, 'regressed', regressed} end
 if #conflict > 0 then return {batch, 'conflict', conflict} end
 
 local added = {}
-at = 3
+at = 5
 for i = 1, last, 2 do
   if ARGV[at + 4] ~= '' then
     local id = redis.pcall('XADD', KEYS[i + 1], '*', 'r', ARGV[at + 2], 'e', ARGV[at + 4])
@@ -74,7 +77,7 @@ local function pieces(command, key, from, to)
   end
 end
 
-at = 3
+at = 5
 for i = 1, last, 2 do
   local set, del = at + 8, at + 8 + ARGV[at + 5]
   pieces('HSET', KEYS[i], set, del - 1)
@@ -83,11 +86,19 @@ for i = 1, last, 2 do
   at = del + ARGV[at + 6]
 end
 at = steps
-for i = last + 1, #KEYS do
+for i = last + 1, inboxes do
   if ARGV[at + 2] == '' then
     redis.call('HDEL', KEYS[i], ARGV[at + 1])
   else
     redis.call('HSET', KEYS[i], ARGV[at + 1], ARGV[at + 2])
+  end
+  at = at + 3
+end
+for i = inboxes + 1, #KEYS do
+  -- The first answer stays.
+  if redis.call('HSETNX', KEYS[i], 'order', ARGV[at + 1]) == 1 then
+    redis.call('HSET', KEYS[i], 'answer', ARGV[at + 2])
+    redis.call('PEXPIRE', KEYS[i], ARGV[4])
   end
   at = at + 3
 end

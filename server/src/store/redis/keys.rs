@@ -1,6 +1,6 @@
 //! The names of things in Redis. Every key of a realm carries its hash tag, so that one script may touch any of them.
 
-use holdall_protocol::ids::PlayerId;
+use holdall_protocol::ids::{OrderKey, PlayerId};
 
 /// The one builder of keys.
 #[derive(Debug, Clone)]
@@ -26,6 +26,11 @@ impl Keys {
     /// Hash: what waits for the player.
     pub(super) fn inbox(&self, player: &PlayerId) -> String {
         format!("{}player:{player}:inbox", self.prefix)
+    }
+
+    /// Hash: what was answered to an operator's order. It expires.
+    pub(super) fn answer(&self, key: &OrderKey) -> String {
+        format!("{}idem:{key}", self.prefix)
     }
 
     /// Hash: the world's id.

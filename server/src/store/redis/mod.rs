@@ -4,6 +4,7 @@
 //! connection of their own, so that nothing overtakes or delays them; loads, looks and signs of life share a second one;
 //! letters are waited for on a third.
 
+mod answers;
 mod inbox;
 mod keys;
 mod link;
@@ -14,11 +15,11 @@ mod script;
 mod world;
 
 use super::{
-    AcquireError, Answer, Batch, Door, Found, LedgerItem, Life, Loaded, Node, Outcome, Owner, Page, PlayerWrite,
-    ReadError, Renewal, Standings, Store, Stored, Waiting,
+    ANSWERS_KEPT, AcquireError, Answer, Batch, Door, Found, KeptAnswer, LedgerItem, Life, Loaded, Node, Outcome, Owner,
+    Page, PlayerWrite, ReadError, Renewal, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
-use holdall_protocol::ids::{PlayerId, Revision};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision};
 use keys::Keys;
 use link::{Failure, Link, Shared};
 use parking_lot::Mutex;
@@ -207,13 +208,16 @@ impl Inner {
 
     fn commit_call<'b>(&self, batch: &'b Batch) -> Call<'b> {
         let mut call = Call::default();
+        let steps = batch.players.iter().map(|write| write.inbox.len()).sum::<usize>();
         call.bytes(batch.id.as_bytes()).number(u64::try_from(batch.players.len()).unwrap_or(u64::MAX));
+        call.number(u64::try_from(steps).unwrap_or(u64::MAX)).number(millis(ANSWERS_KEPT));
         for write in &batch.players {
             call.keys.push(self.keys.player(&write.player));
             call.keys.push(self.keys.ledger(&write.player));
             add_write(&mut call, write, batch);
         }
         inbox::add_steps(&mut call, &self.keys, batch);
+        answers::add_answers(&mut call, &self.keys, batch);
         call
     }
 
@@ -401,6 +405,10 @@ impl Store for Redis {
         self.verb(|redis| async move { redis.door(&player).await })
     }
 
+    fn answer(&self, key: OrderKey) -> Answer<Result<Option<KeptAnswer>, ReadError>> {
+        self.verb(|redis| async move { redis.answer(key).await })
+    }
+
     fn standings(&self, players: Vec<PlayerId>) -> Answer<Result<Standings, ReadError>> {
         self.verb(|redis| async move { Ok(redis.standings(&players).await?) })
     }
@@ -478,6 +486,10 @@ impl Store for Redis {
 
     fn home(&self) -> String {
         format!("world {} on a Redis ({})", self.0.world, self.0.keys.world())
+    }
+
+    fn node(&self) -> &str {
+        &self.0.node.id
     }
 
     fn name(&self) -> &'static str {
