@@ -11,6 +11,7 @@ mod model;
 mod moving;
 mod notation;
 mod player;
+mod restoring;
 mod taking;
 mod trading;
 mod wide;

@@ -41,7 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("cli", &["app", "operator", "upkeep", "store", "catalog", "config", "telemetry", "clock"]),
+    ("cli", &["app", "operator", "upkeep", "store", "catalog", "config", "clock", "telemetry"]),
 ];
 
 fn root() -> PathBuf {

@@ -11,6 +11,7 @@ use crate::{
         workshop::Workshop,
     },
     clock::{self, Clock, Dice},
+    config::Settings,
     operator::client::{Client, ClientError},
     upkeep::restore::{Asked, Restored, Signed, To, Wish, restore},
 };
@@ -59,10 +60,12 @@ pub(super) async fn run(args: RestoreArgs) -> Result<ExitCode, Failure> {
     let player = PlayerId::new(&args.player).map_err(|error| Failure::usage(error.to_string()))?;
     let wish = Wish { to: to(&args)?, allow_duplicates: args.allow_duplicates };
     let signed = signed(&args)?;
-    let (loaded, rules) = load(&args.store.sources())?;
+    let sources = args.store.sources();
+    let settings = Settings::load(&sources)?.settings;
     let purpose = if signed.is_some() { Purpose::Work } else { Purpose::Look };
-    let mut place = match At::reach(&loaded.settings, purpose).await? {
+    let mut place = match At::reach(&settings, purpose).await? {
         At::Store(opened) => {
+            let (loaded, rules) = load(&sources)?;
             let workshop = Workshop::new(&loaded.settings, rules, opened.store.clone());
             Place::Here(Box::new((workshop, opened)))
         }

@@ -114,6 +114,8 @@ impl Client {
         let request = Request::builder().method(method).uri(path).header(HOST, "control");
         let request = request.header(CONTENT_TYPE, "application/json").body(Full::new(body));
         let request = request.map_err(ClientError::broken)?;
+        // The connection may not have noticed yet that the last answer has been read.
+        self.0.ready().await.map_err(ClientError::broken)?;
         let response = self.0.send_request(request).await.map_err(ClientError::broken)?;
         if response.status() == StatusCode::OK {
             return Ok(response);

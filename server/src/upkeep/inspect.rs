@@ -6,7 +6,10 @@ mod text;
 
 use crate::{
     engine::change::{Content, Stack},
-    ledger::codec::{self, Page},
+    ledger::{
+        codec::{self, Page},
+        entry::Ordered,
+    },
     schema::{
         OURS, Stamp,
         waiting::{self, Gift, Slip},
@@ -15,7 +18,7 @@ use crate::{
 };
 use holdall_protocol::{
     attribute::Attributes,
-    ids::{InstanceId, ItemId, Place, PlayerId, Revision, Seq},
+    ids::{InstanceId, ItemId, OrderKey, Place, PlayerId, Revision, Seq},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, fmt::Write as _};
@@ -161,10 +164,25 @@ pub struct Entry {
     pub seq: Option<Seq>,
     /// The other player of the same record, and the revision it made there.
     pub partner: Option<String>,
+    /// The operator's order behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+    /// The waiting gift that was put, taken or sent back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gift: Option<String>,
     /// The places that it touched.
     pub places: Vec<String>,
     /// What went where.
     pub lines: Vec<Line>,
+}
+
+/// An operator's order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Under which key it was given.
+    pub key: OrderKey,
+    /// Why.
+    pub why: String,
 }
 
 /// A quantity that went from one account to another.
@@ -284,6 +302,8 @@ impl From<Page> for Entry {
             reason: page.reason,
             seq: page.asked.map(|asked| asked.seq),
             partner: page.partner.map(|(player, revision)| format!("{player} at revision {revision}")),
+            order: page.ordered.map(|Ordered { key, why }| Order { key, why: why.as_ref().to_owned() }),
+            gift: page.gift.map(|gift| gift.to_string()),
             places: page.before.into_iter().map(|(place, _)| place).collect(),
             lines: lines.collect(),
         }

@@ -164,9 +164,17 @@ impl Given {
     fn said(&self, order: &Order) -> Option<OrderError> {
         self.0.lock().entry(order.name()).or_default().clone()
     }
+}
 
-    fn forget(&self, order: &Order) {
-        self.0.lock().remove(&order.name());
+/// Somebody waits for an order; when they no longer do, nothing is kept of it.
+struct Waits<'g> {
+    given: &'g Given,
+    order: &'g Order,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.given.0.lock().remove(&self.order.name());
     }
 }
 
@@ -197,12 +205,7 @@ impl Roster {
         if order.why.trim().is_empty() || order.why.chars().count() > REASON_CHARS_MAX {
             return Err(OrderError::Impossible(format!("a reason of 1 to {REASON_CHARS_MAX} characters is needed")));
         }
-        let ended = self.try_for_long(order).await;
-        self.given.forget(order);
-        ended
-    }
-
-    async fn try_for_long(self: &Arc<Self>, order: &Order) -> Result<Bytes, OrderError> {
+        let _forgets_it = Waits { given: &self.given, order };
         let begun = Instant::now();
         let (mut pause, mut posted) = (PAUSE_FIRST, None::<Instant>);
         loop {
@@ -335,7 +338,8 @@ impl Roster {
         let effects = Effects { order: Some((ordered, answer)), ..Effects::default() };
         let half = Half { player: &cell.id, inner, changes: &changes, note };
         self.record_with(half, effects, Cause::Server(Nothing {}));
-        tracing::info!(player = %cell.id, key = %order.key, by = %order.by, revision = revision.get(), "an order was carried out");
+        let Order { key, by, .. } = order;
+        tracing::info!(player = %cell.id, %key, %by, revision = revision.get(), "an order was carried out");
         self.look_again(cell, inner);
         Ok(Some(done))
     }

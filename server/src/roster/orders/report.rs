@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{
-        change::{Changes, Content},
+        change::{Change, Changes, Content},
         player::Player,
         restore::{Things, Undo},
     },
@@ -189,7 +189,7 @@ impl Others {
 /// Of each stack and balance, how much more of it is on the one side than on the other.
 fn moved<'c>(
     changes: &'c Changes,
-    sides: impl Fn(&'c crate::engine::change::Change) -> (Option<&'c Content>, Option<&'c Content>),
+    sides: impl Fn(&'c Change) -> (Option<&'c Content>, Option<&'c Content>),
 ) -> Vec<Moved> {
     let mut units: BTreeMap<(&ItemId, Option<InstanceId>), (u64, u64)> = BTreeMap::new();
     for change in &changes.list {

@@ -2,7 +2,7 @@
 
 use super::{
     OrderError,
-    report::{Others, Restored},
+    report::{Others, Restored, foreign_accounts},
 };
 use crate::{
     engine::{
@@ -12,7 +12,7 @@ use crate::{
     ledger::{
         codec::{self, Page},
         entry::Reason,
-        past::{Lost, Now, Opening, Past},
+        past::{self, Lost, Now, Opening, Past},
     },
     roster::{Roster, cell::Cell, upgrade::Plan},
     schema::Stamp,
@@ -147,7 +147,7 @@ fn since(mut past: Past, to: Revision, player: &PlayerId) -> Result<(Since, Vec<
     let (mut steps, mut others) = (Vec::new(), Vec::new());
     while past.revision() > to {
         let undone = past.next().unwrap_or(Err(Lost::Torn { wanted: past.revision(), found: None }));
-        let crate::ledger::past::Step { page, changes } = undone.map_err(lost)?;
+        let past::Step { page, changes } = undone.map_err(lost)?;
         if page.reason == Reason::Migration.as_str() {
             return Err(OrderError::Impossible(format!(
                 "content steps were taken at revision {}, and cannot be undone: it can be restored to that one or later",
@@ -166,7 +166,7 @@ fn since(mut past: Past, to: Revision, player: &PlayerId) -> Result<(Since, Vec<
 }
 
 fn between(page: &Page, player: &PlayerId) -> Between {
-    let foreign = super::report::foreign_accounts(page, player).next().is_some();
+    let foreign = foreign_accounts(page, player).next().is_some();
     if foreign || page.partner.is_some() || page.gift.is_some() {
         Between::Others
     } else if page.reason == Reason::Restore.as_str() {

@@ -2,11 +2,11 @@
 -- Writes a batch, whole or not at all.
 -- KEYS: for each player its hash and its ledger; then for each step of an inbox that inbox; then for each answer to an order
 --       where it is kept.
--- ARGV: the batch id, how many players, how many steps of inboxes, for how many ms answers are kept; then for each player: owner, base revision, new revision, '1' to release, ledger
---       entries ('' for none), how many arguments to set, how many to delete, the base's writer ('' where unknown), those to
---       set (field, value, …), those to delete; then for each step of an inbox: the number of the player whose write it is
---       part of, the gift, and what is put ('' takes it); then for each answer: the number of its player, the order's hash, the
---       answer.
+-- ARGV: the batch id, how many players, how many steps of inboxes, for how many ms answers are kept; then for each player:
+--       owner, base revision, new revision, '1' to release, ledger entries ('' for none), how many arguments to set, how many
+--       to delete, the base's writer ('' where unknown), those to set (field, value, …), those to delete; then for each step of
+--       an inbox: the number of the player whose write it is part of, the gift, and what is put ('' takes it); then for each
+--       answer: the number of its player, the order's hash, the answer.
 -- Answers {batch id, 'applied' | 'already'} or {batch id, 'fenced' | 'regressed' | 'conflict', {player number, …}}.
 -- A script that fails halfway does not take back what it wrote: so everything is read and compared first, the one write
 -- that can fail on a damaged key comes next and is taken back, and what then follows cannot fail.
