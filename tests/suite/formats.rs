@@ -6,10 +6,13 @@ mod builds;
 use crate::conformance::{acquire, batch, id, node, placing, write};
 use builds::{Build, FOURTH, SECOND, THIRD, attribute, flag, sword, text};
 use bytes::Bytes;
-use holdall_protocol::ids::{ItemId, Place, PlayerId};
+use holdall_protocol::ids::{ItemId, Place, PlayerId, Revision};
 use holdall_server::{
     engine::{action::Action, change::Content},
-    ledger::codec::{self, Page},
+    ledger::{
+        codec::{self, Page},
+        past::{Lost, Now, Opening, Past},
+    },
     roster::LoadError,
     schema::{Chain, OURS, SchemaError, Stamp},
     store::{
@@ -226,6 +229,34 @@ async fn a_build_in_the_middle_of_the_chain_keeps_what_it_does_not_know_as_well(
     assert!(refused.is_err(), "the second build is still too old for it: {refused:?}");
 }
 
+/// The newest build undoes what all of them wrote.
+fn undoing_them_leads_back_to_birth(row: &Row, pages: &[Page]) {
+    let places: Vec<(String, Bytes)> = row.places.clone().into_iter().collect();
+    let stamp = Stamp::stored(row.schema, row.readable_by);
+    let now = Now { revision: row.revision, stamp, places: &places };
+    // The first revision was put there without an entry.
+    let opening = Opening { revision: Revision::new(1), ..Opening::default() };
+    let past = Past::of(&FOURTH, now, opening, pages.to_vec()).expect("what is stored can be read");
+    let born = past.clone().at(Revision::new(1)).expect("every image can be read").expect("it is not that old");
+    let mut expected: Vec<(Place, Content)> = belongings()
+        .iter()
+        .map(|(place, content)| {
+            let value = FIRST.to_bytes(content);
+            FOURTH.read(FIRST.form().stamp(), place, &value).expect("an old value can be read")
+        })
+        .collect();
+    expected.sort_by(|(one, _), (other, _)| one.cmp(other));
+    assert_eq!(born.into_iter().collect::<Vec<_>>(), expected);
+    assert_eq!(past.clone().at(Revision::ZERO), Ok(None), "before the ledger begins");
+    assert_eq!(past.clone().at(row.revision.next()), Ok(None), "not yet");
+
+    let torn = pages.iter().filter(|page| page.revision != Revision::new(5)).cloned().collect();
+    let mut torn = Past::of(&FOURTH, now, past.opening().clone(), torn).expect("what is stored can be read");
+    let last = torn.by_ref().last().expect("entries");
+    assert_eq!(last, Err(Lost::Torn { wanted: Revision::new(5), found: Some(Revision::new(4)) }));
+    assert_eq!((torn.revision(), torn.next()), (Revision::new(5), None), "it ends for good");
+}
+
 #[tokio::test]
 async fn images_in_the_ledger_are_read_by_the_same_chain_whichever_build_wrote_them() {
     let shelf = Shelf::default();
@@ -247,6 +278,7 @@ async fn images_in_the_ledger_are_read_by_the_same_chain_whichever_build_wrote_t
     let pages = pages(&row);
     let schemas: Vec<u32> = pages.iter().map(|page| page.schema).collect();
     assert_eq!(schemas, [1, 1, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4, 4, 4]);
+    undoing_them_leads_back_to_birth(&row, &pages);
     let mut balance = 250;
     for page in &pages {
         let stamp = Stamp::stored(page.schema, row.readable_by);

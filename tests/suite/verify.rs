@@ -1,5 +1,6 @@
 //! `holdall verify`: every player proven by the ledger, and everything that is wrong named.
 
+mod catalogues;
 mod corruptions;
 mod live;
 mod picture;
@@ -10,10 +11,11 @@ use holdall_harness::{
     client::{Client, drop_item, gift, grant, pay},
     command::{Said, holdall},
     redis::Redis,
+    resp::Reply,
     trade::{accept, offer, open},
 };
-use holdall_server::upkeep::verify::Verified;
-use picture::Picture;
+use holdall_server::upkeep::verify::{Kind, Verified};
+use picture::{Picture, id};
 use serde_json::json;
 
 /// A small store in which a bit of everything has happened, before its last trade and at its end: cara has taken one gift,
@@ -127,6 +129,28 @@ async fn a_store_that_cannot_be_used_is_no_fault() {
     holdall(dir.path(), &["verify", "--data-dir", "nowhere"]).await.expect(3, &["no data directory"]);
     holdall(dir.path(), &["verify", "--store", "redis://127.0.0.1:1"]).await.expect(3, &["Redis cannot be used"]);
     holdall(dir.path(), &["verify", "--store", "ftp://nowhere"]).await.expect(2, &["--store"]);
+}
+
+#[tokio::test]
+async fn what_is_damaged_beyond_reading_is_named_and_left_as_it_is() {
+    let redis = Redis::run().await;
+    let url = redis.url();
+    let site = site().on(&url);
+    give(&site).await;
+    let key = |rest: &str| format!("holdall:{{main}}:player:{rest}");
+    redis.tell(&["HSET", &key("anna"), "rev", "many"]).await;
+    redis.tell(&["XADD", &key("bert:ledger"), "*", "what", "nothing"]).await;
+    redis.tell(&["HSET", &key("cara"), "b:7", "nonsense"]).await;
+    let command = ["verify", "--store", &url, "--json"];
+    let found = holdall(site.dir(), &command).await;
+    assert_eq!(found.code, Some(1), "{found:?}");
+    let found = said(&found).faults;
+    for (kind, player) in
+        [(Kind::UnreadablePlayer, "anna"), (Kind::UnreadablePlayer, "bert"), (Kind::UnreadableValue, "cara")]
+    {
+        assert!(found.iter().any(|fault| fault.kind == kind && fault.players == [id(player)]), "{player}: {found:#?}");
+    }
+    assert_eq!(redis.ask(&["HGET", &key("anna"), "rev"]).await, Reply::Bulk("many".to_owned()));
 }
 
 #[tokio::test]

@@ -168,6 +168,9 @@ pub struct Entry {
     /// The operator's order behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// The waiting gift that was put, taken or sent back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gift: Option<String>,
     /// The places that it touched.
     pub places: Vec<String>,
     /// What went where.
@@ -301,6 +304,7 @@ impl From<Page> for Entry {
             seq: page.asked.map(|asked| asked.seq),
             partner: page.partner.map(|(player, revision)| format!("{player} at revision {revision}")),
             order: page.ordered.map(|Ordered { key, why }| Order { key, why: why.as_ref().to_owned() }),
+            gift: page.gift.map(|gift| gift.to_string()),
             places: page.before.into_iter().map(|(place, _)| place).collect(),
             lines: lines.collect(),
         }

@@ -113,6 +113,9 @@ impl fmt::Display for Entry {
         if let Some(order) = &self.order {
             write!(f, ", because {:?}", order.why)?;
         }
+        if let Some(gift) = &self.gift {
+            write!(f, ", gift {gift}")?;
+        }
         for line in &self.lines {
             write!(f, "; {} {}: {} → {}", line.quantity, line.item, shown(&line.from), shown(&line.to))?;
         }

@@ -56,6 +56,8 @@ pub struct Verified {
     pub quiet: bool,
     /// How long it took.
     pub seconds: f64,
+    /// Entries looked at in one.
+    pub entries_per_second: u64,
     /// Units of each item and currency.
     pub totals: BTreeMap<ItemId, Total>,
     /// Everything that is wrong.
@@ -96,8 +98,12 @@ pub async fn verify(store: &dyn Store, by: By, mut progress: impl FnMut(usize, u
     let steps = books.steps;
     let judged = stream::iter(suspicions).map(|suspicion| again(store, suspicion, steps)).buffer_unordered(AT_ONCE);
     let faults: Vec<Vec<Fault>> = judged.try_collect().await?;
-    let seconds = begin.elapsed().as_secs_f64();
-    Ok(Verified { seconds, ..books.close(faults.concat(), quiet) })
+    let verified = books.close(faults.concat(), quiet);
+    let took = begin.elapsed();
+    // Of less than a millisecond there is no rate.
+    let rate = u128::from(verified.entries).saturating_mul(1_000).checked_div(took.as_millis()).unwrap_or(0);
+    let entries_per_second = u64::try_from(rate).unwrap_or(u64::MAX);
+    Ok(Verified { seconds: took.as_secs_f64(), entries_per_second, ..verified })
 }
 
 /// The same for everybody as they were at one moment.

@@ -3,24 +3,15 @@
 use super::{Total, Verified};
 use std::fmt;
 
-impl Verified {
-    /// Entries looked at in a second.
-    #[must_use]
-    pub fn entries_per_second(&self) -> u64 {
-        let nanos = std::time::Duration::from_secs_f64(self.seconds.max(1e-9)).as_nanos().max(1);
-        let rate = u128::from(self.entries).saturating_mul(1_000_000_000).checked_div(nanos);
-        rate.and_then(|rate| u64::try_from(rate).ok()).unwrap_or(u64::MAX)
-    }
-}
-
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { players, entries, instances, exchanges, gifts, quiet, seconds, totals, faults } = self;
+        let Self { players, entries, instances, exchanges, gifts, quiet, seconds, entries_per_second, totals, faults } =
+            self;
         writeln!(f, "players    {players}")?;
         writeln!(f, "entries    {entries}, {exchanges} of them halves of exchanges")?;
         writeln!(f, "stacks     {instances}")?;
         writeln!(f, "gifts      {gifts} put into inboxes")?;
-        writeln!(f, "took       {seconds:.1} s, {} entries a second", self.entries_per_second())?;
+        writeln!(f, "took       {seconds:.1} s, {entries_per_second} entries a second")?;
         let wrote = if *quiet { "nobody else" } else { "servers; totals are of no one moment" };
         writeln!(f, "wrote      {wrote}")?;
         if !totals.is_empty() {
