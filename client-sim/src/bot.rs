@@ -10,14 +10,14 @@ use crate::{
     model::Mirror,
     scenario::{Load, Phase, World},
     socket::{ConnectError, Event, Socket},
-    workload::{View, unknown_items},
+    workload::{Choice, View, unknown_items},
 };
 use holdall_protocol::{
-    action::{Action, Gift, Item, Resync},
+    action::{Action, Gift, Item, Resync, TradeCancel},
     close::Close,
     code::Code,
     ids::{ItemId, PlayerId},
-    message::{Answer, Answered, ClientMessage, Hello, ServerMessage, Welcome},
+    message::{Answer, Answered, Cause, ClientMessage, Delta, Hello, ServerMessage, Welcome},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 use std::{
@@ -29,7 +29,7 @@ use std::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 /// The longest pause between two tries to connect.
@@ -52,6 +52,8 @@ enum Over {
     Cut,
     /// Come back after a while.
     CutFor(Duration),
+    /// It left of its own will: come back after a while, or when the play is over.
+    Left(Duration),
     /// Never come back.
     Done,
 }
@@ -75,6 +77,8 @@ pub(crate) struct Bot {
     paused_until: Instant,
     /// The same for gifts, which have a stricter limit.
     no_gifts_until: Instant,
+    /// The same for invites.
+    no_invites_until: Instant,
     /// The same for questions after the whole inventory.
     no_resync_until: Instant,
     /// When anything last came, or was first waited for.
@@ -108,6 +112,7 @@ impl Bot {
             due: now,
             paused_until: now,
             no_gifts_until: now,
+            no_invites_until: now,
             no_resync_until: now,
             heard_at: now,
             cut_at: None,
@@ -147,6 +152,12 @@ impl Bot {
                 }
                 Over::Cut => Duration::ZERO,
                 Over::CutFor(pause) => pause,
+                Over::Left(pause) => {
+                    // However it ends, the bot comes back.
+                    let _ = timeout(pause, self.phase.changed()).await;
+                    away_since = Instant::now();
+                    Duration::ZERO
+                }
             };
             sleep(pause + backoff.mul_f64(self.rng.random_range(0.5..1.5))).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
@@ -234,10 +245,13 @@ impl Bot {
     }
 
     fn cut_later(&mut self) {
-        self.cut_at = self.world.options.churn.map(|mean| {
-            let chance: f64 = self.rng.random_range(0.001..1.0);
-            Instant::now() + mean.mul_f64(-chance.ln())
-        });
+        self.cut_at = self.world.options.churn.map(|mean| Instant::now() + self.a_while(mean));
+    }
+
+    /// A time that is so long on average, mostly shorter and at times much longer.
+    fn a_while(&mut self, mean: Duration) -> Duration {
+        let chance: f64 = self.rng.random_range(0.001..1.0);
+        mean.mul_f64(-chance.ln())
     }
 
     /// Does what is due. Returns when the next thing will be.
@@ -264,12 +278,8 @@ impl Bot {
         let next = match phase {
             Phase::Join => self.ask_curious(socket, now).await?,
             Phase::Play => self.ask_what_is_due(socket, now).await?,
-            Phase::Drain => {
-                if self.checker.unanswered() == 0 && !self.checker.wants_resync() {
-                    self.world.drained(self.number);
-                }
-                None
-            }
+            Phase::Drain => self.wind_up(socket, now).await?,
+            Phase::Collect => self.take_in(socket, now).await?,
             Phase::Prove if self.proven => return Break(Over::Done),
             Phase::Prove if !self.asked_to_resync && self.no_resync_until > now => Some(self.no_resync_until),
             Phase::Prove if !self.asked_to_resync => {
@@ -282,6 +292,36 @@ impl Bot {
         flush(socket).await?;
         let repair = self.checker.wants_resync().then_some(self.no_resync_until).filter(|until| *until > now);
         Continue([next, repair].into_iter().flatten().min())
+    }
+
+    /// Ends its trades. A bot that has nothing under way any more has drained.
+    async fn wind_up(&mut self, socket: &mut Socket, now: Instant) -> ControlFlow<Over, Option<Instant>> {
+        if self.checker.unanswered() > 0 || self.checker.wants_resync() {
+            return Continue(None);
+        }
+        let Some(trade) = self.checker.trades().iter().next().map(|trade| trade.trade) else {
+            self.world.drained(self.number);
+            return Continue(None);
+        };
+        if self.paused_until > now {
+            return Continue(Some(self.paused_until));
+        }
+        self.ask(socket, Action::TradeCancel(TradeCancel { trade }), now).await?;
+        Continue(None)
+    }
+
+    /// Makes room for what waits in its inbox, and shows its books.
+    async fn take_in(&mut self, socket: &mut Socket, now: Instant) -> ControlFlow<Over, Option<Instant>> {
+        let Some(books) = self.checker.books() else { return Continue(None) };
+        self.world.show_books(self.number, books);
+        if self.paused_until > now {
+            return Continue(Some(self.paused_until));
+        }
+        let room = self.look(|view, rng| view.make_room(rng));
+        if let Some(action) = room {
+            self.ask(socket, action, now).await?;
+        }
+        Continue(None)
     }
 
     async fn ask_curious(&mut self, socket: &mut Socket, now: Instant) -> ControlFlow<Over, Option<Instant>> {
@@ -309,7 +349,13 @@ impl Bot {
             if at > now {
                 return Continue(Some(at));
             }
-            let Some(action) = self.choose() else { return Continue(None) };
+            let (action, cut) = match self.choose() {
+                None => return Continue(None),
+                Some(Choice::Ask(action)) => (action, false),
+                Some(Choice::Cut(Some(action))) => (action, true),
+                Some(Choice::Cut(None)) => return Break(Over::Cut),
+                Some(Choice::Leave) => return Break(Over::Left(self.a_while(self.world.options.away))),
+            };
             // At a fixed rate a request is late from when it was due, not from when there was room for it.
             let since = if let Load::Rate(_) = load { self.due } else { now };
             self.due = match load {
@@ -318,31 +364,43 @@ impl Bot {
                 Load::Depth(_) => now,
             };
             self.ask(socket, action, since).await?;
+            if cut {
+                flush(socket).await?;
+                return Break(Over::Cut);
+            }
         }
         Continue(None)
     }
 
-    fn choose(&mut self) -> Option<Action> {
+    fn choose(&mut self) -> Option<Choice> {
         if self.world.options.mix.is_idle() {
             return None;
         }
         if let Some(item) = self.curious.pop_front() {
-            return Some(Action::Item(Item { item }));
+            return Some(Choice::Ask(Action::Item(Item { item })));
         }
+        let world = Arc::clone(&self.world);
+        self.look(|view, rng| world.workload.choose(view, rng))
+    }
+
+    /// Chooses something by what it sees.
+    fn look<T>(&mut self, choose: impl FnOnce(View<'_>, &mut SmallRng) -> Option<T>) -> Option<T> {
         let now = Instant::now();
-        let friend = self.world.friend(self.number, &mut self.rng).filter(|_| self.no_gifts_until <= now);
-        let mirror = self.checker.mirror()?;
-        let catalogue = &self.world.catalogue;
+        let friend = self.world.friend(self.number, &mut self.rng);
         let busy = Busy::with(self.checker.asked());
         let view = View {
-            mirror,
-            catalogue,
+            own: self.checker.player(),
+            mirror: self.checker.mirror()?,
+            trades: self.checker.trades(),
+            catalogue: &self.world.catalogue,
             busy: &busy,
             max_slots: self.max_slots,
             friend: friend.as_ref(),
+            may_give: self.no_gifts_until <= now,
+            may_invite: self.no_invites_until <= now,
             may_resync: !self.asked_to_resync && self.no_resync_until <= now,
         };
-        self.world.workload.choose(view, &mut self.rng)
+        choose(view, &mut self.rng)
     }
 
     async fn resync(&mut self, socket: &mut Socket) -> Flow {
@@ -377,6 +435,9 @@ impl Bot {
         let was_live = self.checker.is_live();
         if let ServerMessage::Welcome(welcome) = &*message {
             self.welcome(welcome);
+        }
+        if let ServerMessage::Delta(Delta { cause: Cause::Inbox { .. }, .. }) = &*message {
+            self.world.metrics.delivered.fetch_add(1, Relaxed);
         }
         if let Heard::Reply(reply) = self.checker.hear(&message) {
             self.reply(&reply, &message);
@@ -435,10 +496,12 @@ impl Bot {
             Fate::Applied | Fate::Answered => None,
         };
         self.world.metrics.reply(self.number, self.world.latency(reply.stamp), refused);
+        self.world.metrics.handed_over(&reply.action, reply.fate);
         if let Fate::Refused { code: Code::RateLimited, retry_after_ms } = reply.fate {
             let until = Instant::now() + Duration::from_millis(retry_after_ms.unwrap_or(100));
             match &reply.action {
                 Action::Gift(_) => self.no_gifts_until = until,
+                Action::TradeInvite(_) => self.no_invites_until = until,
                 Action::Resync(_) => self.no_resync_until = until,
                 _ => self.paused_until = until,
             }

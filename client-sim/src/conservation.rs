@@ -161,6 +161,13 @@ impl Tally {
             .collect()
     }
 
+    /// Whether what these books are short of may be on its way out of an inbox.
+    #[must_use]
+    pub fn awaits_gifts(mut self) -> bool {
+        self.price_unseen_sales();
+        self.items().iter().any(|item| !self.uncertain.contains(item) && self.account(item).state == State::Uncertain)
+    }
+
     fn account(&self, item: &ItemId) -> Account {
         let of = |totals: &Totals| totals.of(item);
         let won = of(&self.initial) + of(&self.granted) + of(&self.proceeds) + of(&self.server);

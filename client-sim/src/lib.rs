@@ -19,6 +19,7 @@ pub mod process;
 pub mod report;
 pub mod scenario;
 mod socket;
+pub mod trader;
 mod workload;
 
 pub use report::Report;

@@ -62,7 +62,7 @@ struct Run {
     /// Requests that each bot keeps in flight, without thinking.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     depth: Option<u16>,
-    /// What they do: default, simple, idle, or a TOML file of weights.
+    /// What they do: default, simple, market_day, idle, or a TOML file of weights.
     #[arg(long, value_name = "NAME|FILE", default_value = "default")]
     mix: String,
     /// The same seed makes every bot choose alike.
@@ -83,6 +83,9 @@ struct Run {
     /// Every bot cuts its connection after about this long, and comes back.
     #[arg(long, value_name = "T", value_parser = duration::parse)]
     churn: Option<Duration>,
+    /// How long on average a bot stays away when its mix lets it leave.
+    #[arg(long, value_name = "T", default_value = "15s", value_parser = duration::parse)]
+    away: Duration,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -116,6 +119,7 @@ impl Run {
             subprotocol: self.subprotocol,
             connect_rate: self.connect_rate,
             churn: self.churn,
+            away: self.away,
             server_pid: self.server_pid,
             ..Options::new(self.url.clone(), bots, self.duration)
         })

@@ -3,9 +3,9 @@
 //! Called by `bot` (which counts) and `scenario` (which reads). Bots share a few histograms, so that ten thousand of
 //! them cost no more memory than one.
 
-use crate::fault::Fault;
+use crate::{checker::Fate, fault::Fault};
 use hdrhistogram::Histogram;
-use holdall_protocol::{code::Code, ids::PlayerId};
+use holdall_protocol::{action::Action, code::Code, ids::PlayerId};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -50,6 +50,12 @@ pub(crate) struct Metrics {
     pub(crate) resumes: AtomicU64,
     /// Answers with the whole inventory, each compared with the mirror.
     pub(crate) resyncs: AtomicU64,
+    /// Gifts that were acknowledged to their givers.
+    pub(crate) gifts: AtomicU64,
+    /// Gifts that were seen to come out of an inbox.
+    pub(crate) delivered: AtomicU64,
+    /// Trades that settled, as told to whoever accepted last.
+    pub(crate) settled: AtomicU64,
     shards: Vec<Mutex<Shard>>,
     violations: Mutex<Vec<String>>,
     violations_count: AtomicU64,
@@ -69,6 +75,9 @@ impl Metrics {
             reconnects: AtomicU64::new(0),
             resumes: AtomicU64::new(0),
             resyncs: AtomicU64::new(0),
+            gifts: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| shard()).collect(),
             violations: Mutex::new(Vec::new()),
             violations_count: AtomicU64::new(0),
@@ -87,6 +96,18 @@ impl Metrics {
         if let Some(code) = refused {
             self.refused.fetch_add(1, Relaxed);
             *shard.refusals.entry(code).or_default() += 1;
+        }
+    }
+
+    /// Counts what changed hands by one of a bot's requests.
+    pub(crate) fn handed_over(&self, action: &Action, fate: Fate) {
+        if !matches!(fate, Fate::Applied | Fate::Duplicate { applied: Some(true) }) {
+            return;
+        }
+        match action {
+            Action::Gift(_) => drop(self.gifts.fetch_add(1, Relaxed)),
+            Action::TradeAccept(_) => drop(self.settled.fetch_add(1, Relaxed)),
+            _ => {}
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Weights {
     pub sell: u32,
     /// Give a few units to another bot.
     pub gift: u32,
+    /// Take the next step of a trade, or invite another bot to one.
+    pub trade: u32,
     /// Top up by `dev_grant` although nothing is missing.
     pub grant: u32,
     /// Ask for the figures.
@@ -37,13 +39,19 @@ pub struct Weights {
     pub item: u32,
     /// Ask for the whole inventory.
     pub resync: u32,
+    /// Cut the connection before a last request is answered, and come back at once.
+    pub cut: u32,
+    /// Cut the connection and stay away for a while.
+    pub leave: u32,
 }
 
 /// A mix that cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub enum MixError {
     /// Neither a name nor a readable file.
-    #[error("no mix is called {name:?} (there are default, simple and idle), and no such file can be read: {source}")]
+    #[error(
+        "no mix is called {name:?} (there are default, simple, market_day and idle), and no such file can be read: {source}"
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -76,6 +84,27 @@ impl Weights {
         count: 3,
         item: 1,
         resync: 1,
+        ..Self::IDLE
+    };
+
+    /// Everybody gives and trades, and connections break in the middle of it.
+    pub const MARKET_DAY: Self = Self {
+        trade: 120,
+        gift: 24,
+        drop: 6,
+        use_one: 4,
+        equip: 4,
+        unequip: 4,
+        move_stack: 10,
+        sort: 1,
+        sell: 6,
+        grant: 12,
+        stats: 1,
+        count: 2,
+        resync: 1,
+        cut: 3,
+        leave: 2,
+        ..Self::IDLE
     };
 
     /// The three actions that a game does most, for figures of cost.
@@ -91,11 +120,14 @@ impl Weights {
         sort: 0,
         sell: 0,
         gift: 0,
+        trade: 0,
         grant: 0,
         stats: 0,
         count: 0,
         item: 0,
         resync: 0,
+        cut: 0,
+        leave: 0,
     };
 
     /// The mix of this name, or of this file.
@@ -106,6 +138,7 @@ impl Weights {
         match name {
             "default" => return Ok(Self::DEFAULT),
             "simple" => return Ok(Self::SIMPLE),
+            "market_day" => return Ok(Self::MARKET_DAY),
             "idle" => return Ok(Self::IDLE),
             _ => {}
         }
@@ -135,6 +168,6 @@ mod tests {
     #[test]
     fn what_is_neither_a_name_nor_a_file_says_so() {
         assert_eq!(Weights::named("default").unwrap(), Weights::DEFAULT);
-        assert!(Weights::named("defualt").unwrap_err().to_string().contains("default, simple and idle"));
+        assert!(Weights::named("defualt").unwrap_err().to_string().contains("default, simple, market_day and idle"));
     }
 }

@@ -27,6 +27,12 @@ pub struct Report {
     pub replies: u64,
     /// Requests that fell due at a fixed rate while there was no connection.
     pub unsent: u64,
+    /// Trades that settled.
+    pub trades: u64,
+    /// Gifts that were given.
+    pub gifts: u64,
+    /// Gifts that were seen to come out of an inbox.
+    pub delivered: u64,
     /// Refused requests by code.
     pub refusals: BTreeMap<String, u64>,
     /// Replies a second while they played.
@@ -122,11 +128,12 @@ impl fmt::Display for Progress {
             Phase::Join => "join",
             Phase::Play => "play",
             Phase::Drain => "drain",
+            Phase::Collect => "collect",
             Phase::Prove | Phase::Abort => "prove",
         };
         write!(
             f,
-            "{:>6.1}s {phase:<5} {:>6} connected {:>8} replies/s  p50 {:>7} p99 {:>7}  {} refused  {} reconnects  {} violations",
+            "{:>6.1}s {phase:<7} {:>6} connected {:>8} replies/s  p50 {:>7} p99 {:>7}  {} refused  {} reconnects  {} violations",
             self.elapsed.as_secs_f64(),
             self.connected,
             self.replies_per_s,
@@ -153,6 +160,12 @@ impl fmt::Display for Report {
         line(f, "latency", named.map(|(name, value)| format!("{name} {}", micros(value))).join("  "))?;
         let refusals: Vec<String> = self.refusals.iter().map(|(code, count)| format!("{code} {count}")).collect();
         line(f, "refusals", if refusals.is_empty() { "none".to_owned() } else { refusals.join("  ") })?;
+        if self.trades + self.gifts > 0 {
+            let (trades, gifts, delivered) = (self.trades, self.gifts, self.delivered);
+            let text =
+                format!("{trades} trades settled, {gifts} gifts given, {delivered} seen to come out of an inbox");
+            line(f, "market", text)?;
+        }
         if self.unsent > 0 {
             line(f, "unsent", format!("{} fell due without a connection", self.unsent))?;
         }

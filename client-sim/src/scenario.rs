@@ -17,7 +17,7 @@ use rand::{Rng as _, rngs::SmallRng};
 use std::{
     str::FromStr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -93,6 +93,8 @@ pub struct Options {
     pub connect_rate: u32,
     /// Mean time after which a bot cuts its own connection and comes back; never when absent.
     pub churn: Option<Duration>,
+    /// Mean time that a bot stays away when the mix lets it leave.
+    pub away: Duration,
     /// The server's process on this machine, to measure what it costs.
     pub server_pid: Option<u32>,
     /// How long a bot tries to come back before it is a violation.
@@ -115,6 +117,7 @@ impl Options {
             subprotocol: Subprotocol::Msgpack,
             connect_rate: 500,
             churn: None,
+            away: Duration::from_secs(15),
             server_pid: None,
             give_up: Duration::from_secs(30),
             patience: Duration::from_secs(30),
@@ -129,8 +132,10 @@ pub enum Phase {
     Join,
     /// They act.
     Play,
-    /// They act no more and wait for their last replies.
+    /// They act no more, end their trades and wait for their last replies.
     Drain,
+    /// Everybody is in the game and takes what waits in the inboxes.
+    Collect,
     /// Nobody's request is under way: each compares its mirror with a last snapshot.
     Prove,
     /// They took too long to drain or prove.
@@ -139,6 +144,9 @@ pub enum Phase {
 
 /// The longest that draining, and then proving, may take.
 const ENDING_MAX: Duration = Duration::from_secs(90);
+
+/// The longest that collecting may take: what does not fit stays in its inbox.
+const COLLECT_MAX: Duration = Duration::from_secs(20);
 
 /// What all bots of a run share.
 #[derive(Debug)]
@@ -156,6 +164,8 @@ pub(crate) struct World {
     joined: AtomicUsize,
     drained: AtomicUsize,
     gone: AtomicUsize,
+    /// Somebody has shown other books than before.
+    books_shown: AtomicBool,
 }
 
 /// What others know of a bot.
@@ -166,6 +176,8 @@ struct Member {
     in_game: AtomicBool,
     drained: AtomicBool,
     gifts: AtomicU64,
+    /// Its books, once it has nothing under way.
+    books: Mutex<Option<Tally>>,
 }
 
 impl World {
@@ -175,6 +187,7 @@ impl World {
             in_game: AtomicBool::new(false),
             drained: AtomicBool::new(false),
             gifts: AtomicU64::new(0),
+            books: Mutex::new(None),
         };
         Self {
             workload: Workload::new(&options.mix),
@@ -187,6 +200,7 @@ impl World {
             joined: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),
             gone: AtomicUsize::new(0),
+            books_shown: AtomicBool::new(false),
             options,
         }
     }
@@ -230,6 +244,30 @@ impl World {
         if !self.member(number).drained.swap(true, Relaxed) {
             self.drained.fetch_add(1, Relaxed);
         }
+    }
+
+    /// A bot that has nothing under way shows how it stands.
+    pub(crate) fn show_books(&self, number: usize, books: Tally) {
+        *self.member(number).books.lock().unwrap_or_else(PoisonError::into_inner) = Some(books);
+        self.books_shown.store(true, Relaxed);
+    }
+
+    /// Whether everybody has shown their books and nothing may wait in an inbox. Who is gone will never show any.
+    fn has_collected(&self) -> bool {
+        if self.gone.load(Relaxed) > 0 {
+            return true;
+        }
+        if !self.books_shown.swap(false, Relaxed) {
+            return false;
+        }
+        let mut all = Tally::default();
+        for member in &self.members {
+            match member.books.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+                Some(books) => all.add(books),
+                None => return false,
+            }
+        }
+        !all.awaits_gifts()
     }
 
     /// A bot has ended, maybe before its time: nobody waits for it.
@@ -316,6 +354,8 @@ impl<W: FnMut(&Progress)> Run<W> {
         self.phase.send_replace(Phase::Drain);
         let came = self.bots.len();
         self.until(Instant::now() + ENDING_MAX, move |world| world.drained.load(Relaxed) >= came).await;
+        self.phase.send_replace(Phase::Collect);
+        self.until(Instant::now() + COLLECT_MAX, World::has_collected).await;
         self.phase.send_replace(Phase::Prove);
         let ended = self.end().await;
         let server = Server::between(before, start, end, replies, bots);
@@ -424,6 +464,9 @@ impl<W: FnMut(&Progress)> Run<W> {
             requests: metrics.requests.load(Relaxed),
             replies: metrics.replies.load(Relaxed),
             unsent: metrics.unsent.load(Relaxed),
+            trades: metrics.settled.load(Relaxed),
+            gifts: metrics.gifts.load(Relaxed),
+            delivered: metrics.delivered.load(Relaxed),
             refusals: metrics.refusals().into_iter().map(|(code, n)| (code.as_str().to_owned(), n)).collect(),
             throughput_per_s: per_second(figures.replies, seconds),
             latency_us: Latency::of(&metrics.latencies()),

@@ -6,8 +6,10 @@
 use crate::{
     busy::Busy,
     catalogue::Catalogue,
+    checker::Trades,
     mix::Weights,
     model::{Content, Mirror},
+    trader::Trader,
 };
 use holdall_protocol::{
     action::{
@@ -34,14 +36,17 @@ enum Kind {
     Sort,
     Sell,
     Gift,
+    Trade,
     Grant,
     Stats,
     Count,
     Item,
     Resync,
+    Cut,
+    Leave,
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 16] = [
     Kind::Drop,
     Kind::Use,
     Kind::Equip,
@@ -50,12 +55,26 @@ const KINDS: [Kind; 13] = [
     Kind::Sort,
     Kind::Sell,
     Kind::Gift,
+    Kind::Trade,
     Kind::Grant,
     Kind::Stats,
     Kind::Count,
     Kind::Item,
     Kind::Resync,
+    Kind::Cut,
+    Kind::Leave,
 ];
+
+/// What a bot does next.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Choice {
+    /// It asks for this.
+    Ask(Action),
+    /// It cuts its connection, with or without a last request under way.
+    Cut(Option<Action>),
+    /// It cuts its connection and stays away for a while.
+    Leave,
+}
 
 /// A stack that a bot may name, and how many units of it are left to name.
 struct Candidate<'a> {
@@ -89,8 +108,16 @@ pub(crate) struct View<'a> {
     pub(crate) busy: &'a Busy,
     /// Slots of its bag; 0 where nobody bounds them.
     pub(crate) max_slots: u16,
-    /// Another bot that is known to be in the game, picked at random.
+    /// Who it is.
+    pub(crate) own: &'a PlayerId,
+    /// Its trades.
+    pub(crate) trades: &'a Trades,
+    /// Another bot that has been in the game, picked at random.
     pub(crate) friend: Option<&'a PlayerId>,
+    /// Whether it may give: that is limited more strictly than other requests.
+    pub(crate) may_give: bool,
+    /// Whether it may invite to a trade: the same.
+    pub(crate) may_invite: bool,
     /// Whether it may ask for its whole inventory: that is priced higher than other requests.
     pub(crate) may_resync: bool,
 }
@@ -107,17 +134,24 @@ impl Workload {
         Self { choice: WeightedIndex::new(KINDS.map(|kind| weight(weights, kind))).ok() }
     }
 
-    /// The next action, `None` for a mix that does nothing.
-    pub(crate) fn choose(&self, view: View<'_>, rng: &mut SmallRng) -> Option<Action> {
+    /// What comes next, `None` for a mix that does nothing.
+    pub(crate) fn choose(&self, view: View<'_>, rng: &mut SmallRng) -> Option<Choice> {
         let choice = self.choice.as_ref()?;
+        let mut cut = false;
         // Where the bag has nothing for one kind, another may do; a bot that can do nothing at all asks how it stands.
         for _ in 0..4 {
             let kind = KINDS.get(choice.sample(rng)).copied().unwrap_or(Kind::Stats);
-            if let Some(action) = view.build(kind, rng).or_else(|| view.top_up(kind, rng)) {
-                return Some(action);
+            match kind {
+                Kind::Leave => return Some(Choice::Leave),
+                Kind::Cut => cut = true,
+                _ => match view.build(kind, rng).or_else(|| view.top_up(kind, rng)) {
+                    Some(action) if cut => return Some(Choice::Cut(Some(action))),
+                    Some(action) => return Some(Choice::Ask(action)),
+                    None => {}
+                },
             }
         }
-        Some(Action::Stats(Stats {}))
+        Some(if cut { Choice::Cut(None) } else { Choice::Ask(Action::Stats(Stats {})) })
     }
 }
 
@@ -144,7 +178,8 @@ impl View<'_> {
                 Some(Action::Sell(Sell { instance: found.stack.instance, quantity: found.few(3, rng) }))
             }
             Kind::Gift => self.gift(rng),
-            Kind::Grant => None,
+            Kind::Trade => self.trade(rng),
+            Kind::Grant | Kind::Cut | Kind::Leave => None,
             Kind::Stats => Some(Action::Stats(Stats {})),
             Kind::Count => Some(Action::Count(Count { item: self.some_item(rng)? })),
             Kind::Item => Some(Action::Item(Item { item: self.some_item(rng)? })),
@@ -186,8 +221,31 @@ impl View<'_> {
         Some(Action::Move(Move { from, to, quantity }))
     }
 
+    /// Makes room in a bag that may be too full for what waits in the inbox.
+    pub(crate) fn make_room(&self, rng: &mut SmallRng) -> Option<Action> {
+        if self.is_crowded() { self.drop(rng) } else { None }
+    }
+
+    fn trade(&self, rng: &mut SmallRng) -> Option<Action> {
+        let tradeable = |id: &ItemId| self.catalogue.get(id).is_some_and(|definition| definition.tradeable);
+        let free = |(slot, stack): (u16, &Stack)| {
+            let left = self.busy.left(slot, stack);
+            let fit = left > 0 && tradeable(&stack.item) && !self.mirror.is_frozen(&Place::Bag(slot));
+            fit.then_some((stack.instance, left))
+        };
+        let stacks: Vec<_> = self.walk(rng).take(LOOKED_AT).filter_map(free).collect();
+        let balance = |(place, content): (&Place, &Content)| match (place, content) {
+            (Place::Balance(currency), Content::Amount(amount)) => Some((currency.clone(), *amount)),
+            (Place::Bag(_) | Place::Equipment(_) | Place::Balance(_), _) => None,
+        };
+        let purse: Vec<_> =
+            self.mirror.places().filter_map(balance).filter(|(currency, _)| tradeable(currency)).collect();
+        let friend = self.friend.filter(|_| self.may_invite);
+        Trader { own: self.own, trades: self.trades, stacks: &stacks, purse: &purse, friend }.next(rng)
+    }
+
     fn gift(&self, rng: &mut SmallRng) -> Option<Action> {
-        let to = self.friend?.clone();
+        let to = self.friend.filter(|_| self.may_give)?.clone();
         let mut items: Vec<GiftItem> = Vec::new();
         for _ in 0..if rng.random_bool(0.2) { 2 } else { 1 } {
             let found = self.find(rng, |_, definition| definition.tradeable)?;
@@ -206,6 +264,8 @@ impl View<'_> {
             Kind::Equip | Kind::Unequip => |definition| !definition.slots.is_empty(),
             Kind::Sell => |definition| definition.sellable,
             Kind::Drop | Kind::Move | Kind::Gift | Kind::Grant => |definition| definition.tradeable,
+            // Who has nothing to do in a trade waits for the other one.
+            Kind::Trade | Kind::Cut | Kind::Leave => return None,
             Kind::Sort | Kind::Stats | Kind::Count | Kind::Item | Kind::Resync => return None,
         };
         let definition = self.catalogue.top_up(wanted, rng)?;
@@ -290,10 +350,13 @@ const fn weight(weights: &Weights, kind: Kind) -> u32 {
         Kind::Sort => weights.sort,
         Kind::Sell => weights.sell,
         Kind::Gift => weights.gift,
+        Kind::Trade => weights.trade,
         Kind::Grant => weights.grant,
         Kind::Stats => weights.stats,
         Kind::Count => weights.count,
         Kind::Item => weights.item,
         Kind::Resync => weights.resync,
+        Kind::Cut => weights.cut,
+        Kind::Leave => weights.leave,
     }
 }

@@ -1,7 +1,7 @@
 //! The simulator's bots against servers of the harness: they play, and check every word they hear.
 
 use crate::child::{Server, Site};
-use holdall_client_sim::{Options, Report, conservation::State, run, scenario::Load};
+use holdall_client_sim::{Options, Report, conservation::State, mix::Weights, run, scenario::Load};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use std::{
     net::SocketAddr,
@@ -24,6 +24,20 @@ pub fn options(game: SocketAddr, seed: u64, play: Duration, load: Load) -> Optio
     Options { seed, load, patience, give_up: patience, ..Options::new(url, BOTS, play) }
 }
 
+/// The same on a market day: they give and trade, and leave for longer than an impatient server keeps them.
+#[must_use]
+pub fn on_a_market_day(game: SocketAddr, seed: u64, play: Duration) -> Options {
+    let load = Load::ThinkTime(Duration::from_millis(10));
+    let (churn, away) = (Some(Duration::from_secs(2)), Duration::from_millis(600));
+    Options { mix: Weights::MARKET_DAY, churn, away, ..options(game, seed, play, load) }
+}
+
+/// Lets players go soon, and trades be over soon.
+#[must_use]
+pub fn impatient(site: Site) -> Site {
+    site.knob("limits.linger_ms", 300).knob("limits.invite_expiry_ms", 1_000).knob("limits.trade_expiry_ms", 2_000)
+}
+
 /// Lets them play.
 #[must_use]
 pub fn play(options: Options) -> JoinHandle<Report> {
@@ -34,11 +48,13 @@ pub fn play(options: Options) -> JoinHandle<Report> {
 ///
 /// # Panics
 /// When a server does not start, or the last one does not end in good order.
-pub async fn play_while_the_server_is_killed(mut site: Site, seed: u64, length: Duration, load: Load) -> Report {
+pub async fn play_while_the_server_is_killed(mut site: Site, options: impl FnOnce(SocketAddr) -> Options) -> Report {
+    let mut server = start_for_good(&mut site).await;
+    let options = options(server.game);
+    let (seed, length) = (options.seed, options.duration);
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut server = start_for_good(&mut site).await;
-    let bots = play(options(server.game, seed, length, load));
+    let bots = play(options);
     let (begin, mut slowest, mut kills) = (Instant::now(), Duration::ZERO, 0);
     while begin.elapsed() + Duration::from_secs(1) < length {
         sleep(Duration::from_millis(rng.random_range(200..1200))).await;
@@ -70,6 +86,16 @@ pub fn expect_in_order(report: &Report) {
     assert_eq!(report.requests, report.replies, "{report}");
     assert!(report.conservation.values().all(|account| account.state != State::Broken), "{report}");
     assert!(report.requests > 0, "they played: {report}");
+}
+
+/// Expects the same of a market day, and that not even an inbox leaves a doubt about where everything is.
+///
+/// # Panics
+/// When there is one, or nobody has traded.
+pub fn expect_a_market_in_order(report: &Report) {
+    expect_in_order(report);
+    assert!(report.conservation.values().all(|account| account.state == State::Conserved), "{report}");
+    assert!(report.trades > 0 && report.gifts > 0 && report.delivered > 0, "they traded: {report}");
 }
 
 /// Repeats a randomised round with one new seed after the other, for as long as `tests/run --long` gives it; or plays the

@@ -2,6 +2,7 @@
 
 mod kills;
 mod losses;
+mod market;
 mod network;
 mod refusals;
 mod stage;

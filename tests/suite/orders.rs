@@ -115,8 +115,8 @@ fn faults(seed: u64) -> impl FnMut(&'static str) -> Fault + Send + 'static {
     let mut random = StdRng::seed_from_u64(seed);
     move |verb| match (verb, random.random_range(0..6)) {
         ("post" | "letters", 0 | 1) | ("answer" | "together" | "door", 0) => Fault::DropRequest,
-        ("letters" | "commit" | "acquire", 0 | 1) => Fault::DropAnswer,
-        (_, 2) => Fault::Delay(Duration::from_millis(random.random_range(1..40))),
+        ("letters", 2 | 3) | ("commit" | "acquire", 0 | 1) => Fault::DropAnswer,
+        (_, 4) => Fault::Delay(Duration::from_millis(random.random_range(1..40))),
         _ => Fault::None,
     }
 }

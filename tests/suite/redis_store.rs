@@ -6,11 +6,11 @@ use bytes::Bytes;
 use holdall_harness::redis::Redis;
 use holdall_protocol::ids::{Revision, Seq};
 use holdall_server::store::{
-    AcquireError, Life, Node, Outcome, Owner, PlayerWrite, Preferences, ReadError, Renewal, Store, Stored,
+    AcquireError, Letter, Life, Node, Outcome, Owner, PlayerWrite, Preferences, ReadError, Renewal, Store, Stored,
     redis::Redis as RedisStore,
 };
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 const REALM: &str = "holdall:{conformance}:";
 /// Guards against hangs only.
@@ -153,6 +153,10 @@ mod several_nodes {
         assert_eq!(here.alive().await, Ok(Vec::new()));
     }
 
+    fn said(letters: &[Letter]) -> Vec<&[u8]> {
+        letters.iter().map(|letter| letter.content.as_ref()).collect()
+    }
+
     #[tokio::test]
     async fn letters_arrive_once_and_in_order_and_those_to_an_earlier_boot_do_not() {
         let redis = Redis::run().await;
@@ -160,14 +164,17 @@ mod several_nodes {
         for letter in ["one", "two"] {
             here.post("there".to_owned(), letter.into()).await.expect("Redis answers");
         }
-        assert_eq!(timeout(PATIENCE, there.letters()).await.expect("letters"), ["one", "two"]);
+        let before = Instant::now();
+        let letters = timeout(PATIENCE, there.letters()).await.expect("letters");
+        assert_eq!(said(&letters), [b"one", b"two"]);
+        assert!(letters.iter().all(|letter| letter.posted <= before), "they were left before they were read");
         let waiting = tokio::spawn(there.letters());
         here.post("there".to_owned(), "three".into()).await.expect("Redis answers");
-        assert_eq!(timeout(PATIENCE, waiting).await.expect("a letter").expect("no panic"), ["three"]);
+        assert_eq!(said(&timeout(PATIENCE, waiting).await.expect("a letter").expect("no panic")), [b"three"]);
         here.post("there".to_owned(), "too late".into()).await.expect("Redis answers");
         let later = on(&redis, Node { boot: 8, ..super::there() }).await;
         here.post("there".to_owned(), "four".into()).await.expect("Redis answers");
-        assert_eq!(timeout(PATIENCE, later.letters()).await.expect("a letter"), ["four"]);
+        assert_eq!(said(&timeout(PATIENCE, later.letters()).await.expect("a letter")), [b"four"]);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Live trades over real sockets: what both agreed to changes hands whole and once, and however a trade ends, nothing
 //! stays locked and both know.
 
+mod elsewhere;
 mod endings;
 mod moments;
 mod refusals;

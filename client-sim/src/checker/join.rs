@@ -39,7 +39,8 @@ impl Checker {
                 self.next_seq = self.next_seq.next();
             }
         }
-        self.trades_at_welcome(&welcome.trades);
+        let wrong = self.trades.welcomed(&welcome.trades);
+        self.faults.extend(wrong);
         self.claimed.clear();
         self.behind = None;
         self.incarnation = Some(welcome.incarnation);

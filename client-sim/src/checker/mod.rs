@@ -26,7 +26,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     mem,
 };
-use trades::Trades;
+pub use trades::Trades;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,6 +191,12 @@ impl Checker {
         self.pending.iter().map(|pending| &pending.action)
     }
 
+    /// Its trades that are not over, as far as it was told.
+    #[must_use]
+    pub const fn trades(&self) -> &Trades {
+        &self.trades
+    }
+
     /// The request that has waited longest for its reply.
     #[must_use]
     pub fn oldest(&self) -> Option<Seq> {
@@ -243,6 +249,15 @@ impl Checker {
     pub fn ask_again(&self) -> Vec<ClientMessage> {
         let again = |pending: &Pending| Request { seq: pending.seq, action: Asked::Known(pending.action.clone()) };
         self.pending.iter().map(again).map(ClientMessage::Request).collect()
+    }
+
+    /// The books so far, where nothing is under way that would change them by the player's own doing.
+    #[must_use]
+    pub fn books(&self) -> Option<Tally> {
+        let mirror = self.mirror.as_ref().filter(|_| self.is_live() && !self.broken && self.pending.is_empty())?;
+        let mut books = self.tally.clone();
+        books.found = mirror.totals();
+        Some(books)
     }
 
     /// Ends the conversation: what is still suspicious now is a fault.

@@ -154,6 +154,7 @@ impl Checker {
             (_, Some(_)) => {}
             (_, None) => {
                 self.at(refused.seq, refused.revision);
+                self.refused_step(&pending.action, code);
             }
         }
         Some(Reply { action: pending.action, fate, stamp: pending.stamp })

@@ -7,15 +7,16 @@ use crate::{
 };
 use holdall_protocol::{
     action::{Action, TradeAccept},
-    ids::{Revision, TradeId},
+    code::Code,
+    ids::{PlayerId, Revision, TradeId},
     message::{Trade, TradeOffer, TradeStage},
 };
 use std::{collections::BTreeMap, num::NonZeroU64};
 
-/// One player's trades.
+/// One player's trades that are not over.
 #[derive(Debug, Default)]
-pub(super) struct Trades {
-    /// The newest view of each that is not over.
+pub struct Trades {
+    /// The newest view of each.
     views: BTreeMap<TradeId, Trade>,
     /// What the newest accept that was sent would bring; `None` where the offers it names were not seen.
     accepted: BTreeMap<TradeId, Option<Totals>>,
@@ -23,7 +24,7 @@ pub(super) struct Trades {
 
 impl Trades {
     /// Takes a view; the fault in it.
-    fn see(&mut self, told: &Trade) -> Option<Fault> {
+    pub fn see(&mut self, told: &Trade) -> Option<Fault> {
         let known = self.views.get(&told.trade);
         let goes_back = known.is_some_and(|known| {
             told.offer_revision < known.offer_revision
@@ -42,12 +43,44 @@ impl Trades {
         goes_back.then(|| Fault::Protocol(format!("trade {} went back: {told:?}", told.trade)))
     }
 
+    /// Takes all that a welcome tells; what it does not tell is over.
+    pub fn welcomed(&mut self, told: &[Trade]) -> Vec<Fault> {
+        self.views.clear();
+        told.iter().filter_map(|trade| self.see(trade)).collect()
+    }
+
+    /// The trade that waits for this player: the open one, or an invite of somebody else's.
+    #[must_use]
+    pub fn pressing(&self, own: &PlayerId) -> Option<&Trade> {
+        let open = self.views.values().find(|trade| trade.stage == TradeStage::Open);
+        open.or_else(|| self.views.values().find(|trade| trade.invited_by != *own))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Trade> {
+        self.views.values()
+    }
+
     /// An accept is sent; what it would bring, where the offers it names were seen.
-    pub(super) fn accept(&mut self, accept: &TradeAccept) -> Option<Totals> {
+    pub fn accept(&mut self, accept: &TradeAccept) -> Option<Totals> {
         let seen = self.views.get(&accept.trade).filter(|seen| seen.offer_revision == accept.offer_revision);
         let brings = seen.map(brings);
         self.accepted.insert(accept.trade, brings.clone());
         brings
+    }
+
+    /// A trade has settled by the other player's accept, with this effect.
+    ///
+    /// # Errors
+    /// What is wrong with that, in words: only what this player has agreed to may change hands.
+    pub fn settled(&mut self, trade: TradeId, effect: &Totals) -> Result<(), String> {
+        match self.accepted.remove(&trade) {
+            None => Err(format!("trade {trade} settled and was not accepted here")),
+            Some(Some(agreed)) if agreed != *effect => {
+                Err(format!("trade {trade} brought {effect} instead of {agreed}"))
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// Revisions that accepts may have made while nobody listened. Whoever asks has the snapshot that shows them.
@@ -75,6 +108,19 @@ fn add(totals: &mut Totals, offer: &TradeOffer, sign: i128) {
     }
 }
 
+/// The trade that an action is a step of.
+const fn trade_of(action: &Action) -> Option<TradeId> {
+    match action {
+        Action::TradeAnswer(asked) => Some(asked.trade),
+        Action::TradeOffer(asked) => Some(asked.trade),
+        Action::TradeAccept(asked) => Some(asked.trade),
+        Action::TradeCancel(asked) => Some(asked.trade),
+        Action::TradeInvite(_) | Action::Settings(_) | Action::Gift(_) | Action::DevGrant(_) | Action::Sell(_) => None,
+        Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Equip(_) => None,
+        Action::Unequip(_) | Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => None,
+    }
+}
+
 /// Whether a view can be the answer to this action.
 pub(super) fn answers(told: &Trade, action: &Action) -> bool {
     match action {
@@ -99,23 +145,19 @@ impl Checker {
         self.faults.extend(self.trades.see(told));
     }
 
-    /// All that a welcome tells; what it does not tell is over.
-    pub(super) fn trades_at_welcome(&mut self, told: &[Trade]) {
-        self.trades.views.clear();
-        for trade in told {
-            self.trade(trade);
+    /// A step was refused: a trade that is over was told to be before.
+    pub(super) fn refused_step(&mut self, action: &Action, code: Code) {
+        if let (Code::TradeClosed | Code::TradeNotFound, Some(trade)) = (code, trade_of(action))
+            && self.trades.views.contains_key(&trade)
+        {
+            self.fault(Fault::Protocol(format!("trade {trade} is over ({code}), and nobody said so")));
         }
     }
 
     /// A trade settled by the other player's accept: only what this one had agreed to.
     pub(super) fn settled(&mut self, revision: Revision, trade: TradeId, step: &Step) {
-        let what = match self.trades.accepted.remove(&trade) {
-            None => format!("trade {trade} settled and was not accepted here"),
-            Some(Some(agreed)) if agreed != step.effect => {
-                format!("trade {trade} brought {} instead of {agreed}", step.effect)
-            }
-            Some(_) => return,
-        };
-        self.fault(Fault::BadPush { revision, what });
+        if let Err(what) = self.trades.settled(trade, &step.effect) {
+            self.fault(Fault::BadPush { revision, what });
+        }
     }
 }

@@ -18,7 +18,6 @@ use holdall_protocol::{
     message::Trade,
 };
 use parking_lot::{Mutex, MutexGuard};
-use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, sync::Arc};
 use tokio::{sync::Notify, time::Instant};
 
@@ -63,26 +62,19 @@ pub struct Inner {
     links: Vec<Link>,
     /// Counts joins and leaves, so that a linger that was overtaken does nothing.
     pub(super) visits: u64,
-    /// Counts joins.
-    logins: u64,
+    /// When the newest connection joined.
+    joined: Option<Instant>,
     /// For whom something was put into an inbox, and at which revision: they are told of it once that is durable.
     receivers: VecDeque<(Revision, PlayerId)>,
     /// What is known of the player's own inbox.
     pub(super) inbox: InboxWatch,
-    /// The login elsewhere that asked for the player last, and the joins there had been when it first did.
-    asked_for: Option<(Login, u64)>,
 }
-
-/// One login at one process, by a random number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Login(pub(super) u64);
 
 /// A player that is in the game.
 #[derive(Debug)]
 pub struct Seat {
     /// The right to write it.
-    pub(super) owner: Owner,
+    pub owner: Owner,
     /// What the load found.
     pub(super) origin: Origin,
     /// When it was loaded.
@@ -145,10 +137,9 @@ impl Cell {
             durable: Revision::ZERO,
             links: Vec::new(),
             visits: 0,
-            logins: 0,
+            joined: None,
             receivers: VecDeque::new(),
             inbox: InboxWatch::default(),
-            asked_for: None,
         };
         Arc::new(Self { id, allowance, inner: Mutex::new(inner), changed: Notify::new() })
     }
@@ -222,7 +213,7 @@ impl Inner {
             link.close(Close::Replaced);
         }
         self.visits = self.visits.wrapping_add(1);
-        self.logins = self.logins.wrapping_add(1);
+        self.joined = Some(Instant::now());
         // Mostly there is one, and a vector that grows by itself would make room for four.
         self.links.reserve_exact(1);
         self.links.push(Link { session, outbox, wake, closing: None });
@@ -234,15 +225,9 @@ impl Inner {
         self.visits = self.visits.wrapping_add(1);
     }
 
-    /// A login elsewhere asks for the player, maybe not for the first time. Whether it is newer than every login here.
-    pub(super) fn ask_for(&mut self, login: Login) -> bool {
-        match self.asked_for {
-            Some((known, logins)) if known == login => logins == self.logins,
-            _ => {
-                self.asked_for = Some((login, self.logins));
-                true
-            }
-        }
+    /// Whether a login elsewhere that began then is newer than every login here.
+    pub(super) fn yields_to(&self, login: Instant) -> bool {
+        self.joined.is_none_or(|joined| joined <= login)
     }
 
     /// Tells every connection to end.

@@ -5,7 +5,7 @@
 //! when it is told to, and when something has left a bag in which a gift had found no room. To be told twice, late or never
 //! is harmless: what waits goes on waiting.
 
-pub use crate::store::{Door, ReadError};
+pub use crate::store::{Door, Owner, ReadError};
 
 use super::{
     Roster,

@@ -5,7 +5,7 @@
 use super::{
     Roster,
     allowance::Allowance,
-    cell::{Cell, Login, REMEMBERED_REQUESTS, Seat, Stage},
+    cell::{Cell, REMEMBERED_REQUESTS, Seat, Stage},
     upgrade::{Plan, Unrecorded},
 };
 use crate::{
@@ -22,7 +22,6 @@ use holdall_protocol::{
     frame::Subprotocol,
     ids::{Incarnation, PlayerId, Revision, Seq},
 };
-use rand::RngCore as _;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -150,7 +149,7 @@ impl Roster {
     async fn acquire(&self, player: &PlayerId, if_held: IfHeld) -> Result<(Loaded, u64), LoadError> {
         let deadline = Instant::now().checked_add(HAND_OVER_TIME_MAX).unwrap_or_else(Instant::now);
         let (mut pause, mut ask_again) = (PAUSE_FIRST, Instant::now());
-        let (mut login, mut failed) = (None, false);
+        let (began, mut failed) = (Instant::now(), false);
         loop {
             let now = Instant::now();
             let audits = self.journal.audits();
@@ -161,8 +160,7 @@ impl Roster {
                 }
                 Err(AcquireError::Held(owner)) => {
                     if now >= ask_again {
-                        let login = login.get_or_insert_with(|| Login(self.dice.clone().next_u64()));
-                        self.ask_for(player, &owner, *login).await;
+                        self.ask_for(player, &owner, began).await;
                         ask_again = now.checked_add(ASK_AGAIN_AFTER).unwrap_or(now);
                     }
                     sleep(pause).await;

@@ -3,7 +3,7 @@
 
 use super::{
     Roster,
-    cell::{Cell, Login, Stage},
+    cell::{Cell, Stage},
     orders::{Order, OrderError},
     trades::Departure,
 };
@@ -30,8 +30,9 @@ enum Letter {
         player: PlayerId,
         /// The token that the sender saw.
         owner: Owner,
-        /// On whose behalf: the same in every letter of one login.
-        login: Login,
+        /// For how many milliseconds that login had been waiting when this was written.
+        #[serde(default)]
+        waited: u64,
     },
     /// Something was put into the inbox of this player, whom you have in the game.
     LookInTheInbox {
@@ -61,8 +62,10 @@ impl Roster {
     pub async fn read_letters(self: Arc<Self>) -> Infallible {
         loop {
             for letter in self.store.letters().await {
-                match rmp_serde::from_slice(&letter) {
-                    Ok(Letter::HandOver { player, owner, login }) => {
+                match rmp_serde::from_slice(&letter.content) {
+                    Ok(Letter::HandOver { player, owner, waited }) => {
+                        let waited = Duration::from_millis(waited);
+                        let login = letter.posted.checked_sub(waited).unwrap_or(letter.posted);
                         tokio::spawn(self.clone().hand_over(player, owner, login));
                     }
                     Ok(Letter::LookInTheInbox { player }) => self.look_in_inbox_of(&player),
@@ -77,9 +80,10 @@ impl Roster {
         }
     }
 
-    /// Asks the owner's process to give a player up.
-    pub(super) async fn ask_for(&self, player: &PlayerId, owner: &Owner, login: Login) {
-        self.post(owner.node(), &Letter::HandOver { player: player.clone(), owner: owner.clone(), login }).await;
+    /// Asks the owner's process to give a player up for a login that began here then.
+    pub(super) async fn ask_for(&self, player: &PlayerId, owner: &Owner, began: Instant) {
+        let waited = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.post(owner.node(), &Letter::HandOver { player: player.clone(), owner: owner.clone(), waited }).await;
     }
 
     /// Tells the owner's process that something waits for a player.
@@ -105,14 +109,14 @@ impl Roster {
         }
     }
 
-    /// The newest login wins: one that came here after the one elsewhere had first asked keeps the player.
-    async fn hand_over(self: Arc<Self>, player: PlayerId, owner: Owner, login: Login) {
+    /// The newest login wins: one that came here after the one elsewhere had begun keeps the player.
+    async fn hand_over(self: Arc<Self>, player: PlayerId, owner: Owner, login: Instant) {
         let Some(cell) = self.find(&player) else {
             return self.give_up_unknown(&player, &owner).await;
         };
         let since = {
-            let mut inner = cell.lock();
-            if !inner.ask_for(login) {
+            let inner = cell.lock();
+            if !inner.yields_to(login) {
                 return;
             }
             match &inner.stage {
@@ -160,10 +164,10 @@ impl Roster {
 
     /// Saves and releases a player for somebody else; its client is told that a newer login replaced it. Only under this
     /// token and for a login that is newer, or, without them, only a player who has no connection.
-    fn give_up(&self, cell: &Cell, asked_for: Option<(&Owner, Login)>) {
+    fn give_up(&self, cell: &Cell, asked_for: Option<(&Owner, Instant)>) {
         let mut inner = cell.lock();
         let gives_up = match (&inner.stage, asked_for) {
-            (Stage::Ready(seat), Some((token, login))) => seat.owner == *token && inner.ask_for(login),
+            (Stage::Ready(seat), Some((token, login))) => seat.owner == *token && inner.yields_to(login),
             (Stage::Ready(_), None) => !inner.has_links(),
             (Stage::Loading | Stage::Draining | Stage::Gone | Stage::Failed(_), _) => false,
         };

@@ -20,7 +20,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 /// A question to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inquiry {
-    /// What a giver has to know of this player.
+    /// What must be known of a player who is not here, to give them something or to say where they are.
     Door(PlayerId),
 }
 

@@ -63,7 +63,7 @@ pub(super) struct No {
 }
 
 /// Why a request was not done.
-enum Stop {
+pub(super) enum Stop {
     No(No),
     Ask(Inquiry),
 }
@@ -76,11 +76,11 @@ impl<N: Into<No>> From<N> for Stop {
 
 /// One request in front of its judge.
 #[derive(Clone, Copy)]
-struct Case<'a> {
+pub(super) struct Case<'a> {
     action: &'a action::Asked,
-    asked: Asked,
+    pub(super) asked: Asked,
     /// What the store answered, where the request is judged again.
-    known: Option<&'a Known>,
+    pub(super) known: Option<&'a Known>,
 }
 
 impl No {
@@ -168,7 +168,7 @@ impl Sessions {
         if let action::Asked::Known(action) = &request.action
             && let Some(step) = Step::of(action)
         {
-            return self.trade(cell, &Asking { session, step, asked });
+            return self.trade(cell, &Asking { session, step, case });
         }
         let mut own = cell.lock();
         match self.enter(cell, &mut own, session, case) {
@@ -180,7 +180,7 @@ impl Sessions {
         }
     }
 
-    fn finish(&self, own: &mut Inner, asked: Asked, done: Result<(), Stop>) -> Heard {
+    pub(super) fn finish(&self, own: &mut Inner, asked: Asked, done: Result<(), Stop>) -> Heard {
         match done {
             Ok(()) => Heard::Replied,
             Err(Stop::No(no)) => self.refuse(own, asked, no),
@@ -189,7 +189,7 @@ impl Sessions {
     }
 
     /// The same for one that may be judged again: then it was admitted before, and its session has started nothing since.
-    fn enter(&self, cell: &Cell, own: &mut Inner, session: SessionId, case: Case<'_>) -> Result<(), Heard> {
+    pub(super) fn enter(&self, cell: &Cell, own: &mut Inner, session: SessionId, case: Case<'_>) -> Result<(), Heard> {
         match case.known {
             None => self.admit(cell, own, session, case.asked),
             Some(_) => self.may_act(own, session),
@@ -210,7 +210,7 @@ impl Sessions {
     }
 
     /// Whether a request is to be judged at all; if not, it has been answered. From here on its number is spent.
-    pub(super) fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, asked: Asked) -> Result<(), Heard> {
+    fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, asked: Asked) -> Result<(), Heard> {
         self.may_act(own, session)?;
         let Some(seat) = own.seat() else { return Err(Heard::Ignored) };
         match dedupe::standing(seat, asked) {
@@ -420,7 +420,7 @@ impl Sessions {
     }
 
     /// Refuses a request whose number is spent: the answer is kept.
-    pub(super) fn refuse(&self, own: &mut Inner, asked: Asked, no: No) -> Heard {
+    fn refuse(&self, own: &mut Inner, asked: Asked, no: No) -> Heard {
         if let Some(message) = refused(own, asked, no, None) {
             self.reply(own, asked, &message);
         }

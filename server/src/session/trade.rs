@@ -3,11 +3,11 @@
 
 use super::{
     Heard, Sessions,
-    request::{No, large, lines},
+    inquiry::{Inquiry, Known},
+    request::{Case, No, Stop, large, lines},
 };
 use crate::{
     engine::{offer::Offer, refusal::Refusal},
-    ledger::entry::Asked,
     market::{
         Party,
         trade_desk::{Done, Entered, TradeRefused, Wish},
@@ -29,7 +29,7 @@ use std::{
 pub(super) struct Asking<'a> {
     pub(super) session: SessionId,
     pub(super) step: Step<'a>,
-    pub(super) asked: Asked,
+    pub(super) case: Case<'a>,
 }
 
 /// An action that is a step of a trade.
@@ -101,6 +101,8 @@ impl From<TradeRefused> for No {
         let code = match &refused {
             TradeRefused::Rules(refusal) | TradeRefused::Partner { refusal, .. } => refusal.code(),
             TradeRefused::NotLoaded => Code::PlayerNotLoaded,
+            TradeRefused::Elsewhere => Code::PlayerElsewhere,
+            TradeRefused::NoSuchPlayer => Code::NotFound,
             TradeRefused::Busy(_) => Code::PlayerBusy,
             TradeRefused::NotAccepting => Code::NotAccepting,
             TradeRefused::TooMany(_) => Code::LimitExceeded,
@@ -136,43 +138,52 @@ impl Sessions {
         other: Option<&mut Party<'a>>,
         asking: &Asking<'_>,
     ) -> Heard {
-        let Asking { session, step, asked } = *asking;
-        if let Err(heard) = self.admit(own.cell, own.inner, session, asked) {
+        let Asking { session, step, case } = *asking;
+        if let Err(heard) = self.enter(own.cell, own.inner, session, case) {
             return heard;
         }
-        let done = step.wish().map_err(No::from).and_then(|wish| self.grant(desk, wish, (&mut own, other), asked));
-        match done {
-            Ok(Done::Settled) => Heard::Replied,
-            Ok(Done::Seen(view)) => {
-                if let Some(seat) = own.inner.seat() {
-                    let (revision, answer) = (seat.revision, Answered::Trade(view));
-                    let message = ServerMessage::Answer(Answer { seq: asked.seq, revision, answer });
-                    self.reply(own.inner, asked, &message);
-                }
-                Heard::Replied
+        let done = self.grant(desk, step, (&mut own, other), case).map(|done| {
+            if let (Done::Seen(view), Some(seat)) = (done, own.inner.seat()) {
+                let (revision, answer) = (seat.revision, Answered::Trade(view));
+                let message = ServerMessage::Answer(Answer { seq: case.asked.seq, revision, answer });
+                self.reply(own.inner, case.asked, &message);
             }
-            Err(no) => self.refuse(own.inner, asked, no),
-        }
+        });
+        self.finish(own.inner, case.asked, done)
     }
 
     /// A rule that panics drops both players, to be loaded anew, and with them the trade.
     fn grant<'a>(
         &self,
         desk: &mut Entered<'_>,
-        wish: Wish,
+        step: Step<'_>,
         (own, mut other): (&mut Party<'a>, Option<&mut Party<'a>>),
-        asked: Asked,
-    ) -> Result<Done, No> {
-        let granting = AssertUnwindSafe(|| desk.grant(wish, own, other.as_deref_mut(), asked));
+        case: Case<'_>,
+    ) -> Result<Done, Stop> {
+        let wish = step.wish()?;
+        if let (Step::Invite(invite), None) = (step, case.known) {
+            desk.count_invite(own.cell, &invite.to)?;
+        }
+        let granting = AssertUnwindSafe(|| desk.grant(wish, own, other.as_deref_mut(), case.asked));
         match catch_unwind(granting) {
+            Ok(Err(TradeRefused::NotLoaded)) => Err(not_here(step, own, case.known)),
             Ok(done) => Ok(done?),
             Err(_) => {
                 tracing::error!(player = %own.cell.id, "a step of a trade panicked; its players are dropped and loaded anew");
                 for party in std::iter::once(own).chain(other) {
                     self.roster.abandon(party.cell, party.inner);
                 }
-                Err(No::fault())
+                Err(No::fault().into())
             }
         }
+    }
+}
+
+/// Whom nobody can be with here may be in the game elsewhere: the store knows.
+fn not_here(step: Step<'_>, own: &mut Party<'_>, known: Option<&Known>) -> Stop {
+    match (step, known, own.inner.seat()) {
+        (Step::Invite(invite), None, _) => Stop::Ask(Inquiry::Door(invite.to.clone())),
+        (_, Some(Known::Door(door)), Some(seat)) => TradeRefused::of_absent(door, &seat.owner).into(),
+        _ => TradeRefused::NotLoaded.into(),
     }
 }

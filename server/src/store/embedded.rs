@@ -8,9 +8,9 @@ mod answers;
 mod snapshot;
 
 use super::{
-    AcquireError, Answer, Batch, Door, Found, GiftId, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Life, Loaded,
-    Node, Outcome, Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store, Stored,
-    Waiting,
+    AcquireError, Answer, Batch, Door, Found, GiftId, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Letter, Life,
+    Loaded, Node, Outcome, Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings, Store,
+    Stored, Waiting,
 };
 use answers::{ANSWER_TIMES, ANSWERS, Answers};
 use bytes::Bytes;
@@ -537,7 +537,7 @@ impl Store for Embedded {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn letters(&self) -> Answer<Vec<Bytes>> {
+    fn letters(&self) -> Answer<Vec<Letter>> {
         // The file is open in this process alone: nobody is there to write.
         Box::pin(std::future::pending())
     }

@@ -8,8 +8,8 @@ mod nodes;
 mod row;
 
 use super::{
-    AcquireError, Answer, Batch, Door, Found, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Life, Loaded, Node,
-    Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    AcquireError, Answer, Batch, Door, Found, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Letter, Life, Loaded,
+    Node, Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision};
@@ -24,7 +24,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// What may go wrong with one verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ struct State {
     /// Stands for the store's clock in the epochs that it gives: it goes on where writes are lost.
     ticks: u64,
     nodes: Nodes,
-    letters: BTreeMap<String, Vec<Bytes>>,
+    letters: BTreeMap<String, Vec<Letter>>,
     posted: Arc<Notify>,
     faults: Faults,
     broken_rules: BrokenRules,
@@ -67,6 +67,8 @@ pub struct BrokenRules {
     pub take_what_is_missing: bool,
     /// Writes every batch without its last player.
     pub drop_one_player: bool,
+    /// Says that it wrote these, and does not.
+    pub forgets: Option<fn(&PlayerWrite) -> bool>,
     /// Tells nodes of a longer lease than it gives them.
     pub promise_longer_lease: bool,
     /// Loses writes without beginning a new life.
@@ -139,7 +141,8 @@ impl Shelf {
         let touched = touched(batch);
         state.remember(node, touched.iter().copied());
         let leave_out = usize::from(state.broken_rules.drop_one_player && batch.players.len() > 1);
-        for write in batch.players.iter().skip(leave_out) {
+        let forgets = state.broken_rules.forgets.unwrap_or(|_| false);
+        for write in batch.players.iter().skip(leave_out).filter(|write| !forgets(write)) {
             state.rows.entry(write.player.clone()).or_default().write(write, batch);
             for change in &write.inbox {
                 let inbox = &mut state.rows.entry(change.owner.clone()).or_default().inbox;
@@ -209,7 +212,7 @@ impl Shelf {
             exists: row.revision > Revision::ZERO,
             preferences: row.preferences,
             waiting: row.inbox.len(),
-            owner: row.owner.filter(|owner| state.nodes.is_alive(owner.node())),
+            owner: row.owner.filter(|owner| state.nodes.serves(owner)),
         }
     }
 
@@ -285,7 +288,7 @@ impl Shelf {
 
 impl State {
     /// A node's letters. A fault of this verb loses them or lets them come a second time.
-    fn hand_out(&mut self, node: &Node) -> Option<Vec<Bytes>> {
+    fn hand_out(&mut self, node: &Node) -> Option<Vec<Letter>> {
         let letters = self.letters.remove(&node.id)?;
         match (self.faults)("letters") {
             Fault::None | Fault::Delay(_) | Fault::Unavailable => Some(letters),
@@ -434,12 +437,13 @@ impl Store for Memory {
     fn post(&self, node: String, letter: Bytes) -> Answer<Result<(), ReadError>> {
         read(self.faulty("post", move |shelf| {
             let mut state = shelf.0.lock();
+            let letter = Letter { content: letter, posted: Instant::now() };
             state.letters.entry(node).or_default().push(letter);
             state.posted.notify_waiters();
         }))
     }
 
-    fn letters(&self) -> Answer<Vec<Bytes>> {
+    fn letters(&self) -> Answer<Vec<Letter>> {
         let (shelf, node) = (self.shelf.clone(), self.node.clone());
         Box::pin(async move {
             loop {

@@ -28,6 +28,7 @@ use bytes::Bytes;
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 use serde::{Deserialize, Serialize};
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// What a store verb returns: it is under way at once and may be awaited anywhere.
 pub type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -356,6 +357,15 @@ pub struct Whole {
 /// What there is of one player of several: `None` where there is none; a damaged one says why it cannot be read.
 pub type Found = Result<Option<Whole>, String>;
 
+/// What another node has left for this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// What it says.
+    pub content: Bytes,
+    /// When it was left, by this process's clock: a little early rather than late.
+    pub posted: Instant,
+}
+
 /// Who may write a player, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
@@ -475,7 +485,7 @@ pub trait Store: Send + Sync + 'static {
     fn post(&self, node: String, letter: Bytes) -> Answer<Result<(), ReadError>>;
 
     /// Waits for letters to this node. One caller at a time.
-    fn letters(&self) -> Answer<Vec<Bytes>>;
+    fn letters(&self) -> Answer<Vec<Letter>>;
 
     /// Players that exist, from `mark` on; a player may be named twice, and one that comes or goes meanwhile may be missed.
     fn players(&self, mark: Option<String>) -> Answer<Result<Page<PlayerId>, ReadError>>;

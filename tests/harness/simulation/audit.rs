@@ -7,7 +7,11 @@ use holdall_server::{
     engine::change::{Content, Stack},
     ledger::codec::{self, Page},
     schema::{OURS, Stamp, waiting},
-    store::memory::{Row, Shelf},
+    store::{
+        PlayerWrite,
+        memory::{Row, Shelf},
+    },
+    upkeep::verify::verify_picture,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +25,30 @@ pub(super) fn partners_in(entries: &Bytes) -> Vec<PlayerId> {
         partner.chain(inboxes).chain(page.actor.strip_prefix("player:"))
     });
     named.map(|name| PlayerId::new(name).expect("a player id")).collect()
+}
+
+/// Whether these entries hold the half of a trade that somebody else's accept has settled.
+pub(super) fn other_half_in(write: &PlayerWrite) -> bool {
+    let pages = codec::read(&write.entries).expect("the server's own entries");
+    pages.iter().any(|page| page.reason == "trade" && page.asked.is_none())
+}
+
+/// At rest and with everybody in the game, two who trade are shown the same trade, each from their side.
+pub(super) fn trades(clients: &[Client]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for client in clients {
+        for trade in client.trades.iter() {
+            let other = clients.iter().find(|other| other.id == trade.with).expect("one of the players");
+            let same = other.trades.iter().any(|theirs| {
+                let shown = (theirs.trade, theirs.stage, theirs.offer_revision, &theirs.yours, &theirs.theirs);
+                shown == (trade.trade, trade.stage, trade.offer_revision, &trade.theirs, &trade.yours)
+            });
+            if !same {
+                wrong.push(format!("{}: {trade:?} is not what {} is shown", client.id, other.id));
+            }
+        }
+    }
+    wrong
 }
 
 /// Everything that is wrong.
@@ -45,6 +73,8 @@ pub(super) fn audit(shelf: &Shelf, clients: &[Client]) -> Vec<String> {
         unique(row, &mut seen, &mut say);
         inbox(player, row, &books, &mut say);
     }
+    let picture = rows.iter().map(|(player, row)| (player.clone(), Ok(Some(row.whole())))).collect();
+    wrong.extend(verify_picture(&picture).faults.iter().map(ToString::to_string));
     for client in clients.iter().filter(|client| !shelf.is_hopeless(&client.id)) {
         acknowledged(client, books.get(&client.id).map(Vec::as_slice).unwrap_or_default(), &mut wrong);
     }

@@ -1,14 +1,20 @@
 //! One simulated client: what it asks, what it is told, and what it may conclude from that.
 
-use super::world::World;
-use holdall_client_sim::model::Mirror;
+use super::{
+    acting::Asker,
+    world::{Repertoire, World},
+};
+use holdall_client_sim::{
+    checker::Trades,
+    model::{Mirror, Step},
+};
 use holdall_protocol::{
-    action::{self, Action, Asked, Quantity, Request, Target},
+    action::{self, Action, Asked, Request},
     close::Close,
     code::Code,
     frame::Subprotocol,
-    ids::{Incarnation, ItemId, PlayerId, Revision, Seq, SessionId},
-    message::{Answered, Resume, ServerMessage},
+    ids::{Incarnation, PlayerId, Revision, Seq, SessionId, TradeId},
+    message::{Answered, Cause, Delta, Resume, ServerMessage, Trade},
 };
 use holdall_server::{
     replication::outbox::Frame,
@@ -72,11 +78,14 @@ pub(super) struct Client {
     /// Every request ever sent under a number, by number; the latest where a number was free again.
     sent: BTreeMap<u64, Action>,
     unanswered: BTreeSet<u64>,
+    /// Requests that were sent more than once: their replies may tell of then.
+    repeated: BTreeSet<u64>,
     /// Acknowledged effects: number, hash of the action, revision.
     pub(super) acked: BTreeSet<(u64, u64, u64)>,
     /// Numbers that were refused, with the hash of what was asked.
     pub(super) refused: BTreeMap<u64, u64>,
     newest_seen: Revision,
+    pub(super) trades: Trades,
     /// The newest revision that each process has told.
     told: BTreeMap<(String, u64), Revision>,
     /// Why the last connection was closed.
@@ -98,9 +107,11 @@ impl Client {
             seq: 0,
             sent: BTreeMap::new(),
             unanswered: BTreeSet::new(),
+            repeated: BTreeSet::new(),
             acked: BTreeSet::new(),
             refused: BTreeMap::new(),
             newest_seen: Revision::ZERO,
+            trades: Trades::default(),
             told: BTreeMap::new(),
             last_close: None,
         }
@@ -174,44 +185,15 @@ impl Client {
         }
     }
 
-    pub(super) fn act(&mut self, world: &mut World, players: &[PlayerId]) {
+    pub(super) fn act(&mut self, world: &mut World, players: &[PlayerId], near: &[PlayerId]) {
         let Some((_, mirror)) = &self.mirror else { return };
-        let stacks: Vec<_> = mirror
-            .places()
-            .filter_map(|(_, content)| match content {
-                holdall_client_sim::model::Content::Stack(stack) => Some((stack.instance, stack.quantity)),
-                holdall_client_sim::model::Content::Amount(_) => None,
-            })
-            .collect();
-        let any = |world: &mut World| (!stacks.is_empty()).then(|| stacks[world.random.random_range(0..stacks.len())]);
-        let quantity = |n: u32| Quantity::new(u64::from(n));
-        let action = match (world.random.random_range(0..12), any(world)) {
-            (0..3, Some((instance, have))) => {
-                let n = world.random.random_range(1..=have);
-                let to = players[world.random.random_range(0..players.len())].clone();
-                Action::Gift(action::Gift { to, items: vec![action::GiftItem { instance, quantity: quantity(n) }] })
-            }
-            (3..5, Some((instance, have))) => {
-                let n = world.random.random_range(1..=have.saturating_add(1));
-                Action::Drop(action::Drop { target: Target::Instance(instance), quantity: quantity(n) })
-            }
-            (5..8, Some(_)) => Action::Move(action::Move {
-                from: world.random.random_range(0..8),
-                to: world.random.random_range(0..8),
-                quantity: world.random.random::<bool>().then(|| quantity(1)),
-            }),
-            (8, _) => Action::Sort(action::Sort {}),
-            (9, _) => Action::Resync(action::Resync {}),
-            _ => return self.grant(world),
+        let asker = Asker { own: &self.id, mirror, trades: &self.trades, players, near };
+        let action = match world.plan.repertoire {
+            Repertoire::Wide => asker.choose(false, &mut world.random),
+            Repertoire::MarketDay => asker.choose(true, &mut world.random),
+            Repertoire::Narrow => asker.choose_narrowly(&mut world.random),
         };
         self.send_new(world, action);
-    }
-
-    pub(super) fn grant(&mut self, world: &mut World) {
-        let item = ["ore", "health_potion", "iron_sword", "gold"][world.random.random_range(0..4)];
-        let item = Some(ItemId::new(item).expect("an item id"));
-        let quantity = Quantity::new(world.random.random_range(1..30));
-        self.send_new(world, Action::DevGrant(action::DevGrant { item, currency: None, quantity, partial: None }));
     }
 
     /// Whether it is in the game, at a process that would hear it.
@@ -254,12 +236,16 @@ impl Client {
         let newest = self.sent.len().min(12);
         let back = world.random.random_range(0..newest);
         let seq = *self.sent.keys().rev().nth(back).expect("one of the newest");
+        self.repeated.insert(seq);
         self.send(world, seq);
     }
 
     fn send(&mut self, world: &mut World, seq: u64) {
         let Some(link) = self.link.as_mut().filter(|link| link.asking.is_none()) else { return };
         let action = self.sent[&seq].clone();
+        if let Action::TradeAccept(accept) = &action {
+            self.trades.accept(accept);
+        }
         let request = Request { seq: Seq::new(seq), action: Asked::Known(action.clone()) };
         self.unanswered.insert(seq);
         let heard = link.sessions.request(&link.cell, link.session, &request);
@@ -340,9 +326,11 @@ impl Client {
                     world.violation(format!("{}: welcomed at {} after {seen}", self.id, welcome.revision));
                 }
                 self.seq = welcome.seq.get();
+                self.trades.welcomed(&welcome.trades);
                 // What was sent above it had no effect; the numbers are free again.
                 self.sent.split_off(&(self.seq + 1));
                 self.unanswered.split_off(&(self.seq + 1));
+                self.repeated.split_off(&(self.seq + 1));
                 self.refused.split_off(&(self.seq + 1));
                 if !welcome.resumed {
                     self.mirror = None;
@@ -358,8 +346,10 @@ impl Client {
                 self.replied(world, link, applied.seq.get());
                 if applied.collapsed {
                     self.mirror = None;
-                } else {
-                    self.change(world, applied.revision, &applied.changes, applied.checksum);
+                } else if let Some(step) = self.change(world, applied.revision, &applied.changes, applied.checksum)
+                    && let Some(Action::TradeAccept(accept)) = self.sent.get(&applied.seq.get())
+                {
+                    self.settled(world, accept.trade, &step);
                 }
                 if (!applied.changes.is_empty() || applied.collapsed)
                     && let Some(action) = self.sent.get(&applied.seq.get())
@@ -369,10 +359,9 @@ impl Client {
             }
             ServerMessage::Delta(delta) => {
                 self.check(world, link, delta.revision, "delta");
-                self.change(world, delta.revision, &delta.changes, delta.checksum);
+                self.delta(world, &delta);
             }
-            // Nobody trades here yet.
-            ServerMessage::Trade(trade) => world.violation(format!("{}: told of {trade:?}", self.id)),
+            ServerMessage::Trade(trade) => self.see(world, link, &trade),
             ServerMessage::Refused(refused) => {
                 self.check(world, link, refused.revision, "refusal");
                 let seq = refused.seq.get();
@@ -394,11 +383,43 @@ impl Client {
             }
             ServerMessage::Answer(answer) => {
                 self.check(world, link, answer.revision, "answer");
-                self.replied(world, link, answer.seq.get());
-                if let Answered::Snapshot(snapshot) = &answer.answer {
-                    self.take_snapshot(world, link, snapshot);
+                let seq = answer.seq.get();
+                // One that was kept tells how the trade stood then.
+                let is_news = link.expected.front() == Some(&seq) && !self.repeated.contains(&seq);
+                self.replied(world, link, seq);
+                match &answer.answer {
+                    Answered::Snapshot(snapshot) => self.take_snapshot(world, link, snapshot),
+                    Answered::Trade(trade) if is_news => self.see(world, link, trade),
+                    Answered::Trade(_) | Answered::Count(_) | Answered::Item(_) | Answered::Stats(_) => {}
                 }
             }
+        }
+    }
+
+    fn delta(&mut self, world: &mut World, delta: &Delta) {
+        let Some(step) = self.change(world, delta.revision, &delta.changes, delta.checksum) else { return };
+        match &delta.cause {
+            Cause::Trade { trade, .. } => self.settled(world, *trade, &step),
+            Cause::Inbox { .. } => world.report.delivered += 1,
+            Cause::Gift { .. } | Cause::InboxReturned { .. } | Cause::Server(_) => {}
+        }
+    }
+
+    /// How a trade stands, as told on the newest connection; what an older one has yet to say is the past.
+    fn see(&mut self, world: &mut World, link: &Link, trade: &Trade) {
+        if link.superseded {
+            return;
+        }
+        if let Some(fault) = self.trades.see(trade) {
+            world.violation(format!("{}: {fault}", self.id));
+        }
+    }
+
+    /// What changed hands is what was agreed to.
+    fn settled(&mut self, world: &mut World, trade: TradeId, step: &Step) {
+        world.report.exchanged += 1;
+        if let Err(what) = self.trades.settled(trade, &step.effect) {
+            world.violation(format!("{}: {what}", self.id));
         }
     }
 
@@ -441,22 +462,22 @@ impl Client {
         }
     }
 
+    /// Changes the mirror; what that did, where it is news.
     fn change(
         &mut self,
         world: &mut World,
         revision: Revision,
         changes: &[holdall_protocol::message::Change],
         checksum: u32,
-    ) {
+    ) -> Option<Step> {
         self.newest_seen = self.newest_seen.max(revision);
-        let Some((_, mirror)) = &mut self.mirror else { return };
+        let (_, mirror) = self.mirror.as_mut()?;
         // A kept reply, told again: its revision is behind the mirror.
         if revision <= mirror.revision() {
-            return;
+            return None;
         }
-        if let Err(fault) = mirror.apply(revision, changes, checksum) {
-            world.violation(format!("{}: {fault}", self.id));
-        }
+        let step = mirror.apply(revision, changes, checksum);
+        step.map_err(|fault| world.violation(format!("{}: {fault}", self.id))).ok()
     }
 
     fn replied(&mut self, world: &mut World, link: &mut Link, seq: u64) {

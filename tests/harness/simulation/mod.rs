@@ -8,12 +8,13 @@
 //! lease has run out. In the end everybody moves to another node, and everything at rest is audited against every
 //! acknowledgement.
 
+mod acting;
 mod audit;
 mod client;
 mod stopped;
 mod world;
 
-pub use world::{Plan, Report, Sabotage};
+pub use world::{Plan, Repertoire, Report, Sabotage};
 
 /// Runs one plan to its end.
 #[must_use]

@@ -37,6 +37,8 @@ pub enum Sabotage {
     TakeWhatIsMissing,
     /// The store leaves one player of a group out.
     DropOnePlayer,
+    /// A trade is settled for the side that accepts last, and the other one is forgotten.
+    ForgetASide,
     /// Nodes serve past their lease.
     IgnoreLease,
     /// The store says nothing of having lost something, and so nobody looks.
@@ -52,15 +54,40 @@ pub struct Plan {
     pub steps: u32,
     /// How many players.
     pub players: u32,
+    /// What they do.
+    pub repertoire: Repertoire,
     /// What to break.
     pub sabotage: Option<Sabotage>,
+}
+
+/// What players do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repertoire {
+    /// A few actions, as in the runs that found what the oldest remembered seeds stand for.
+    Narrow,
+    /// Every action there is.
+    Wide,
+    /// The same, and mostly trades.
+    MarketDay,
 }
 
 impl Plan {
     /// The usual size.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { seed, steps: 250, players: 5, sabotage: None }
+        Self { seed, steps: 250, players: 5, repertoire: Repertoire::Wide, sabotage: None }
+    }
+
+    /// Few players, who trade.
+    #[must_use]
+    pub const fn market_day(seed: u64) -> Self {
+        Self { repertoire: Repertoire::MarketDay, players: 3, ..Self::new(seed) }
+    }
+
+    /// The same with few actions.
+    #[must_use]
+    pub const fn narrow(seed: u64) -> Self {
+        Self { repertoire: Repertoire::Narrow, ..Self::new(seed) }
     }
 }
 
@@ -73,6 +100,10 @@ pub struct Report {
     pub violations: Vec<String>,
     /// Acknowledged effects.
     pub acked: usize,
+    /// Sides of trades that settled, as far as they were told.
+    pub exchanged: usize,
+    /// Gifts that were told to come out of an inbox.
+    pub delivered: usize,
     /// Nodes cut off, stopped and killed, and losses of the store's: how rough it was.
     pub misfortunes: usize,
     /// Players who got back what the store had lost.
@@ -86,7 +117,7 @@ pub(super) struct NodeState {
     pub(super) node: Node,
     pub(super) sessions: Arc<Sessions>,
     pub(super) switch: Switch,
-    tasks: [JoinHandle<()>; 3],
+    tasks: [JoinHandle<()>; 4],
     _stop: watch::Sender<bool>,
     /// When it is reached again, while it is not.
     away_until: Option<Instant>,
@@ -94,7 +125,7 @@ pub(super) struct NodeState {
 
 /// Everything.
 pub(super) struct World {
-    plan: Plan,
+    pub(super) plan: Plan,
     pub(super) random: SmallRng,
     pub(super) shelf: Shelf,
     rules: Arc<Rules>,
@@ -116,6 +147,7 @@ impl World {
             skip_base_check: plan.sabotage == Some(Sabotage::SkipBaseCheck),
             take_what_is_missing: plan.sabotage == Some(Sabotage::TakeWhatIsMissing),
             drop_one_player: plan.sabotage == Some(Sabotage::DropOnePlayer),
+            forgets: (plan.sabotage == Some(Sabotage::ForgetASide)).then_some(audit::other_half_in),
             promise_longer_lease: plan.sabotage == Some(Sabotage::IgnoreLease),
             hide_losses: plan.sabotage == Some(Sabotage::SkipAudit),
         });
@@ -160,6 +192,14 @@ impl World {
         };
         let roster = Roster::new(journal.clone(), store, self.rules.clone(), (self.clock, dice), options);
         let switch = Switch::default();
+        let (stop, stopping) = watch::channel(false);
+        let sessions = Arc::new(Sessions::new(
+            roster.clone(),
+            token::Verifier::new(token::Options::Development).expect("development needs nothing"),
+            session_options(),
+            Arc::new(|| Durability { ack: "durable".into(), store: "memory".into(), promise: String::new() }),
+            stopping,
+        ));
         let tasks = [
             tokio::spawn(switch.clone().run(async move { journal.run().await })),
             tokio::spawn(switch.clone().run({
@@ -173,15 +213,11 @@ impl World {
                 let roster = roster.clone();
                 async move { match roster.read_letters().await {} }
             })),
+            tokio::spawn(switch.clone().run({
+                let desk = sessions.desk().clone();
+                async move { match desk.run().await {} }
+            })),
         ];
-        let (stop, stopping) = watch::channel(false);
-        let sessions = Arc::new(Sessions::new(
-            roster,
-            token::Verifier::new(token::Options::Development).expect("development needs nothing"),
-            session_options(),
-            Arc::new(|| Durability { ack: "durable".into(), store: "memory".into(), promise: String::new() }),
-            stopping,
-        ));
         NodeState { node, sessions, switch, tasks, _stop: stop, away_until: None }
     }
 
@@ -224,9 +260,12 @@ impl World {
         self.reunite(Instant::now());
         let at = self.random.random_range(0..clients.len());
         let names: Vec<PlayerId> = clients.iter().map(|client| client.id.clone()).collect();
+        let place = clients[at].place();
+        let is_near = |other: &&Client| place.is_some() && other.place() == place && other.id != names[at];
+        let near: Vec<PlayerId> = clients.iter().filter(is_near).map(|other| other.id.clone()).collect();
         let client = &mut clients[at];
         match self.random.random_range(0..1000) {
-            0..600 => client.act(self, &names),
+            0..600 => client.act(self, &names, &near),
             600..620 => client.ask_on_an_old_device(self),
             620..740 => client.connect(self),
             740..800 => client.disconnect(self),
@@ -321,6 +360,9 @@ impl World {
         self.reunite(Instant::now() + Duration::from_secs(3_600));
         self.wait(clients).await;
         self.everybody_moves(clients).await;
+        for violation in audit::trades(clients) {
+            self.violation(violation);
+        }
         for client in clients.iter_mut() {
             client.expect_all_answered(self);
             client.disconnect(self);

@@ -3,7 +3,7 @@
 use super::stage::{BUSY, LEASE, LEASE_RAN_OUT, NOT_LOADED, RESTARTED, Stage, WEAK, lane, site_on};
 use holdall_client_sim::Report;
 use holdall_harness::{
-    bots::{again_and_again, expect_in_order, play_while_the_server_is_killed},
+    bots::{again_and_again, expect_in_order, options, play_while_the_server_is_killed},
     client::{Client, grant},
     redis::Redis,
 };
@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(30);
 
 async fn server_under_fire(seed: u64, length: Duration) {
     let redis = Redis::run().await;
-    let report = play_while_the_server_is_killed(site_on(&redis.url()), seed, length, BUSY).await;
+    let report = play_while_the_server_is_killed(site_on(&redis.url()), |game| options(game, seed, length, BUSY)).await;
     expect_in_order(&report);
     assert!(report.reconnects > 0, "somebody was there when it was killed: {report}");
 }

@@ -5,7 +5,11 @@ use holdall_client_sim::{
     conservation::{Holders, State, Tally},
     fault::Fault,
 };
-use holdall_protocol::{ids::PlayerId, message::ServerMessage};
+use holdall_protocol::{
+    action::{Action, Gift, GiftItem, Quantity},
+    ids::PlayerId,
+    message::ServerMessage,
+};
 
 fn together(tallies: impl IntoIterator<Item = Tally>) -> Tally {
     let mut all = Tally::default();
@@ -43,6 +47,31 @@ fn a_gift_between_two_is_neither_won_nor_lost() {
     receiver.hear(ServerMessage::Delta(gift));
     let (_, faults) = together([giver.honest(), receiver.honest()]).close();
     assert_eq!(faults, []);
+}
+
+#[test]
+fn what_was_given_and_has_not_arrived_is_awaited_and_nothing_else_is() {
+    let given = |units| {
+        let mut giver = Scene::usual();
+        let items = vec![GiftItem { instance: instance(100), quantity: Quantity::new(units) }];
+        giver.ask(Action::Gift(Gift { to: PlayerId::new("bot-2").unwrap(), items }));
+        let changes = vec![giver.becomes(0, 30 - u32::try_from(units).unwrap())];
+        let applied = giver.reply(1, changes);
+        giver.hear(ServerMessage::Applied(applied));
+        giver
+    };
+    let books = |scene: &Scene| scene.checker.books().expect("nothing is under way");
+    let (giver, mut receiver) = (given(4), Scene::new([]));
+    assert!(together([books(&giver), books(&receiver)]).awaits_gifts());
+    let gift = receiver.gift(stack(4, "ore", 4));
+    receiver.hear(ServerMessage::Delta(gift));
+    assert!(!together([books(&giver), books(&receiver)]).awaits_gifts());
+    let mut thief = Scene::new([]);
+    let gift = thief.gift(stack(4, "ore", 5));
+    thief.hear(ServerMessage::Delta(gift));
+    assert!(!together([books(&giver), books(&thief)]).awaits_gifts(), "that is no shortage");
+    thief.ask(drop_of(4, 1));
+    assert!(thief.checker.books().is_none(), "a reply is still to come");
 }
 
 #[test]

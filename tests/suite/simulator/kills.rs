@@ -16,7 +16,7 @@ fn in_order(report: &Report) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_loses_nothing_it_acknowledged() {
     let length = Duration::from_secs(5);
-    in_order(&play_while_the_server_is_killed(Site::new(), 1, length, Load::Depth(8)).await);
+    in_order(&play_while_the_server_is_killed(Site::new(), |game| options(game, 1, length, Load::Depth(8))).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,7 +24,8 @@ async fn a_killed_server_loses_nothing_it_acknowledged() {
 async fn a_server_killed_again_and_again_loses_nothing_it_acknowledged() {
     again_and_again(async |seed| {
         let load = if seed.is_multiple_of(2) { Load::Depth(8) } else { Load::ThinkTime(Duration::from_millis(5)) };
-        in_order(&play_while_the_server_is_killed(Site::new(), seed, Duration::from_secs(30), load).await);
+        let length = Duration::from_secs(30);
+        in_order(&play_while_the_server_is_killed(Site::new(), |game| options(game, seed, length, load)).await);
     })
     .await;
 }

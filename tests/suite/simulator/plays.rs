@@ -52,6 +52,25 @@ async fn many_in_flight_while_connections_are_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_market_day_ends_with_every_trade_over_and_every_inbox_empty() {
+    let dir = TempDir::new();
+    let server = Server::start(dir.path(), |settings| {
+        settings.limits.actions_per_second = 100_000;
+        settings.limits.linger_ms = 100;
+        settings.limits.invites_per_minute = 10_000;
+        settings.limits.invites_per_pair_per_minute = 10_000;
+        settings.limits.invite_expiry_ms = 1_000;
+    })
+    .await;
+    let (load, away) = (Load::ThinkTime(Duration::from_millis(10)), Duration::from_millis(500));
+    let report = run(Options { mix: Weights::MARKET_DAY, load, away, ..options(server.game, 16, 4000) }).await;
+    in_order(&report);
+    assert!(report.trades > 0 && report.gifts > 0 && report.delivered > 0 && report.reconnects > 0, "{report}");
+    assert!(["gold", "gems", "ore"].iter().all(|id| report.conservation.contains_key(*id)), "{report}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fixed_rate_is_kept_and_players_who_stand_still_are_proven_too() {
     let dir = TempDir::new();
     let server = Server::start(dir.path(), |_| {}).await;

@@ -4,6 +4,7 @@ use super::scene::{Scene, found, instance, item, stack};
 use holdall_client_sim::fault::Fault;
 use holdall_protocol::{
     action::{Action, GiftItem, Quantity, TradeAccept, TradeInvite, TradeOffer as Offer},
+    code::Code,
     ids::{PlayerId, Revision, TradeId},
     message::{Answered, Cause, Change, Delta, ServerMessage, Stack, Trade, TradeAmount, TradeOffer, TradeStage},
 };
@@ -149,6 +150,21 @@ fn answers_that_show_something_else_and_views_that_go_back_are_found() {
 
     scene.hear(told(view(TradeStage::Open, 1, [ore(4), gold(7)])));
     found!(scene, Fault::Protocol(_));
+}
+
+#[test]
+fn an_end_that_nobody_was_told_of_is_found() {
+    for code in [Code::TradeClosed, Code::TradeNotFound] {
+        let mut scene = shown();
+        scene.ask(accept(2));
+        scene.hear(ServerMessage::Refused(scene.refusal(1, code)));
+        found!(scene, Fault::Protocol(_));
+    }
+    let mut scene = shown();
+    scene.ask(accept(2));
+    scene.hear(told(view(TradeStage::Closed, 2, [ore(4), gold(7)])));
+    scene.hear(ServerMessage::Refused(scene.refusal(1, Code::TradeClosed)));
+    scene.honest();
 }
 
 #[test]

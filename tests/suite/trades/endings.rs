@@ -126,7 +126,7 @@ async fn a_login_at_another_server_takes_the_player_out_of_it() {
     assert_eq!(bert.refuse(accept(trade, revision)).await.code, Code::TradeClosed);
     assert!(!Traders::exchanged(&moved, &bert));
     assert!(moved.welcome().trades.is_empty());
-    assert_eq!(moved.refuse(invite("bert")).await.code, Code::PlayerNotLoaded, "he is at the other server");
+    assert_eq!(moved.refuse(invite("bert")).await.code, Code::PlayerElsewhere, "he is at the other server");
     moved.apply(grant("ore", 1)).await;
     moved.compare().await;
     bert.compare().await;

@@ -23,7 +23,7 @@ async fn of_invites() {
     let mut traders = Traders::meet(server.game).await;
     let mut carl = Client::enter(server.game, "carl").await;
     assert_eq!(carl.refuse(invite("carl")).await.code, Code::SamePlayer);
-    assert_eq!(carl.refuse(invite("nobody")).await.code, Code::PlayerNotLoaded);
+    assert_eq!(carl.refuse(invite("nobody")).await.code, Code::NotFound);
     for trader in ["anna", "bert"] {
         assert_eq!(carl.refuse(invite(trader)).await.code, Code::PlayerBusy, "{trader} trades already");
     }
@@ -39,7 +39,7 @@ async fn of_invites() {
     assert_eq!(often.code, Code::RateLimited, "three invites of this pair in a minute");
     assert!(often.retry_after_ms.is_some_and(|wait| (1..=60_000).contains(&wait)));
     for _ in 0..2 {
-        assert_eq!(dora.refuse(invite("nobody")).await.code, Code::PlayerNotLoaded);
+        assert_eq!(dora.refuse(invite("nobody")).await.code, Code::NotFound);
     }
     assert_eq!(dora.refuse(invite("emil")).await.code, Code::RateLimited, "six invites of anybody in a minute");
     let mut emil = Client::enter(server.game, "emil").await;

@@ -17,7 +17,8 @@ use crate::{
     },
     ledger::entry::{Actor, Asked, Reason},
     roster::{
-        cell::Seat,
+        cell::{Cell, Seat},
+        inbox::{Door, Owner, ReadError},
         record::{Half, Note},
     },
 };
@@ -68,6 +69,12 @@ pub enum TradeRefused {
     /// The other player is not in the game.
     #[error("the other player is not in the game")]
     NotLoaded,
+    /// The other player is in the game, and another process has them.
+    #[error("the other player is on another server")]
+    Elsewhere,
+    /// Nobody of that name was ever born.
+    #[error("there is no such player")]
+    NoSuchPlayer,
     /// One of the two has a trade open.
     #[error("{0} is trading already")]
     Busy(PlayerId),
@@ -95,6 +102,20 @@ pub enum TradeRefused {
     /// The store is away.
     #[error("the store is away; nothing was applied")]
     StoreAway,
+}
+
+impl TradeRefused {
+    /// Why nobody can be invited who is not here, by what the store says of them. `own` is the token of whoever asks.
+    #[must_use]
+    pub fn of_absent(door: &Result<Door, ReadError>, own: &Owner) -> Self {
+        match door {
+            Ok(Door { exists: false, .. }) => Self::NoSuchPlayer,
+            Ok(Door { owner: Some(owner), .. }) if owner.node() != own.node() => Self::Elsewhere,
+            Err(ReadError::Unavailable(_)) => Self::StoreAway,
+            // A damaged inbox says nothing of where its owner is.
+            Ok(_) | Err(ReadError::Unreadable(_) | ReadError::Exists) => Self::NotLoaded,
+        }
+    }
 }
 
 const LOST: End = End::Closed(TradeEnd::Lost);
@@ -141,6 +162,14 @@ impl Entered<'_> {
         }
     }
 
+    /// Counts an invite against the bounds of whoever sends it.
+    ///
+    /// # Errors
+    /// [`TradeRefused::TooOften`].
+    pub fn count_invite(&self, own: &Cell, to: &PlayerId) -> Result<(), TradeRefused> {
+        own.allowance.invite(to, self.desk.options.invites).map_err(TradeRefused::TooOften)
+    }
+
     fn invite(
         &mut self,
         to: &PlayerId,
@@ -148,7 +177,6 @@ impl Entered<'_> {
         other: Option<&mut Party<'_>>,
     ) -> Result<Done, TradeRefused> {
         let options = self.desk.options;
-        own.cell.allowance.invite(to, options.invites).map_err(TradeRefused::TooOften)?;
         if own.cell.id == *to {
             return Err(Refusal::SamePlayer.into());
         }

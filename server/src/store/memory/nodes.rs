@@ -3,7 +3,7 @@
 //! A node owns its players for one lease after each sign of life. When the store begins a new life, every node that is
 //! alive has one lease to say what the store has forgotten, and before all of them have, nobody is given a player.
 
-use super::{Fault, Life, Node, Renewal, Shelf};
+use super::{Fault, Life, Node, Owner, Renewal, Shelf};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -80,6 +80,12 @@ impl Nodes {
         if self.is_newest(node) {
             self.signs.insert(node.id.clone(), Sign { boot: node.boot, until: None, checked: self.life });
         }
+    }
+
+    /// Whether an owner may still be serving its player.
+    pub(super) fn serves(&self, owner: &Owner) -> bool {
+        let newest = |sign: &Sign| owner.is_of(&Node { id: owner.node().to_owned(), boot: sign.boot });
+        self.is_alive(owner.node()) && self.signs.get(owner.node()).is_none_or(newest)
     }
 
     /// Whether a node's lease runs.

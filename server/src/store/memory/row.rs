@@ -58,7 +58,9 @@ impl Row {
         }
     }
 
-    pub(super) fn whole(&self) -> Whole {
+    /// All that there is of the player.
+    #[must_use]
+    pub fn whole(&self) -> Whole {
         Whole { stored: self.stored(), ledger: self.ledger.clone() }
     }
 

@@ -8,11 +8,11 @@ if header.err then return {'unreadable', header.err} end
 local waiting = redis.pcall('HLEN', KEYS[2])
 if type(waiting) == 'table' then return {'unreadable', 'inbox: ' .. waiting.err} end
 local owner = header[3] or ''
-local node = string.match(owner, '^([^:]+):')
+local node, boot = string.match(owner, '^([^:]+):(%x+):')
 local alive = false
 if node then
-  local until_ms = redis.call('HGET', KEYS[3] .. node, 'until')
+  local sign = redis.call('HMGET', KEYS[3] .. node, 'boot', 'until')
   local time = redis.call('TIME')
-  alive = until_ms and tonumber(until_ms) > time[1] * 1000 + math.floor(time[2] / 1000)
+  alive = sign[1] == boot and tonumber(sign[2] or '0') > time[1] * 1000 + math.floor(time[2] / 1000)
 end
 return {'door', header[1] or '0', header[2] or '0', waiting, alive and owner or ''}

@@ -15,8 +15,8 @@ mod script;
 mod world;
 
 use super::{
-    ANSWERS_KEPT, AcquireError, Answer, Batch, Door, Found, KeptAnswer, LedgerItem, Life, Loaded, Node, Outcome, Owner,
-    Page, PlayerWrite, ReadError, Renewal, Standings, Store, Stored, Waiting,
+    ANSWERS_KEPT, AcquireError, Answer, Batch, Door, Found, KeptAnswer, LedgerItem, Letter, Life, Loaded, Node,
+    Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standings, Store, Stored, Waiting,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision};
@@ -26,6 +26,7 @@ use parking_lot::Mutex;
 use redis::{Client, Cmd, IntoConnectionInfo as _, TlsCertificates, Value, cmd};
 use script::Call;
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// For a commit, a load or a look to be answered.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
@@ -294,7 +295,7 @@ impl Inner {
         self.look(&command).await.map(drop)
     }
 
-    async fn letters(&self) -> Result<Vec<Bytes>, Failure> {
+    async fn letters(&self) -> Result<Vec<Letter>, Failure> {
         let live = self.letters.live().await?;
         let (key, last) = (self.keys.mail(&self.node.id), self.last_letter.lock().clone());
         let mut command = cmd("XREAD");
@@ -303,7 +304,8 @@ impl Inner {
             Value::Nil => return Ok(Vec::new()),
             streams => reply::list(streams)?,
         };
-        let oldest = self.now_ms().await?.saturating_sub(millis(LETTER_AGE_MAX));
+        let here = Instant::now();
+        let there = self.now_ms().await?;
         let (mut letters, mut read) = (Vec::new(), cmd("XDEL"));
         read.arg(&key);
         for stream in streams {
@@ -312,8 +314,10 @@ impl Inner {
                 read.arg(&id);
                 let posted = reply::number_or_zero(id.split('-').next().unwrap_or_default().as_bytes());
                 *self.last_letter.lock() = id;
-                if posted >= oldest {
-                    letters.extend(fields.into_iter().map(|(_, letter)| letter));
+                let age = Duration::from_millis(there.saturating_sub(posted));
+                if age <= LETTER_AGE_MAX {
+                    let posted = here.checked_sub(age).unwrap_or(here);
+                    letters.extend(fields.into_iter().map(|(_, content)| Letter { content, posted }));
                 }
             }
         }
@@ -441,7 +445,7 @@ impl Store for Redis {
         self.verb(|redis| async move { Ok(redis.post(&node, &letter).await?) })
     }
 
-    fn letters(&self) -> Answer<Vec<Bytes>> {
+    fn letters(&self) -> Answer<Vec<Letter>> {
         self.verb(|redis| async move {
             loop {
                 match redis.letters().await {
