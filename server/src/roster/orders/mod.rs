@@ -2,7 +2,7 @@
 //!
 //! Whoever owns the player carries an order out: under the player's lock, judged by the engine, as one record in whose write
 //! the answer is kept under the order's key. A player who is nobody's is loaded for it and let go of; one whom another
-//! process has is left to that process, which gets a letter ([`super::mail`]), and whose answer is found in the store. To
+//! process has is left to that process, which gets a letter (`roster::mail`), and whose answer is found in the store. To
 //! give an order again, after whatever went wrong, is therefore always right: it is done, or it was done, and the answer is
 //! the first one. A refusal changes nothing and is not kept.
 

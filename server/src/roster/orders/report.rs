@@ -56,7 +56,10 @@ pub enum Held {
     /// In bag and equipment.
     Stack(Stack),
     /// Of a currency.
-    Amount(u64),
+    Balance {
+        /// How much.
+        amount: u64,
+    },
 }
 
 /// One item or currency.
@@ -136,7 +139,7 @@ impl Restored {
 fn held(place: &Place, content: &Content) -> Held {
     match delta::filled(place, content) {
         Filled { stack: Some(stack), .. } => Held::Stack(stack),
-        Filled { stack: None, amount, .. } => Held::Amount(amount.unwrap_or_default()),
+        Filled { stack: None, amount, .. } => Held::Balance { amount: amount.unwrap_or_default() },
     }
 }
 

@@ -47,7 +47,7 @@ impl fmt::Display for Changed {
                     attributes(f, &stack.attributes)?;
                     writeln!(f)?;
                 }
-                Some(Held::Amount(amount)) => writeln!(f, "  {sign} {place:<12} {amount}")?,
+                Some(Held::Balance { amount }) => writeln!(f, "  {sign} {place:<12} {amount}")?,
                 None => {}
             }
         }
