@@ -243,6 +243,19 @@ impl Server {
         self.child.said()
     }
 
+    /// Waits until it has written this to its log.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn logs(&self, text: &str) {
+        let written = async {
+            while !self.log().contains(text) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, written).await.unwrap_or_else(|_| panic!("{text:?} is not in the log:\n{}", self.log()));
+    }
+
     /// Its resident memory in bytes.
     ///
     /// # Panics

@@ -40,7 +40,7 @@ async fn a_long_run_of_excess_closes_the_connection() {
     let mut anna = Client::enter(server.game, "anna").await;
     anna.send_all((0..400).map(|_| grant("ore", 1))).await;
     anna.expect_close(Close::RateLimited).await;
-    assert!(server.log().contains("suspicious"), "it is logged");
+    server.logs("suspicious").await;
     assert_eq!(server.stop().await, Some(0));
 }
 
