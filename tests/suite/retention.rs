@@ -1,7 +1,9 @@
 //! The oldest entries of a ledger make room for an opening balance, and whatever reads ledgers still agrees.
 
 use crate::{
+    conformance::id,
     exactly_once::fate,
+    orders::{LEASE, does, grant as granting, house_that_keeps},
     restore::{prove, set_back, stored},
 };
 use holdall_harness::{
@@ -11,8 +13,16 @@ use holdall_harness::{
     redis::Redis,
     trade::Traders,
 };
+use holdall_server::{
+    journal::Ack,
+    ledger::past::Book,
+    roster::{Roster, retention::Retention},
+    schema::OURS,
+    store::memory::Shelf,
+    upkeep::verify::verify_picture,
+};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 /// Guards against hangs only.
@@ -49,7 +59,6 @@ async fn play(server: &Server) -> u64 {
     for n in 0..CHANGES {
         anna.apply(if n % 2 == 0 { grant("wood", 2) } else { drop_item("wood", 1) }).await;
     }
-    anna.compare().await;
     anna.revision()
 }
 
@@ -142,4 +151,69 @@ async fn on_a_redis_the_oldest_entries_make_room_for_an_opening_balance() {
     let redis = Redis::run().await;
     let url = redis.url();
     the_oldest_entries_make_room(site().on(&url), &url).await;
+}
+
+/// Anna does so many things in one process, each written before the next.
+async fn plays(house: &Arc<Roster>, changes: u64) {
+    house.load(&id("anna")).await.expect("nobody else has her");
+    for _ in 0..changes {
+        does(house, &granting(1));
+        house.journal.settled(&id("anna")).await;
+    }
+}
+
+/// Waits until what stands for the oldest entries is stored; up to which revision it does.
+async fn opened(shelf: &Shelf) -> u64 {
+    let opened = async {
+        loop {
+            match shelf.rows()[&id("anna")].opened.get() {
+                0 => sleep(Duration::from_millis(10)).await,
+                opened => return opened,
+            }
+        }
+    };
+    timeout(PATIENCE, opened).await.expect("the ledger is shortened")
+}
+
+/// That she is proven, and every entry from the opening on is there.
+fn expect_proven(shelf: &Shelf) {
+    let row = shelf.rows()[&id("anna")].clone();
+    assert_eq!(verify_picture(&[(id("anna"), Ok(Some(row.whole())))].into()).faults, []);
+    let Book { opening, pages, .. } = Book::read(&OURS, &row.ledger);
+    let kept: Vec<_> = pages.iter().map(|page| page.revision.get()).collect();
+    assert_eq!(kept, (opening.revision.get() + 1..=row.revision.get()).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whole_pages_that_are_old_make_room_however_few_there_are() {
+    let shelf = Shelf::default();
+    shelf.set_lease(LEASE);
+    let hour = Duration::from_secs(60 * 60);
+    let retention = Retention { entries_max: 10_000, time_max: Some(hour) };
+    let house = house_that_keeps(retention, &shelf, "a", Ack::Durable).await;
+    plays(&house, 250).await;
+    sleep(hour / 2).await;
+    plays(&house, 100).await;
+    sleep(hour / 3).await;
+    plays(&house, 1).await;
+    assert_eq!(shelf.rows()[&id("anna")].opened.get(), 0, "nothing is old");
+    sleep(hour / 3).await;
+    house.load(&id("anna")).await.expect("nobody else has her");
+    // Pages of a hundred, and the third one has entries that are not old.
+    assert_eq!(opened(&shelf).await, 200);
+    expect_proven(&shelf);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ledger_of_somebody_who_never_leaves_is_shortened_too() {
+    let shelf = Shelf::default();
+    shelf.set_lease(LEASE);
+    let retention = Retention { entries_max: KEPT, time_max: None };
+    let house = house_that_keeps(retention, &shelf, "a", Ack::Durable).await;
+    plays(&house, 1_000).await;
+    assert_eq!(shelf.rows()[&id("anna")].opened.get(), 0);
+    plays(&house, 30).await;
+    assert_eq!(opened(&shelf).await, 900);
+    plays(&house, 30).await;
+    expect_proven(&shelf);
 }
