@@ -84,8 +84,9 @@ impl Row {
                 None => self.places.remove(place),
             };
         }
-        if let Some(Opening { revision, mark, content }) = &write.opening {
-            let gone = mark.parse().unwrap_or(0_usize).min(self.ledger.len());
+        if let Some(Opening { revision, content, .. }) = &write.opening {
+            // Not by the mark, which is a place in a list that another opening may have shortened since.
+            let gone = self.ledger.partition_point(|(newest, _)| newest <= revision);
             self.ledger.splice(..gone, [(*revision, content.clone())]);
             self.opened = *revision;
         }

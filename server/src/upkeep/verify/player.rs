@@ -94,6 +94,10 @@ impl Examined {
         let stamp = Stamp::stored(whole.stored.schema, whole.stored.readable_by);
         self.content = whole.stored.content;
         let Book { opening, pages, unreadable } = Book::read(chain, &whole.ledger);
+        if unreadable.is_empty() && whole.stored.opened != opening.revision {
+            let what = format!("the ledger begins there, and the player is said to begin at {}", whole.stored.opened);
+            self.say(Fault::new(Kind::WrongBeginning, &self.player, what).at(opening.revision));
+        }
         for (newest, error) in unreadable {
             let what = format!("what was written with this revision: {error}");
             self.say(Fault::new(Kind::UnreadableEntry, &self.player, what).at(newest));
