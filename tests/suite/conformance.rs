@@ -1,6 +1,7 @@
 //! What every store promises, checked on each of them by the same tests.
 
 mod answers;
+mod openings;
 mod the_file;
 
 use answers::{
@@ -19,6 +20,11 @@ use holdall_server::store::{
     embedded::Embedded,
     memory::Shelf,
     redis::{Options, Redis as RedisStore},
+};
+use openings::{
+    a_batch_that_is_refused_lets_nothing_of_a_ledger_go, an_import_brings_the_opening,
+    an_opening_comes_with_a_write_that_makes_no_revision_and_another_one_after_it,
+    an_opening_replaces_the_items_up_to_its_mark_together_with_a_write,
 };
 use std::{
     any::Any,
@@ -577,6 +583,10 @@ conformance! {
     what_an_order_was_answered_is_kept_with_its_effect
     the_first_answer_under_a_key_stays
     a_batch_that_is_refused_answers_nothing
+    an_opening_replaces_the_items_up_to_its_mark_together_with_a_write
+    an_opening_comes_with_a_write_that_makes_no_revision_and_another_one_after_it
+    a_batch_that_is_refused_lets_nothing_of_a_ledger_go
+    an_import_brings_the_opening
     players_read_together_are_those_that_are_there
     players_read_together_are_of_one_moment;
     memory

@@ -166,6 +166,7 @@ async fn every_difference_is_found() {
         (with(|stored| stored.epoch += 1), ledger.clone(), Some("another header")),
         (with(|stored| stored.content += 1), ledger.clone(), Some("another header")),
         (with(|stored| stored.saved_at += 1), ledger.clone(), Some("another header")),
+        (with(|stored| stored.opened = stored.revision), ledger.clone(), Some("another header")),
         (with(|_| {}), Vec::new(), Some("another ledger")),
     ] {
         let target = Shelf::default().open(node());

@@ -20,7 +20,7 @@ async fn refused(client: &mut Client, seq: u64, action: Action) -> Refused {
 }
 
 /// What the server says has become of an earlier request.
-async fn fate(client: &mut Client, seq: u64, action: Action) -> (Option<bool>, Option<u64>) {
+pub(crate) async fn fate(client: &mut Client, seq: u64, action: Action) -> (Option<bool>, Option<u64>) {
     let refused = refused(client, seq, action).await;
     assert_eq!(refused.code, Code::Duplicate, "{}", refused.message);
     let Duplicate { applied, revision } = refused.duplicate.expect("a duplicate says what became of the first");

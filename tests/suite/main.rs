@@ -35,6 +35,7 @@ mod redis_store;
 mod reference;
 mod restore;
 mod resume;
+mod retention;
 mod session;
 mod sign_in;
 mod simulation;

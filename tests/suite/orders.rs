@@ -35,10 +35,15 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-const LEASE: Duration = Duration::from_secs(1);
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
 
 /// One process, with short lingers so that players come and go.
 async fn house(shelf: &Shelf, name: &str, ack: Ack) -> Arc<Roster> {
+    house_that_keeps(Retention { entries_max: 10_000, time_max: None }, shelf, name, ack).await
+}
+
+/// The same, which keeps so much of ledgers.
+pub(crate) async fn house_that_keeps(retention: Retention, shelf: &Shelf, name: &str, ack: Ack) -> Arc<Roster> {
     let store: Arc<dyn Store> = Arc::new(shelf.open(Node { id: name.to_owned(), boot: 1 }));
     let clock = Clock::Runtime { start_ms: 1_800_000_000_000, origin: Instant::now() };
     let journal_options = JournalOptions { ack, pending_bytes_max: 1 << 20 };
@@ -53,7 +58,7 @@ async fn house(shelf: &Shelf, name: &str, ack: Ack) -> Arc<Roster> {
         quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
         inbox_max: 100,
         inbox_time: Duration::from_secs(60),
-        retention: Retention { entries_max: 10_000, time_max: None },
+        retention,
     };
     let roster = Roster::new(journal.clone(), store, Arc::new(rules()), (clock, dice), options);
     tokio::spawn(async move { journal.run().await });
@@ -66,7 +71,7 @@ async fn house(shelf: &Shelf, name: &str, ack: Ack) -> Arc<Roster> {
 }
 
 /// The player does something, as far as they are in the game here.
-fn does(roster: &Arc<Roster>, action: &Action) {
+pub(crate) fn does(roster: &Arc<Roster>, action: &Action) {
     let Some(cell) = roster.find(&id("anna")) else { return };
     let mut inner = cell.lock();
     let Some(seat) = inner.seat() else { return };
@@ -79,7 +84,7 @@ fn does(roster: &Arc<Roster>, action: &Action) {
     }
 }
 
-fn grant(units: u64) -> Action {
+pub(crate) fn grant(units: u64) -> Action {
     let quantity = NonZeroU64::new(units).expect("not zero");
     Action::Grant { item: item("ore"), quantity, attributes: None, partial: false }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use holdall_harness::redis::Redis;
 use holdall_protocol::ids::{Revision, Seq};
 use holdall_server::store::{
-    AcquireError, Letter, Life, Node, Outcome, Owner, PlayerWrite, Preferences, ReadError, Renewal, Store, Stored,
-    redis::Redis as RedisStore,
+    AcquireError, Letter, Life, Node, Opening, Outcome, Owner, PlayerWrite, Preferences, ReadError, Renewal, Store,
+    Stored, redis::Redis as RedisStore,
 };
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -276,6 +276,22 @@ mod damage {
     #[tokio::test]
     async fn a_ledger_that_is_something_else_is_refused() {
         refused(&[&["DEL", &ledger("p")], &["SET", &ledger("p"), "diary"]]).await;
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_is_something_else_cannot_be_cut() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let (owner, other) = (born(&here, "p").await, born(&here, "other").await);
+        redis.tell(&["SET", &ledger("p"), "diary"]).await;
+        let before = redis.ask(&["DUMP", &key("p")]).await;
+        let opening = Opening { revision: Revision::new(1), mark: "1-1".to_owned(), content: Bytes::from_static(b"x") };
+        let cut = PlayerWrite { opening: Some(opening), ..write("p", &owner, 1, 1) };
+        let both = here.commit(batch(vec![write("other", &other, 1, 2), cut]), Life::default()).await;
+        assert_eq!(both, Outcome::Fenced { players: vec![id("p")] });
+        assert_eq!(redis.ask(&["GET", &ledger("p")]).await.text(), "diary");
+        assert_eq!(format!("{before:?}"), format!("{:?}", redis.ask(&["DUMP", &key("p")]).await));
+        assert_eq!(acquire(&here, "other").await.revision, Revision::new(1), "nothing was written");
     }
 
     #[tokio::test]

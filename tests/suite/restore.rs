@@ -24,17 +24,17 @@ async fn restore(site: &Site, store: &str, player: &str, more: &[&str]) -> Said 
 }
 
 /// Sets a player back to a revision, and says why.
-async fn set_back(site: &Site, store: &str, player: &str, revision: &str, more: &[&str]) -> Said {
+pub(crate) async fn set_back(site: &Site, store: &str, player: &str, revision: &str, more: &[&str]) -> Said {
     let order = ["--revision", revision, "--reason", "a bug ate it"];
     restore(site, store, player, &order.iter().chain(more).copied().collect::<Vec<_>>()).await
 }
 
-async fn stored(site: &Site, store: &str, player: &str) -> Value {
+pub(crate) async fn stored(site: &Site, store: &str, player: &str) -> Value {
     holdall(site.dir(), &["inspect", player, "--store", store, "--json"]).await.json()
 }
 
 /// That every player's things, also those that were set back, are what the ledger says, and nobody has another's.
-async fn prove(site: &Site, store: &str) {
+pub(crate) async fn prove(site: &Site, store: &str) {
     holdall(site.dir(), &["verify", "--store", store]).await.expect(0, &[]);
 }
 

@@ -3,6 +3,7 @@
 mod catalogues;
 mod corruptions;
 mod live;
+mod openings;
 mod picture;
 
 use crate::inbox::{site, until_gone, was_here};

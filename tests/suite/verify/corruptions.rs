@@ -22,7 +22,7 @@ use std::num::NonZeroU32;
 use uuid::Uuid;
 
 /// What is planted, and the fault that must be found.
-struct Planted {
+pub(super) struct Planted {
     name: &'static str,
     picture: Picture,
     kind: Kind,
@@ -33,11 +33,11 @@ struct Planted {
 }
 
 impl Planted {
-    fn new(name: &'static str, from: &Picture, kind: Kind, players: &'static [&'static str]) -> Self {
+    pub(super) fn new(name: &'static str, from: &Picture, kind: Kind, players: &'static [&'static str]) -> Self {
         Self { name, picture: from.clone(), kind, players, revision: None, instance: None, gift: None }
     }
 
-    fn at(mut self, revision: u64) -> Self {
+    pub(super) fn at(mut self, revision: u64) -> Self {
         self.revision = Some(revision);
         self
     }
@@ -52,7 +52,7 @@ impl Planted {
         self
     }
 
-    fn by(mut self, plant: impl FnOnce(&mut Picture)) -> Self {
+    pub(super) fn by(mut self, plant: impl FnOnce(&mut Picture)) -> Self {
         plant(&mut self.picture);
         self
     }
@@ -79,7 +79,7 @@ fn waiting_for<'p>(picture: &'p mut Picture, player: &str) -> &'p mut (GiftId, B
     picture.of_player(player).stored.inbox.first_mut().expect("something waits")
 }
 
-fn more(stack: &Stack) -> Stack {
+pub(super) fn more(stack: &Stack) -> Stack {
     Stack { quantity: NonZeroU32::new(stack.quantity.get() + 1).expect("not zero"), ..stack.clone() }
 }
 
@@ -225,42 +225,33 @@ fn all(world: &World) -> Vec<Planted> {
     [doubles(world), chains(world), exchanges(world), gifts(world)].into_iter().flatten().collect()
 }
 
-#[tokio::test]
-async fn each_is_found_and_named() {
-    let world = World::play().await;
-    let clean = verify_picture(&world.end.found());
-    assert_eq!(clean.faults, []);
-    for planted in all(&world) {
+/// In a picture, in a data directory and on a Redis.
+pub(super) async fn are_found_everywhere(all: &[Planted]) {
+    let (dir, redis) = (TempDir::new(), Redis::run().await);
+    for (n, planted) in all.iter().enumerate() {
         planted.is_found_in(&verify_picture(&planted.picture.found()));
-    }
-}
 
-#[tokio::test]
-async fn each_is_found_in_a_data_directory() {
-    let world = World::play().await;
-    let dir = TempDir::new();
-    for (n, planted) in all(&world).into_iter().enumerate() {
         let name = format!("data-{n}");
         planted.picture.put_into_new(&dir.path().join(&name)).await;
         let found = holdall(dir.path(), &["verify", "--data-dir", &name, "--json"]).await;
         assert_eq!(found.code, Some(1), "{}: {found:?}", planted.name);
         planted.is_found_in(&said(&found));
-    }
-}
 
-#[tokio::test]
-async fn each_is_found_on_a_redis() {
-    let (world, redis) = (World::play().await, Redis::run().await);
-    for (n, planted) in all(&world).into_iter().enumerate() {
         let realm = format!("realm-{n}");
         let store = on_realm(&redis, Node { id: "test".to_owned(), boot: 1 }, &realm).await;
         planted.picture.put_into(&store).await;
         store.resign().await;
-        let command = ["verify", "--store", &redis.url(), "--realm", &realm, "--json"];
-        let found = holdall(std::env::temp_dir().as_path(), &command).await;
+        let found = holdall(dir.path(), &["verify", "--store", &redis.url(), "--realm", &realm, "--json"]).await;
         assert_eq!(found.code, Some(1), "{}: {found:?}", planted.name);
         planted.is_found_in(&said(&found));
     }
+}
+
+#[tokio::test]
+async fn each_is_found_and_named_in_every_store() {
+    let world = World::play().await;
+    assert_eq!(verify_picture(&world.end.found()).faults, []);
+    are_found_everywhere(&all(&world)).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId, Revision};
 use holdall_server::{
     engine::change::{Content, Stack},
+    ledger::past::{Book, Now, Opening, Past},
     schema::OURS,
     store::{Found, Node, Store, Whole, embedded::Embedded},
 };
@@ -90,7 +91,7 @@ impl Picture {
     /// Entries of a player, one an item, so that each can be changed alone.
     pub(crate) fn entries(&self, player: &str) -> Vec<Raw> {
         let mut all = Vec::new();
-        for (_, bytes) in &self.0[&id(player)].ledger {
+        for (_, bytes) in self.0[&id(player)].ledger.iter().filter(|(_, bytes)| !Opening::is(bytes)) {
             let mut rest = &bytes[..];
             while !rest.is_empty() {
                 let mut reader = rmp_serde::Deserializer::new(rest);
@@ -113,6 +114,33 @@ impl Picture {
         }
         let items = items.into_iter().map(|(revision, bytes)| (Revision::new(revision), Bytes::from(bytes)));
         self.of_player(player).ledger = items.collect();
+    }
+
+    /// Lets an opening stand for a player's entries up to a revision.
+    pub(crate) fn open(&mut self, player: &str, revision: u64) {
+        let entries = self.entries(player);
+        let at = entries.iter().find(|entry| entry.1 == revision).expect("there is such an entry").2;
+        let whole = self.of_player(player);
+        let now = Now { revision: whole.stored.revision, stamp: OURS.form().stamp(), places: &whole.stored.places };
+        let Book { opening, pages, .. } = Book::read(&OURS, &whole.ledger);
+        let past = Past::of(&OURS, now, opening, pages).expect("it can be read");
+        let revision = Revision::new(revision);
+        let things = past.at(revision).expect("it can be read").expect("it is there");
+        self.edit(player, |entries| entries.retain(|entry| entry.1 > revision.get()));
+        self.of_player(player).ledger.insert(0, (revision, Bytes::new()));
+        self.reopen(player, &Opening { revision, at, things });
+    }
+
+    /// Puts another opening in the place of the one that a player's ledger begins with.
+    pub(crate) fn reopen(&mut self, player: &str, opening: &Opening) {
+        let whole = self.of_player(player);
+        whole.ledger[0] = (opening.revision, opening.write(OURS.form()));
+        whole.stored.opened = opening.revision;
+    }
+
+    /// What a player's ledger begins with.
+    pub(crate) fn opening(&self, player: &str) -> Opening {
+        Opening::read(&OURS, &self.0[&id(player)].ledger[0].1).expect("an opening")
     }
 
     /// The revision of a player's last entry with this reason.
