@@ -11,7 +11,7 @@ use holdall_protocol::{
     close::Close,
     code::Code,
     frame::Subprotocol,
-    ids::{InstanceId, ItemId, OrderKey, PlayerId, Revision, Seq},
+    ids::{InstanceId, ItemId, OrderKey, PlayerId, Revision, Seq, TradeId},
     message::{Answered, Cause, Change, ClientMessage, Filled, ServerMessage, TradeEnd, TradeStage},
 };
 use holdall_server::{

@@ -36,6 +36,8 @@ struct AskedRow {
 struct PartnerRow {
     player: PlayerId,
     revision: u64,
+    #[serde(default)]
+    trade: Option<TradeId>,
 }
 
 #[derive(Deserialize)]
@@ -185,10 +187,11 @@ fn ledger_entries_are_read_and_written_as_ever() {
             key: OrderKey::new(key).expect("an order key"),
             why: why.as_str().into(),
         });
-        let partner = row
-            .partner
-            .as_ref()
-            .map(|partner| Partner { player: partner.player.clone(), revision: Revision::new(partner.revision) });
+        let partner = row.partner.as_ref().map(|PartnerRow { player, revision, trade }| Partner {
+            player: player.clone(),
+            revision: Revision::new(*revision),
+            trade: *trade,
+        });
         let page = Entry {
             player: &row.player,
             revision: Revision::new(row.revision),
@@ -214,6 +217,7 @@ fn ledger_entries_are_read_and_written_as_ever() {
             actor: row.actor.clone(),
             reason: row.reason.clone(),
             asked,
+            trade: page.partner.as_ref().and_then(|partner| partner.trade),
             partner: page.partner.map(|partner| (partner.player.to_string(), partner.revision)),
             schema: 1,
             before: changes

@@ -33,8 +33,10 @@ pub(crate) struct Raw(
     u32,
     Vec<(String, Option<Bytes>)>,
     pub(crate) Vec<Line>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] pub(crate) Option<Uuid>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Uuid>,
+    #[serde(default)] pub(crate) Option<Uuid>,
+    #[serde(default)] Option<Uuid>,
+    #[serde(default)] Option<(String, String)>,
+    #[serde(default)] Option<Uuid>,
 );
 
 pub(crate) fn id(text: &str) -> PlayerId {
