@@ -120,7 +120,7 @@ async fn the_oldest_entries_make_room(site: Site, store: &str) {
 
     for gone in ["1", "2", &(opened - 1).to_string()] {
         let oldest = format!("no longer kept: the oldest made revision {}", opened + 1);
-        set_back(&site, store, "anna", gone, &[]).await.expect(1, &[&oldest]);
+        set_back(&site, store, "anna", gone, &[]).await.expect(2, &[&oldest]);
     }
     assert_eq!(stored(&site, store, "anna").await["revision"], newest, "nothing was changed");
     set_back(&site, store, "anna", &(opened + 7).to_string(), &[]).await.expect(0, &["restored: anna"]);

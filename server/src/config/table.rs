@@ -191,7 +191,7 @@ knobs! {
     ledger: Ledger {
         /// Entries of one player, looked at while the player is loaded. They go some hundreds at a time, the last 64 never.
         entries_max: u64 = 10_000, in 64..=10_000_000;
-        /// Days for which an entry is kept, however few there are; 0: for ever.
+        /// Days after which entries go even where there are fewer, likewise some hundreds at a time; 0: never.
         days_max: u64 = 0, in 0..=36_500;
     }
     /// What one client, and all of them together, may ask for.

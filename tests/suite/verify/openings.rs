@@ -13,12 +13,18 @@ use holdall_server::{
     upkeep::verify::{Kind, verify_picture},
 };
 
+/// So much may clocks of two servers be apart.
+const CLOCKS_APART_MS: u64 = 30_000;
+const HOUR_MS: u64 = 60 * 60 * 1_000;
+
 /// The picture as it is without a player's oldest entries: those up to each of their revisions in turn, and with all.
 fn cuts(picture: &Picture, player: &str) -> Vec<Picture> {
     let entries = picture.entries(player);
     let without = |revision| {
         let mut cut = picture.clone();
         cut.open(player, revision);
+        let opening = cut.opening(player);
+        cut.reopen(player, &Opening { at: opening.at - CLOCKS_APART_MS, ..opening });
         cut
     };
     std::iter::once(picture.clone()).chain(entries.iter().map(|entry| without(entry.1))).collect()
@@ -37,6 +43,17 @@ async fn whatever_is_no_longer_kept_of_whomever_is_no_fault() {
         }
     }
     assert!(looked_at > 100, "{looked_at}");
+}
+
+/// What was put after the beginning of the receiver's ledger.
+fn vanished(World { end, .. }: &World) -> Planted {
+    let mut opened = end.clone();
+    opened.open("cara", 1);
+    let opening = opened.opening("cara");
+    opened.reopen("cara", &Opening { at: opening.at - HOUR_MS, ..opening });
+    assert_eq!(verify_picture(&opened.found()).faults, []);
+    Planted::new("a gift that vanished later", &opened, Kind::GiftVanished, &["anna", "cara"])
+        .by(|picture| picture.of_player("cara").stored.inbox.clear())
 }
 
 /// Anna's ledger begins with what she had at a revision, which is wrong.
@@ -71,9 +88,10 @@ fn wrong_openings(World { end, .. }: &World) -> Vec<Planted> {
         planted("an opening of an earlier revision", Kind::MissingEntry)
             .at(begin)
             .by(|picture| picture.reopen("anna", &earlier)),
-        planted("an opening of a later revision", Kind::WrongBeginning)
-            .at(begin + 1)
-            .by(|picture| picture.reopen("anna", &later)),
+        planted("an opening of a later revision", Kind::WrongBeginning).at(begin + 1).by(|picture| {
+            picture.of_player("anna").ledger.remove(1);
+            picture.reopen("anna", &later);
+        }),
         planted("a missing opening", Kind::MissingEntry)
             .at(1)
             .by(|picture| drop(picture.of_player("anna").ledger.remove(0))),
@@ -90,5 +108,7 @@ fn wrong_openings(World { end, .. }: &World) -> Vec<Planted> {
 
 #[tokio::test]
 async fn a_wrong_opening_is_found_in_every_store() {
-    are_found_everywhere(&wrong_openings(&World::play().await)).await;
+    let world = World::play().await;
+    let all: Vec<_> = wrong_openings(&world).into_iter().chain([vanished(&world)]).collect();
+    are_found_everywhere(&all).await;
 }

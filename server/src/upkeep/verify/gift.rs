@@ -11,6 +11,9 @@ use crate::{
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId, Revision};
 use uuid::Uuid;
 
+/// How far the clocks of two processes may be apart, in milliseconds.
+const CLOCKS_APART_MS: u64 = 60_000;
+
 /// One station of a gift.
 #[derive(Debug, Clone)]
 pub(super) struct Station {
@@ -103,7 +106,10 @@ pub(super) fn waits(owner: &PlayerId, gift: Option<&Gift>) -> Station {
 pub(super) fn is_forgotten(gift: Uuid, stations: &[Station], begun: impl Fn(&PlayerId) -> Option<u64>) -> bool {
     match stations {
         // A gift is put when its id is minted, and taken later.
-        [only] => only.other.as_ref().and_then(begun).is_some_and(|until| until >= minted_at(gift)),
+        [only] => {
+            let until = only.other.as_ref().and_then(begun);
+            until.is_some_and(|until| until.saturating_add(CLOCKS_APART_MS) >= minted_at(gift))
+        }
         _ => false,
     }
 }
