@@ -9,7 +9,7 @@ use holdall_protocol::{
     close::Close,
     code::Code,
     frame::Subprotocol,
-    ids::{InstanceId, ItemId, OrderKey, PlayerId, Revision, Seq},
+    ids::{InstanceId, ItemId, OrderKey, PlayerId, Revision, Seq, TradeId},
     message::{Answered, Cause, Change, ClientMessage, Filled, ServerMessage, TradeEnd, TradeStage},
 };
 use holdall_server::{
@@ -388,6 +388,8 @@ mod records {
     struct PartnerRow {
         player: PlayerId,
         revision: u64,
+        #[serde(default)]
+        trade: Option<TradeId>,
     }
 
     #[derive(Deserialize)]
@@ -528,10 +530,11 @@ mod records {
                 key: OrderKey::new(key).expect("an order key"),
                 why: why.as_str().into(),
             });
-            let partner = row
-                .partner
-                .as_ref()
-                .map(|partner| Partner { player: partner.player.clone(), revision: Revision::new(partner.revision) });
+            let partner = row.partner.as_ref().map(|PartnerRow { player, revision, trade }| Partner {
+                player: player.clone(),
+                revision: Revision::new(*revision),
+                trade: *trade,
+            });
             let page = Entry {
                 player: &row.player,
                 revision: Revision::new(row.revision),
@@ -557,6 +560,7 @@ mod records {
                 actor: row.actor.clone(),
                 reason: row.reason.clone(),
                 asked,
+                trade: page.partner.as_ref().and_then(|partner| partner.trade),
                 partner: page.partner.map(|partner| (partner.player.to_string(), partner.revision)),
                 schema: 1,
                 before: changes

@@ -45,6 +45,7 @@ async fn tells_the_same_with_and_without_a_server(site: Site, at: &[&str]) {
 
     let command: Vec<&str> = ["history", "anna"].iter().chain(at).copied().collect();
     let text = holdall(site.dir(), &command).await;
+    the_export_is_the_same_history(&site, at, &running).await;
     text.expect(
         0,
         &[
@@ -55,6 +56,29 @@ async fn tells_the_same_with_and_without_a_server(site: Site, at: &[&str]) {
     );
     let change = format!("b:{slot}          ore ×30, {}", ore.instance);
     assert!(text.out.contains(&change) && text.out.contains(" → ore ×26, "), "{change}: {}", text.out);
+}
+
+/// With a server and without one.
+async fn the_export_is_the_same_history(site: &Site, at: &[&str], annas: &Value) {
+    let export = async |more: &[&str]| -> Vec<Value> {
+        let command: Vec<&str> = ["ledger", "export"].iter().chain(at).chain(more).copied().collect();
+        let said = holdall(site.dir(), &command).await;
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
+        said.out.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    };
+    let all = export(&[]).await;
+    let mut mine = export(&["anna"]).await;
+    let berts: Vec<&Value> = all.iter().filter(|line| line["player"] == "bert").collect();
+    assert_eq!((berts.len(), berts[1]["reason"].as_str()), (2, Some("gift_received")));
+    assert_eq!(all.len(), mine.len() + berts.len(), "nobody else");
+    for line in &mut mine {
+        assert_eq!(line.as_object_mut().expect("an entry").remove("player"), Some(json!("anna")));
+    }
+    assert_eq!(Value::Array(mine), annas["entries"]);
+    assert_eq!(export(&["--since", "9999-01-01"]).await, [json!(null); 0]);
+    let server = site.start().await;
+    assert_eq!(export(&[]).await, all, "a server tells the same");
+    assert_eq!(server.stop().await, Some(0));
 }
 
 #[tokio::test]
@@ -83,6 +107,12 @@ async fn what_cannot_be_told_is_said_with_what_to_do() {
     says(&["anna", "--since", "yesterday"], 2, "such as 2026-11-21").await;
     says(&["anna", "--since", "2026-02-30"], 2, "such as 2026-11-21").await;
     says(&["anna", "--item", "no item"], 2, "--item").await;
+    let exports = async |words: &[&str], code: i32, expected: &str| {
+        let command: Vec<&str> = ["ledger", "export", "--data-dir", "data"].iter().chain(words).copied().collect();
+        holdall(site.dir(), &command).await.expect(code, &[expected]);
+    };
+    exports(&["nobody"], 1, "no player nobody").await;
+    exports(&["--since", "12"], 2, "such as 2026-11-21").await;
     assert_eq!(server.stop().await, Some(0));
     says(&["nobody"], 1, "no player nobody").await;
 }

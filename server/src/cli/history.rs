@@ -60,7 +60,8 @@ pub(super) async fn run(args: HistoryArgs) -> Result<ExitCode, Failure> {
     let player = PlayerId::new(&args.player).map_err(|error| Failure::usage(error.to_string()))?;
     let wanted = args.wanted()?;
     let settings = Settings::load(&args.at.sources())?.settings;
-    let history = told(&settings, &player, &wanted).await?;
+    let mut at = At::reach(&settings, Purpose::Look).await?;
+    let history = told(&mut at, &player, &wanted).await?.ok_or_else(|| no_player(&player))?;
     if args.json {
         let json = serde_json::to_string_pretty(&history).expect("it serialises into memory");
         return Ok(print(&format!("{json}\n")));
@@ -68,16 +69,16 @@ pub(super) async fn run(args: HistoryArgs) -> Result<ExitCode, Failure> {
     Ok(print(&history.to_string()))
 }
 
-async fn told(settings: &Settings, player: &PlayerId, wanted: &Wanted) -> Result<History, Failure> {
-    match At::reach(settings, Purpose::Look).await? {
+/// A player's history; `None` where there is no such player.
+pub(super) async fn told(at: &mut At, player: &PlayerId, wanted: &Wanted) -> Result<Option<History>, Failure> {
+    match at {
         At::Store(opened) => {
             let told = tell(&*opened.store, player, wanted).await;
-            let told = told.map_err(|error| Failure::refused(inspect::refusal(&error)))?;
-            told.ok_or_else(|| no_player(player))
+            told.map_err(|error| Failure::refused(inspect::refusal(&error)))
         }
-        At::Server(mut server) => match server.get(&path(player, wanted)).await {
-            Err(ClientError::Refused(refused)) if refused.code == "not_found" => Err(no_player(player)),
-            answer => Ok(answer?),
+        At::Server(server) => match server.get(&path(player, wanted)).await {
+            Err(ClientError::Refused(refused)) if refused.code == "not_found" => Ok(None),
+            answer => Ok(Some(answer?)),
         },
     }
 }

@@ -8,6 +8,7 @@ mod copy;
 mod failure;
 mod history;
 mod inspect;
+mod ledger;
 mod migrate;
 mod progress;
 mod restore;
@@ -18,6 +19,7 @@ pub use config::ConfigArgs;
 pub use copy::CopyArgs;
 pub use history::HistoryArgs;
 pub use inspect::InspectArgs;
+pub use ledger::LedgerArgs;
 pub use migrate::MigrateArgs;
 pub use restore::RestoreArgs;
 pub use serve::ServeArgs;
@@ -62,6 +64,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Tell what happened to a player, entry by entry
     History(HistoryArgs),
+    /// Keep elsewhere what the store does not keep for ever
+    Ledger(LedgerArgs),
     /// Copy all players, with their ledgers, into another store
     Copy(CopyArgs),
     /// Bring every player forward: to the newest record format, and through the content steps
@@ -86,6 +90,7 @@ pub fn run(command: Command, serve: impl FnOnce(ServeArgs) -> ExitCode) -> ExitC
         Command::Config(args) => config::run(&args),
         Command::Inspect(args) => to_end(inspect::run(args)),
         Command::History(args) => to_end(history::run(args)),
+        Command::Ledger(args) => to_end(ledger::run(args)),
         Command::Copy(args) => to_end(copy::run(args)),
         Command::Migrate(args) => to_end(migrate::run(args)),
         Command::Verify(args) => to_end(verify::run(args)),

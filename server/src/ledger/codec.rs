@@ -1,18 +1,18 @@
 //! An entry's bytes: a MessagePack array, so that a stream of them needs no other framing.
 //!
 //! `[version, revision, at, actor, reason, seq, hash, partner, schema, [[place, before]…], [[from, to, item, quantity,
-//! [instance…]]…], gift, again, [key, why]]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`,
+//! [instance…]]…], gift, again, [key, why], trade]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`,
 //! `operator:<name>`, `mint`, `sink`. `before` is the place's value in a record of format `schema`, nil where it was empty. The
-//! last three are there only where they, or what stands behind them, are needed, and else nil: `gift` where an inbox was
+//! last four are there only where they, or what stands behind them, are needed, and else nil: `gift` where an inbox was
 //! touched, the 16 bytes of the id under which something was put or taken; `again` where it was sent back, the id under which
-//! it waits from then on; `[key, why]` where an operator ordered it.
+//! it waits from then on; `[key, why]` where an operator ordered it; `trade`, 16 bytes, where one was settled.
 
 use super::{
     entry::{Actor, Asked, Entry, Ordered},
     line::Line,
 };
 use bytes::Bytes;
-use holdall_protocol::ids::{InstanceId, ItemId, OrderKey, Revision, Seq};
+use holdall_protocol::ids::{InstanceId, ItemId, OrderKey, Revision, Seq, TradeId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -41,7 +41,8 @@ struct StoredEntry(
     Vec<StoredLine>,
     #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
     #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<StoredOrder>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<StoredOrder>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<TradeId>,
 );
 
 #[derive(Serialize, Deserialize)]
@@ -74,6 +75,8 @@ pub struct Page {
     pub again: Option<Uuid>,
     /// The operator's order behind it.
     pub ordered: Option<Ordered>,
+    /// The trade that it settled.
+    pub trade: Option<TradeId>,
 }
 
 /// Appends an entry's bytes.
@@ -89,6 +92,11 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
     });
     let gift = entry.waits.as_ref().map(|waits| waits.gift);
     let again = entry.waits.as_ref().and_then(|waits| waits.again);
+    let order = entry.ordered.as_ref().map(|Ordered { key, why }| StoredOrder(key.clone(), why.clone()));
+    let trade = entry.partner.as_ref().and_then(|partner| partner.trade);
+    // The last elements are left out where nothing follows.
+    let rest = [gift.is_some(), again.is_some(), order.is_some(), trade.is_some()];
+    let goes_on = |from: usize| rest.into_iter().skip(from).any(|is_there| is_there);
     let stored = StoredEntry(
         VERSION,
         entry.revision.get(),
@@ -101,9 +109,10 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         entry.form.stamp().format,
         before.collect(),
         entry.lines().into_iter().map(stored_line).collect(),
-        (gift.is_some() || again.is_some() || entry.ordered.is_some()).then_some(gift),
-        (again.is_some() || entry.ordered.is_some()).then_some(again),
-        entry.ordered.as_ref().map(|Ordered { key, why }| StoredOrder(key.clone(), why.clone())),
+        goes_on(0).then_some(gift),
+        goes_on(1).then_some(again),
+        goes_on(2).then_some(order),
+        trade,
     );
     rmp_serde::encode::write(out, &stored).expect("an entry serialises into memory");
 }
@@ -143,6 +152,7 @@ fn page(stored: StoredEntry) -> Result<Page, String> {
         gift,
         again,
         order,
+        trade,
     ) = stored;
     if version != VERSION {
         return Err(format!("ledger entry of version {version}: use the newer build"));
@@ -163,6 +173,7 @@ fn page(stored: StoredEntry) -> Result<Page, String> {
             .collect(),
         gift: gift.flatten(),
         again: again.flatten(),
-        ordered: order.map(|StoredOrder(key, why)| Ordered { key, why }),
+        ordered: order.flatten().map(|StoredOrder(key, why)| Ordered { key, why }),
+        trade,
     })
 }

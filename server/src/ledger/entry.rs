@@ -2,7 +2,7 @@
 
 use super::line::{Account, Line, lines};
 use crate::{engine::change::Change, schema::Form};
-use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
+use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq, TradeId};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -131,6 +131,8 @@ pub struct Partner {
     pub player: PlayerId,
     /// The revision that the same record made there.
     pub revision: Revision,
+    /// The trade that it settled.
+    pub trade: Option<TradeId>,
 }
 
 /// The waiting gift of a record.

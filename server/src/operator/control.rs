@@ -5,6 +5,7 @@ use crate::{
     roster::Roster,
     store::ReadError,
     upkeep::{
+        self,
         history::{self, History},
         inspect::{self, Inspection},
         migrate::{self, Mode},
@@ -43,12 +44,25 @@ pub struct Control {
 /// Every route.
 pub(super) fn router(control: Control) -> Router {
     Router::new()
+        .route("/v1/players", get(players))
         .route("/v1/players/{player}/stored", get(stored))
         .route("/v1/players/{player}/history", get(past))
         .route("/v1/verify", post(prove))
         .route("/v1/players/{player}/restore", post(set_back))
         .route("/v1/migrate", post(bring_forward))
         .with_state(control)
+}
+
+/// Every player of the store.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Listed {
+    /// In order.
+    pub players: Vec<PlayerId>,
+}
+
+async fn players(State(control): State<Control>) -> Result<Json<Listed>, Failure> {
+    let players = upkeep::all_players(control.roster.store()).await.map_err(|error| unread(&error))?;
+    Ok(Json(Listed { players }))
 }
 
 /// A player as the store has it; what is only in memory is not in it.

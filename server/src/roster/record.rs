@@ -154,8 +154,12 @@ impl Roster {
         let (Some(first), Some(second)) = seats else { unreachable!("only players in the game have records") };
         // What a newer build wrote of a stack goes where the stack goes, and its stamp with it.
         (first.form, second.form) = (first.form.over(second.form.stamp()), second.form.over(first.form.stamp()));
+        let trade = match &cause {
+            Cause::Trade { trade, .. } => Some(*trade),
+            Cause::Gift { .. } | Cause::Inbox { .. } | Cause::InboxReturned { .. } | Cause::Server(_) => None,
+        };
         let partner = |player: &PlayerId, seat: &Seat| About {
-            partner: Some(Partner { player: player.clone(), revision: seat.revision.next() }),
+            partner: Some(Partner { player: player.clone(), revision: seat.revision.next(), trade }),
             ..About::default()
         };
         let (to_other, to_one) = (partner(other.player, second), partner(one.player, first));

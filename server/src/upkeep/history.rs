@@ -117,6 +117,23 @@ pub async fn tell(store: &dyn Store, player: &PlayerId, wanted: &Wanted) -> Resu
     }))
 }
 
+/// An entry as a line of its own.
+#[derive(Debug, Serialize)]
+pub struct Archived<'h> {
+    /// Whose.
+    pub player: &'h PlayerId,
+    /// What happened.
+    #[serde(flatten)]
+    pub told: &'h Told,
+}
+
+impl History {
+    /// Each entry with whose it is.
+    pub fn archived(&self) -> impl Iterator<Item = Archived<'_>> {
+        self.entries.iter().map(|told| Archived { player: &self.player, told })
+    }
+}
+
 impl From<Step> for Told {
     fn from(Step { page, changes }: Step) -> Self {
         Self { entry: page.into(), changes: changes.list.into_iter().map(Changed::from).collect() }

@@ -19,7 +19,7 @@ use crate::{
 };
 use holdall_protocol::{
     attribute::Attributes,
-    ids::{InstanceId, ItemId, OrderKey, Place, PlayerId, Revision, Seq},
+    ids::{InstanceId, ItemId, OrderKey, Place, PlayerId, Revision, Seq, TradeId},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, fmt::Write as _};
@@ -168,6 +168,9 @@ pub struct Entry {
     /// The operator's order behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// The trade that it settled.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trade: Option<TradeId>,
     /// The waiting gift that was put, taken or sent back.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gift: Option<String>,
@@ -302,6 +305,7 @@ impl From<Page> for Entry {
             actor: page.actor,
             reason: page.reason,
             seq: page.asked.map(|asked| asked.seq),
+            trade: page.trade,
             partner: page.partner.map(|(player, revision)| format!("{player} at revision {revision}")),
             order: page.ordered.map(|Ordered { key, why }| Order { key, why: why.as_ref().to_owned() }),
             gift: page.gift.map(|gift| gift.to_string()),

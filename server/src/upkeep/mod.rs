@@ -14,7 +14,10 @@ use crate::store::{ReadError, Store, Whole};
 use holdall_protocol::ids::PlayerId;
 
 /// Every player of a store, once, in order.
-async fn all_players(store: &dyn Store) -> Result<Vec<PlayerId>, ReadError> {
+///
+/// # Errors
+/// [`ReadError`]: the store does not answer.
+pub async fn all_players(store: &dyn Store) -> Result<Vec<PlayerId>, ReadError> {
     let (mut all, mut mark) = (Vec::new(), None);
     loop {
         let page = store.players(mark).await?;

@@ -110,6 +110,9 @@ impl fmt::Display for Entry {
         if let Some(partner) = &self.partner {
             write!(f, ", with {}", shown(partner))?;
         }
+        if let Some(trade) = self.trade {
+            write!(f, ", trade {trade}")?;
+        }
         if let Some(order) = &self.order {
             write!(f, ", because {:?}", order.why)?;
         }

@@ -11,7 +11,7 @@ use super::{
 use crate::engine::change::{Beyond, Change, Content, Stack};
 use holdall_protocol::{
     attribute::Attributes,
-    ids::{InstanceId, ItemId, Place, PlayerId, Revision},
+    ids::{InstanceId, ItemId, Place, PlayerId, Revision, TradeId},
 };
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ pub(super) struct Half {
     pub(super) revision: Revision,
     pub(super) partner: PlayerId,
     pub(super) partner_revision: Revision,
+    pub(super) trade: Option<TradeId>,
     pub(super) at: u64,
     /// What moved; `None` where that cannot be told, because the player's past does not reach so far.
     pub(super) moved: Option<Moved>,
@@ -157,13 +158,19 @@ impl Half {
     }
 
     fn fault(&self, kind: Kind, what: impl Into<String>) -> Fault {
-        Fault::new(kind, &self.player, what).at(self.revision).with(&self.partner)
+        Fault { trade: self.trade, ..Fault::new(kind, &self.player, what).at(self.revision).with(&self.partner) }
     }
 
     /// What is wrong with a half to which the other player's entry of that revision is this.
     pub(super) fn fault_beside(&self, other: Option<&Self>) -> Option<Fault> {
         let Self { partner, partner_revision, .. } = self;
         let other = match other {
+            Some(other) if other.names(self) && other.trade != self.trade => {
+                let shown =
+                    |trade: Option<TradeId>| trade.map_or_else(|| "no trade".to_owned(), |trade| trade.to_string());
+                let what = format!("{partner}'s revision {partner_revision} settled {}", shown(other.trade));
+                return Some(self.fault(Kind::HalfExchange, what));
+            }
             Some(other) if other.names(self) => other,
             Some(Self { partner: named, partner_revision: at, .. }) => {
                 let what = format!("{partner}'s revision {partner_revision} names {named}'s revision {at}");

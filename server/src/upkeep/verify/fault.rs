@@ -1,6 +1,6 @@
 //! What can be wrong with a store, and what each fault names.
 
-use holdall_protocol::ids::{InstanceId, PlayerId, Revision};
+use holdall_protocol::ids::{InstanceId, PlayerId, Revision, TradeId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -60,6 +60,9 @@ pub struct Fault {
     /// The stack.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub instance: Option<InstanceId>,
+    /// The trade.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trade: Option<TradeId>,
     /// The gift.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gift: Option<Uuid>,
@@ -73,7 +76,7 @@ impl Fault {
     }
 
     pub(super) fn about_all(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, players: Vec::new(), revision: None, instance: None, gift: None, what: what.into() }
+        Self { kind, players: Vec::new(), revision: None, instance: None, trade: None, gift: None, what: what.into() }
     }
 
     pub(super) fn at(mut self, revision: Revision) -> Self {
@@ -119,6 +122,9 @@ impl fmt::Display for Fault {
         }
         if let Some(instance) = self.instance {
             write!(f, ", stack {instance}")?;
+        }
+        if let Some(trade) = self.trade {
+            write!(f, ", trade {trade}")?;
         }
         if let Some(gift) = self.gift {
             write!(f, ", gift {gift}")?;

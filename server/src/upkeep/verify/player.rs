@@ -301,6 +301,7 @@ impl Examined {
                 revision: page.revision,
                 partner,
                 partner_revision: *partner_revision,
+                trade: page.trade,
                 at: page.at,
                 moved,
             }),
