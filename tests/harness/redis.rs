@@ -11,10 +11,12 @@ use crate::{
 use rustix::process::Signal;
 use std::{
     fmt::Write as _,
-    fs, io,
+    fs,
+    io::{self, Write as _},
     net::{SocketAddr, TcpListener},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::Instant,
 };
@@ -53,6 +55,7 @@ impl Redis {
             .set("save", "\"\"")
             .set("appendonly", "yes")
             .set("appendfsync", "always")
+            .set("aof-load-truncated", "no")
             .set("maxmemory-policy", "noeviction")
             // An image is copied while it is written: nothing may be rewritten under the copy.
             .set("auto-aof-rewrite-percentage", "0")
@@ -178,7 +181,8 @@ impl Redis {
         }
         let file = self.dir().join("redis.conf");
         fs::write(&file, config).expect("its directory can be written");
-        self.child = Some(Running::spawn(std::process::Command::new("redis-server").arg(file)));
+        cut_torn_end(&self.dir().join(AOF).join("appendonly.aof.manifest"));
+        self.child = Some(Running::spawn(Command::new("redis-server").arg(file)));
     }
 
     /// Waits until it has loaded its data and answers.
@@ -331,6 +335,20 @@ fn copy_files(from: &Path, to: &Path) {
         let entry = entry.expect("an entry");
         fs::copy(entry.path(), to.join(entry.file_name())).expect("a file can be copied");
     }
+}
+
+/// Takes a transaction of which only the beginning is there off the end of an AOF, as whoever runs a Redis does when it was
+/// killed in the middle of a write: of itself it does not start then.
+fn cut_torn_end(manifest: &Path) {
+    if !manifest.exists() {
+        return;
+    }
+    let mut check = Command::new("redis-check-aof");
+    let check = check.arg("--fix").arg(manifest).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let mut check = check.expect("redis-check-aof is installed beside redis-server");
+    // It asks only where there is something to cut, and may have ended before it is told.
+    let _ = check.stdin.take().expect("it is piped").write_all(b"y\n");
+    assert!(check.wait().expect("it ends").success(), "{} cannot be mended", manifest.display());
 }
 
 /// A port that nobody listens on, and that no connection is given by the system: below those, so that it is still free after

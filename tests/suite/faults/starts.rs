@@ -128,10 +128,11 @@ async fn announced(url: &str) -> String {
 async fn what_a_redis_really_promises_is_announced() {
     let _lane = lane().await;
     let no_config = Redis::new().set("user", "holdall on >secret ~* &* +@all -config");
-    let cases: [(Redis, &str, &[&str]); 6] = [
+    let cases: [(Redis, &str, &[&str]); 7] = [
         (Redis::new(), "", &["survives a crash of Redis and of its machine", "appendfsync always"]),
         (Redis::new().set("appendfsync", "everysec"), "", &["everysec"]),
         (Redis::new().set("no-appendfsync-on-rewrite", "yes"), "", &["no-appendfsync-on-rewrite"]),
+        (Redis::new().set("aof-load-truncated", "yes"), "", &["aof-load-truncated yes"]),
         (Redis::new().set("appendonly", "no"), "", &["appendonly no"]),
         (Redis::new().set("rename-command", "CONFIG \"\""), "", &["unknown"]),
         (no_config, "holdall:secret@", &["unknown"]),

@@ -36,7 +36,7 @@ pub(super) async fn check(connection: &mut MultiplexedConnection) -> RedisResult
         return Ok(Err(unfit));
     }
     let mut settings = HashMap::new();
-    for name in ["appendfsync", "no-appendfsync-on-rewrite"] {
+    for name in ["appendfsync", "no-appendfsync-on-rewrite", "aof-load-truncated"] {
         // It may be forbidden: then the answer is not known, and said to be so.
         let asked: RedisResult<HashMap<String, String>> =
             cmd("CONFIG").arg("GET").arg(name).query_async(connection).await;
@@ -121,6 +121,15 @@ impl<'i> Facts<'i> {
         if settings.get("no-appendfsync-on-rewrite").is_some_and(|set| set == "yes") {
             weak("no-appendfsync-on-rewrite is yes: while the file is rewritten, a crash may take minutes");
             promise += "; while its file is rewritten, it may take minutes (no-appendfsync-on-rewrite yes)";
+        }
+        // Of a transaction that the end of the file cuts off inside a command, such a Redis leaves the first commands in the
+        // file, in front of whatever it writes next, and carries them out at its next start.
+        if self.get("aof_enabled") == "1" && settings.get("aof-load-truncated").is_some_and(|set| set == "yes") {
+            weak(
+                "aof-load-truncated is yes: half of a commit that a power cut tore can take effect at a later start of \
+                 Redis; set it to no, and mend such a file with redis-check-aof --fix",
+            );
+            promise += "; half of one that a power cut tore may take effect later (aof-load-truncated yes)";
         }
         let run = format!("{}/{}", self.get("run_id"), self.get("master_replid"));
         Checked { run, promise, weaknesses }
