@@ -51,6 +51,8 @@ pub struct Tally {
     prices: BTreeMap<(ItemId, i128), Totals>,
     /// Sales that took effect unseen: what they brought must be looked up in `prices`.
     unseen_sales: Vec<(ItemId, i128)>,
+    /// Whether of some sale nobody can tell, and so neither of what it brought.
+    uncertain_sales: bool,
 }
 
 impl Tally {
@@ -81,9 +83,10 @@ impl Tally {
         self.waiting.add(item, units);
     }
 
-    /// Notes that nobody can tell what became of these any more.
-    pub(crate) fn uncertain(&mut self, effect: &Totals) {
+    /// Notes that nobody can tell any more whether an action took effect, which would have been this one.
+    pub(crate) fn uncertain(&mut self, action: &Action, effect: &Totals) {
         self.uncertain.extend(effect.iter().map(|(item, _)| item.clone()));
+        self.uncertain_sales |= matches!(action, Action::Sell(_));
     }
 
     fn sale(&mut self, effect: &Totals) {
@@ -120,6 +123,7 @@ impl Tally {
         self.uncertain.extend(other.uncertain);
         self.prices.extend(other.prices);
         self.unseen_sales.extend(other.unseen_sales);
+        self.uncertain_sales |= other.uncertain_sales;
     }
 
     /// Closes the books: one account an item, and a fault for each that does not add up.
@@ -144,11 +148,12 @@ impl Tally {
         for sale in std::mem::take(&mut self.unseen_sales) {
             match self.prices.get(&sale) {
                 Some(won) => self.proceeds.add_all(won),
-                None => {
-                    let currencies = self.prices.values().flat_map(Totals::iter).map(|(currency, _)| currency.clone());
-                    self.uncertain.extend(currencies);
-                }
+                None => self.uncertain_sales = true,
             }
+        }
+        if self.uncertain_sales {
+            let currencies = self.prices.values().flat_map(Totals::iter).map(|(currency, _)| currency.clone());
+            self.uncertain.extend(currencies);
         }
     }
 

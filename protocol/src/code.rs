@@ -66,7 +66,7 @@ macro_rules! codes {
 
 codes! {
     InvalidItem = 1, "invalid_item", No, "No such item in the catalogue, or it cannot be used in this way.";
-    InvalidQuantity = 2, "invalid_quantity", No, "A quantity must be a whole number from 1 to 4294967295.";
+    InvalidQuantity = 2, "invalid_quantity", No, "A quantity must be a whole number from 1 to 4294967295, an amount of money one from 1 to 9007199254740991.";
     NotFound = 3, "not_found", AfterRefresh, "What the request names is not there: a stack, a slot, a player.";
     InsufficientQuantity = 4, "insufficient_quantity", AfterRefresh, "There is less of it than the request wants.";
     InventoryFull = 5, "inventory_full", AfterRefresh, "The bag has no room for it.";

@@ -164,13 +164,15 @@ impl Checker {
         match (applied, revision) {
             (Some(true), Some(revision)) => {
                 if matches!(&pending.action, Action::DevGrant(grant) if grant.partial == Some(true)) {
-                    self.tally.uncertain(&pending.intent.effect);
+                    self.tally.uncertain(&pending.action, &pending.intent.effect);
                 }
                 self.unseen(pending, again, revision, None);
             }
             (Some(true), None) => self.fault(Fault::Protocol("an applied duplicate without its revision".to_owned())),
             (Some(false), _) => {}
-            (None, _) if changes_things(&pending.action) => self.tally.uncertain(&pending.intent.effect),
+            (None, _) if changes_things(&pending.action) => {
+                self.tally.uncertain(&pending.action, &pending.intent.effect)
+            }
             (None, _) => {}
         }
     }

@@ -31,10 +31,11 @@ impl Failure {
         Self::Other { code: EXIT_STORE_REFUSED, why: why.into() }
     }
 
-    /// The same, and what else to know.
+    /// The same, and what else to know, unless it has to be said differently anyway.
     pub(super) fn hinting(self, hint: &str) -> Self {
         match self {
             Self::Settings(faults) => Self::Settings(faults),
+            Self::Other { code: EXIT_USAGE, why } => Self::usage(why),
             Self::Other { code, why } => Self::Other { code, why: format!("{why}\n{hint}") },
         }
     }

@@ -17,7 +17,9 @@ pub enum Refusal {
         what: &'static str,
     },
     /// A quantity of zero, below zero, fractional, or beyond what a stack can count.
-    #[error("a quantity must be a whole number from 1 to 4294967295")]
+    #[error(
+        "a quantity must be a whole number from 1 to 4294967295, an amount of money one from 1 to 9007199254740991"
+    )]
     InvalidQuantity,
     /// A gift or trade of nothing, or one that names a thing more than once.
     #[error("the {what} {why}")]
@@ -78,7 +80,7 @@ pub enum Refusal {
     #[error("{0} cannot change hands")]
     NotTradeable(ItemId),
     /// Two different players are needed.
-    #[error("giver and receiver are the same player")]
+    #[error("that needs another player than oneself")]
     SamePlayer,
     /// The balance is too small.
     #[error("{have} {currency} there, {want} wanted")]

@@ -2,7 +2,7 @@
 //!
 //! What cannot be read is shown as what it is, beside everything that can.
 
-mod text;
+pub(super) mod text;
 
 use crate::{
     engine::change::{Content, Stack},

@@ -79,7 +79,7 @@ impl fmt::Display for What {
     }
 }
 
-fn write_attributes(f: &mut fmt::Formatter<'_>, attributes: &Attributes) -> fmt::Result {
+pub(in crate::upkeep) fn write_attributes(f: &mut fmt::Formatter<'_>, attributes: &Attributes) -> fmt::Result {
     for (key, value) in attributes.iter() {
         match value {
             Value::Bool(value) => write!(f, ", {key}={value}")?,

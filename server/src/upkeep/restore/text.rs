@@ -6,8 +6,8 @@ use super::Restored;
 use crate::{
     clock::iso,
     roster::orders::report::{Changed, Held, Moved, Others, Total},
+    upkeep::inspect::text::write_attributes,
 };
-use holdall_protocol::attribute::Attributes;
 use std::fmt;
 
 impl fmt::Display for Restored {
@@ -44,7 +44,7 @@ impl fmt::Display for Changed {
             match held {
                 Some(Held::Stack(stack)) => {
                     write!(f, "  {sign} {place:<12} {} ×{}, {}", stack.item, stack.quantity, stack.instance)?;
-                    attributes(f, &stack.attributes)?;
+                    write_attributes(f, &stack.attributes)?;
                     writeln!(f)?;
                 }
                 Some(Held::Balance { amount }) => writeln!(f, "  {sign} {place:<12} {amount}")?,
@@ -53,11 +53,6 @@ impl fmt::Display for Changed {
         }
         Ok(())
     }
-}
-
-fn attributes(f: &mut fmt::Formatter<'_>, attributes: &Attributes) -> fmt::Result {
-    let pairs = attributes.to_map();
-    if pairs.is_empty() { Ok(()) } else { write!(f, ", {pairs:?}") }
 }
 
 impl fmt::Display for Others {
