@@ -142,6 +142,23 @@ fn a_request_whose_fate_nobody_knows_makes_its_item_uncertain_and_no_other() {
 }
 
 #[test]
+fn a_sale_whose_fate_nobody_knows_leaves_what_it_brought_open_too() {
+    let mut scene = Scene::usual();
+    scene.ask(sell(0, 5));
+    let changes = vec![scene.becomes(0, 25), scene.holds(balance("gold", 17))];
+    scene.reply(1, changes);
+    scene.restart();
+    scene.welcome(1, false);
+    scene.show();
+    let mut forgotten = scene.refusal(1, holdall_protocol::code::Code::Duplicate);
+    forgotten.duplicate = None;
+    scene.hear(ServerMessage::Refused(forgotten));
+    let (accounts, faults) = together([sold(5, 17), scene.honest()]).close();
+    assert_eq!(faults, []);
+    assert_eq!((accounts["ore"].state, accounts["gold"].state), (State::Uncertain, State::Uncertain));
+}
+
+#[test]
 fn a_stack_that_two_players_hold_is_found() {
     let mut holders = Holders::default();
     let (one, other) = (Scene::usual(), Scene::new([stack(0, "ore", 1)]));

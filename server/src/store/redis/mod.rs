@@ -314,7 +314,8 @@ impl Inner {
                 read.arg(&id);
                 let posted = reply::number_or_zero(id.split('-').next().unwrap_or_default().as_bytes());
                 *self.last_letter.lock() = id;
-                let age = Duration::from_millis(there.saturating_sub(posted));
+                // Both times are whole milliseconds, cut off: it may be one older than their difference.
+                let age = Duration::from_millis(there.saturating_sub(posted).saturating_add(1));
                 if age <= LETTER_AGE_MAX {
                     let posted = here.checked_sub(age).unwrap_or(here);
                     letters.extend(fields.into_iter().map(|(_, content)| Letter { content, posted }));
