@@ -102,6 +102,12 @@ impl Redis {
             .set("tls-auth-clients", "no")
     }
 
+    /// Takes part in a cluster. Its bus would be 10,000 ports above its own, where the system gives ports to connections.
+    #[must_use]
+    pub fn cluster_member(self) -> Self {
+        self.set("cluster-enabled", "yes").set("cluster-port", free_port())
+    }
+
     /// Started.
     ///
     /// # Panics

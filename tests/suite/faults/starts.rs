@@ -38,7 +38,7 @@ async fn a_replica_is_refused() {
 #[tokio::test]
 async fn a_member_of_a_cluster_is_refused() {
     let _lane = lane().await;
-    refused(&Redis::new().set("cluster-enabled", "yes").running().await, &["cluster"]).await;
+    refused(&Redis::new().cluster_member().running().await, &["cluster"]).await;
 }
 
 #[tokio::test]
