@@ -107,6 +107,10 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     };
     let desk = sessions.desk().clone();
     let trades = tokio::spawn(desk.clone().run());
+    if let Err(error) = sessions.shop().stock_up(&roster.rules()).await {
+        tracing::warn!(%error, "what is new in the shop is not for sale before the store answers");
+    }
+    let shop = tokio::spawn(sessions.shop().clone().run());
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
     let operator = Operator { readiness: readiness.clone(), log };
@@ -140,6 +144,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         letters,
         desk,
         trades,
+        shop,
         gateway_task,
         operator_task,
     };

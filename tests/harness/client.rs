@@ -11,7 +11,8 @@ use holdall_protocol::{
     frame::Subprotocol,
     ids::{InstanceId, ItemId, Place, PlayerId, Seq},
     message::{
-        Answered, Applied, ClientMessage, Delta, Hello, Refused, Resume, ServerMessage, Snapshot, Stack, Trade, Welcome,
+        Answered, Applied, ClientMessage, Delta, Hello, Hold, Refused, Resume, ServerMessage, Snapshot, Stack, Trade,
+        Welcome,
     },
 };
 use std::{net::SocketAddr, time::Duration};
@@ -50,6 +51,8 @@ pub struct Client {
     pub snapshots: Vec<Snapshot>,
     /// Steps of trades heard that were no answer, oldest first.
     pub trades: Vec<Trade>,
+    /// Holds that ended by themselves.
+    pub holds: Vec<Hold>,
 }
 
 /// What a client that has hung up remembers.
@@ -99,6 +102,7 @@ impl Client {
             deltas,
             snapshots,
             trades,
+            holds: Vec::new(),
         }
     }
 
@@ -335,6 +339,7 @@ impl Client {
                 self.mirror = Some(Mirror::of(snapshot).expect("a right snapshot"));
             }
             ServerMessage::Trade(trade) => self.trades.push((**trade).clone()),
+            ServerMessage::Hold(hold) => self.holds.push((**hold).clone()),
             ServerMessage::Refused(_) => {}
         }
     }
@@ -486,9 +491,8 @@ pub const fn seq_of(message: &ServerMessage) -> Option<u64> {
     match message {
         ServerMessage::Applied(Applied { seq, .. }) | ServerMessage::Refused(Refused { seq, .. }) => Some(seq.get()),
         ServerMessage::Answer(answer) => Some(answer.seq.get()),
-        ServerMessage::Welcome(_) | ServerMessage::Snapshot(_) | ServerMessage::Delta(_) | ServerMessage::Trade(_) => {
-            None
-        }
+        ServerMessage::Welcome(_) | ServerMessage::Snapshot(_) | ServerMessage::Delta(_) => None,
+        ServerMessage::Trade(_) | ServerMessage::Hold(_) => None,
     }
 }
 

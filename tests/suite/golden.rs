@@ -184,6 +184,7 @@ mod messages {
                 Answered::Item(_) => "answer item",
                 Answered::Stats(_) => "answer stats",
                 Answered::Trade(_) => "answer trade",
+                Answered::Shop(_) => "answer shop",
             }],
             ServerMessage::Delta(delta) => {
                 let first = match delta.cause {
@@ -195,6 +196,7 @@ mod messages {
                 };
                 listed(first, &delta.changes)
             }
+            ServerMessage::Hold(_) => vec!["hold"],
             ServerMessage::Trade(trade) => vec![match (trade.stage, trade.why) {
                 (TradeStage::Invited, _) => "trade invited",
                 (TradeStage::Open, _) => "trade open",
@@ -220,6 +222,8 @@ mod messages {
         "answer item",
         "answer stats",
         "answer trade",
+        "answer shop",
+        "hold",
         "trade invited",
         "trade open",
         "trade settled",

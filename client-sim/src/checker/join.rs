@@ -39,6 +39,7 @@ impl Checker {
                 self.next_seq = self.next_seq.next();
             }
         }
+        self.shop.begin(&welcome.holds);
         let wrong = self.trades.welcomed(&welcome.trades);
         self.faults.extend(wrong);
         self.claimed.clear();

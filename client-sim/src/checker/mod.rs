@@ -8,6 +8,7 @@
 
 mod join;
 mod reply;
+mod shop;
 mod trades;
 
 use crate::{
@@ -22,6 +23,7 @@ use holdall_protocol::{
     ids::{Incarnation, PlayerId, Revision, Seq},
     message::{Cause, Change, ClientMessage, Delta, Resume, ServerMessage},
 };
+pub use shop::Shop;
 use std::{
     collections::{BTreeSet, VecDeque},
     mem,
@@ -126,6 +128,7 @@ pub struct Checker {
     gifts_announced: u64,
     gifts_seen: u64,
     trades: Trades,
+    shop: Shop,
     tally: Tally,
     faults: Vec<Fault>,
 }
@@ -151,6 +154,7 @@ impl Checker {
             gifts_announced: 0,
             gifts_seen: 0,
             trades: Trades::default(),
+            shop: Shop::default(),
             tally: Tally::default(),
             faults: Vec::new(),
         }
@@ -197,6 +201,12 @@ impl Checker {
         &self.trades
     }
 
+    /// Its open holds in the shop, as far as it was told.
+    #[must_use]
+    pub const fn shop(&self) -> &Shop {
+        &self.shop
+    }
+
     /// The request that has waited longest for its reply.
     #[must_use]
     pub fn oldest(&self) -> Option<Seq> {
@@ -231,6 +241,11 @@ impl Checker {
         let mut intent = Intent::of(&action, mirror);
         if let Action::TradeAccept(accept) = &action
             && let Some(effect) = self.trades.accept(accept)
+        {
+            (intent.effect, intent.known) = (effect, true);
+        }
+        if let Action::ShopConfirm(confirm) = &action
+            && let Some(effect) = self.shop.effect(confirm.reservation)
         {
             (intent.effect, intent.known) = (effect, true);
         }
@@ -287,6 +302,10 @@ impl Checker {
             }
             ServerMessage::Trade(trade) => {
                 self.trade(trade);
+                None
+            }
+            ServerMessage::Hold(hold) => {
+                self.hold_ended(hold);
                 None
             }
             ServerMessage::Applied(applied) => self.applied(applied),

@@ -29,6 +29,7 @@ pub(super) struct Running {
     pub(super) letters: JoinHandle<Infallible>,
     pub(super) desk: Arc<TradeDesk>,
     pub(super) trades: JoinHandle<Infallible>,
+    pub(super) shop: JoinHandle<()>,
     pub(super) gateway_task: JoinHandle<()>,
     pub(super) operator_task: JoinHandle<()>,
 }
@@ -117,6 +118,7 @@ impl Running {
         }
         self.letters.abort();
         self.trades.abort();
+        self.shop.abort();
         // A renewal under way must not overtake the resignation.
         self.lease.abort();
         if flushed {

@@ -8,6 +8,7 @@ mod fields;
 pub mod migrations;
 mod parse;
 mod rules;
+pub mod shop;
 
 pub use rules::Rules;
 

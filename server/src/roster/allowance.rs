@@ -19,15 +19,22 @@ pub struct Quotas {
     pub actions: Quota,
     /// Gifts among them.
     pub gifts: Quota,
+    /// Holds in the shop among them.
+    pub holds: Quota,
 }
 
 impl Quotas {
-    /// So many requests a second with so many at once, and so many gifts a minute with so many at once.
+    /// So many requests a second with so many at once, and so many gifts and holds a minute with so many at once.
     #[must_use]
-    pub fn new(actions: (NonZeroU32, NonZeroU32), gifts: (NonZeroU32, NonZeroU32)) -> Self {
+    pub fn new(
+        actions: (NonZeroU32, NonZeroU32),
+        gifts: (NonZeroU32, NonZeroU32),
+        holds: (NonZeroU32, NonZeroU32),
+    ) -> Self {
         Self {
             actions: Quota::per_second(actions.0).allow_burst(actions.1),
             gifts: Quota::per_minute(gifts.0).allow_burst(gifts.1),
+            holds: Quota::per_minute(holds.0).allow_burst(holds.1),
         }
     }
 }
@@ -51,6 +58,7 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, RuntimeClock, NoOpMiddleware
 pub struct Allowance {
     actions: Limiter,
     gifts: Limiter,
+    holds: Limiter,
     /// Invites to trade of the last minute, oldest first.
     invites: Mutex<VecDeque<(Instant, PlayerId)>>,
 }
@@ -73,7 +81,8 @@ impl Allowance {
         let clock = RuntimeClock(Instant::now());
         Self {
             actions: Limiter::direct_with_clock(quotas.actions, clock.clone()),
-            gifts: Limiter::direct_with_clock(quotas.gifts, clock),
+            gifts: Limiter::direct_with_clock(quotas.gifts, clock.clone()),
+            holds: Limiter::direct_with_clock(quotas.holds, clock),
             invites: Mutex::default(),
         }
     }
@@ -92,6 +101,14 @@ impl Allowance {
     /// How long to wait before one is allowed again.
     pub fn gift(&self) -> Result<(), Duration> {
         take(&self.gifts)
+    }
+
+    /// Takes one hold in the shop.
+    ///
+    /// # Errors
+    /// How long to wait before one is allowed again.
+    pub fn hold(&self) -> Result<(), Duration> {
+        take(&self.holds)
     }
 
     /// Takes one invite to this player.

@@ -6,6 +6,7 @@ use super::{
     Roster,
     allowance::Allowance,
     cell::{Cell, REMEMBERED_REQUESTS, Seat, Stage},
+    holds::Terms,
     upgrade::{Plan, Unrecorded},
 };
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
 use holdall_protocol::{
     frame::Subprotocol,
     ids::{Incarnation, PlayerId, Revision, Seq},
+    message::Hold,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -216,6 +218,10 @@ impl Roster {
         }
         let Recent { applied, remembers_from } = Recent::of(&loaded).map_err(unreadable)?;
         let incarnation = Incarnation::new(dice.uuid(now));
+        let holds: Vec<Hold> = loaded.holds.iter().filter_map(|hold| Terms::told(hold).ok()).collect();
+        for hold in &holds {
+            self.watch_hold(hold.expires_at, hold.reservation, player);
+        }
         Ok(Box::new(Seat {
             origin: loaded.origin(),
             owner: loaded.owner,
@@ -238,6 +244,7 @@ impl Roster {
             unrepaired: true,
             unrecorded,
             trades: Vec::new(),
+            holds,
         }))
     }
 }

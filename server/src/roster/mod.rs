@@ -7,6 +7,7 @@
 
 pub mod allowance;
 pub mod cell;
+pub mod holds;
 pub mod inbox;
 pub mod lease;
 mod load;
@@ -78,6 +79,8 @@ pub struct Roster {
     pub dice: Dice,
     options: Options,
     departures: OnceLock<Arc<dyn Departures>>,
+    /// Holds of loaded players that will expire.
+    watched: holds::Watch,
     /// Orders on their way to other processes.
     given: orders::Given,
     /// Held by whoever works on a long ledger.
@@ -99,10 +102,20 @@ impl Roster {
         let cells = DashMap::new();
         let lease = Lease::new(store.lease());
         let rules = RwLock::new(rules);
-        let (departures, given) = (OnceLock::new(), orders::Given::default());
-        let shortening = tokio::sync::Mutex::default();
-        let roster =
-            Arc::new(Self { cells, journal, store, rules, clock, dice, options, departures, given, shortening, lease });
+        let roster = Arc::new(Self {
+            cells,
+            journal,
+            store,
+            rules,
+            clock,
+            dice,
+            options,
+            departures: OnceLock::new(),
+            watched: holds::Watch::default(),
+            given: orders::Given::default(),
+            shortening: tokio::sync::Mutex::default(),
+            lease,
+        });
         roster.journal.set_watcher(Arc::new(Told(Arc::downgrade(&roster))));
         roster
     }
@@ -144,7 +157,7 @@ impl Roster {
     }
 
     /// Waits until a revision of a player is durable. False where the player left the game before that.
-    async fn is_durable(&self, cell: &Cell, revision: Revision) -> bool {
+    pub async fn is_durable(&self, cell: &Cell, revision: Revision) -> bool {
         loop {
             let changed = cell.changed.notified();
             tokio::pin!(changed);

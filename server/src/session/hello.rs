@@ -171,6 +171,7 @@ impl Sessions {
             durability: (self.in_force)(),
             now: self.roster.clock.now_ms(),
             trades: seat.trades().to_vec(),
+            holds: seat.holds().to_vec(),
             settings: Some(Settings { gifts: seat.takes_gifts(), invites: seat.takes_invites() }),
         }));
         let snapshot = missed.is_none().then(|| snapshot::of(&seat.player, seat.revision, seat.checksum, &rules));

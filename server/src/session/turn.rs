@@ -188,7 +188,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         match heard {
             Heard::Replied | Heard::Excess => self.in_flight = self.in_flight.saturating_add(1),
             Heard::Ignored => {}
-            Heard::Asks(inquiry) => self.asking = Some(Box::new((request, self.sessions.ask(inquiry)))),
+            Heard::Asks(inquiry) => self.asking = Some(Box::new((request, self.sessions.ask(&self.cell, inquiry)))),
         }
         self.count(excess)
     }

@@ -171,6 +171,7 @@ impl Scene {
             now: 1_700_000_000_000,
             trades: self.trades.clone(),
             settings: None,
+            holds: Vec::new(),
         };
         self.hear(ServerMessage::Welcome(Box::new(welcome)));
     }
@@ -213,7 +214,7 @@ impl Scene {
     /// The reply to a request that made this revision.
     pub(super) fn kept(&self, seq: u64, revision: u64, changes: Vec<Change>) -> Applied {
         let (seq, revision, checksum) = (Seq::new(seq), Revision::new(revision), self.checksum());
-        Applied { seq, revision, changes, checksum, overflow: None, collapsed: false }
+        Applied { seq, revision, changes, checksum, overflow: None, hold: None, collapsed: false }
     }
 
     /// Asks for a drop from slot 0 and takes effect truly.
