@@ -62,7 +62,7 @@ pub(super) fn read_error(said: Said) -> ReadError {
 /// Why a deed was not done.
 pub(super) fn refusal(code: &str, about: &[Value], act: &Act) -> Result<StockError, Failure> {
     let word = || text(about.first().cloned().unwrap_or(Value::Nil));
-    let count = || Ok::<u64, Failure>(number(word()?.as_bytes()).map_err(Failure::Lost)?);
+    let count = || number::<u64>(word()?.as_bytes()).map_err(Failure::Lost);
     Ok(match code {
         "no_such_sku" => StockError::NoSuchSku,
         "no_such_reservation" => StockError::NoSuchReservation,
