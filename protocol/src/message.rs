@@ -128,6 +128,20 @@ pub enum ServerMessage {
     Delta(Delta),
     /// A trade of this player's took a step that no reply tells of.
     Trade(Box<Trade>),
+    /// The server has read its catalogue and limits again.
+    Reloaded(Box<Reloaded>),
+}
+
+/// What is in force from now on, in place of what `welcome` told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The catalogue in force.
+    pub catalog: CatalogVersion,
+    /// The bounds this client lives in.
+    pub limits: Limits,
+    /// All places whose content does not fit the catalogue, in place of those that the last snapshot named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<Place>,
 }
 
 /// Who the client is and where it stands.

@@ -4,6 +4,7 @@
 //! that keeps a second process out, the store's file and the spool.
 
 mod data_dir;
+mod reload;
 mod stop;
 pub mod stores;
 mod wiring;
@@ -12,7 +13,7 @@ pub mod workshop;
 use crate::{
     catalog::Rules,
     clock::{Clock, Dice},
-    config::Settings,
+    config::{Faults, Loaded, Settings},
     gateway,
     journal::{Ack, Journal, spool},
     operator::{self, Operator, control::Control},
@@ -23,13 +24,17 @@ use crate::{
 };
 use data_dir::DataDir;
 use holdall_protocol::message::Durability;
+use reload::Reloader;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 /// How a server that had started came to its end; each has its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +58,17 @@ pub enum StartError {
     Store(String),
 }
 
+/// Reads settings, catalogue and all that they name, as was done before the start.
+pub type Read = Box<dyn Fn() -> Result<(Loaded, Rules), Faults> + Send + Sync>;
+
 /// What to serve.
 pub struct Plan {
     /// Every knob.
-    pub settings: Settings,
+    pub loaded: Loaded,
     /// Catalogue and bounds.
     pub rules: Rules,
+    /// How both are read again while it serves.
+    pub read: Read,
     /// Where to write the addresses once the server is ready.
     pub ready_file: Option<PathBuf>,
     /// Whether a store without the world that was served before is welcome.
@@ -72,7 +82,10 @@ pub struct Plan {
 /// # Errors
 /// [`StartError`]; then nothing was served.
 pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<Stopped, StartError> {
-    let Plan { settings, rules, ready_file, new_world, log } = plan;
+    let Plan { loaded, rules, read, ready_file, new_world, log } = plan;
+    let settings = loaded.settings.clone();
+    let hangups = signal(SignalKind::hangup())
+        .map_err(|error| StartError::Config(format!("SIGHUP cannot be listened for: {error}")))?;
     let listen = settings.server.listen;
     let verifier = token::Verifier::new(wiring::token_options(&settings)?).map_err(StartError::Config)?;
     if verifier.is_development() {
@@ -109,8 +122,10 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let trades = tokio::spawn(desk.clone().run());
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
+    let reloader = Arc::new(Reloader::new((read, loaded), sessions.clone(), game.bounds(), log.clone()));
+    let hangups = tokio::spawn(reloader.clone().on_hangup(hangups));
     let operator = Operator { readiness: readiness.clone(), log };
-    let control = Control { roster: roster.clone(), stopped: stopped.clone() };
+    let control = Control { roster: roster.clone(), reload: reloader.clone(), stopped: stopped.clone() };
     let control = socket.run(operator.clone(), control, stopped.clone());
     let operators = operators.run(operator, stopped.clone());
     let operator_task = tokio::spawn(async {
@@ -140,10 +155,11 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         letters,
         desk,
         trades,
+        hangups,
         gateway_task,
         operator_task,
     };
-    Ok(running.until(stop, Duration::from_secs(settings.limits.drain_seconds), &data.spool_file()).await)
+    Ok(running.until(stop, move || reloader.drain_time(), &data.spool_file()).await)
 }
 
 /// The rooms in which players are, over a store.

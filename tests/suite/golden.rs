@@ -207,6 +207,9 @@ mod messages {
                 (TradeStage::Closed, Some(TradeEnd::Stopped)) => "trade stopped",
                 (TradeStage::Closed, None) => panic!("a closed trade says why: {trade:?}"),
             }],
+            ServerMessage::Reloaded(reloaded) => {
+                vec![if reloaded.frozen.is_empty() { "reloaded" } else { "reloaded and frozen" }]
+            }
         }
     }
 
@@ -229,6 +232,8 @@ mod messages {
         "trade disconnected",
         "trade lost",
         "trade stopped",
+        "reloaded",
+        "reloaded and frozen",
         "delta gift",
         "delta inbox",
         "delta inbox_returned",

@@ -33,6 +33,7 @@ mod redis_cost;
 mod redis_harness;
 mod redis_store;
 mod reference;
+mod reload;
 mod restore;
 mod resume;
 mod retention;

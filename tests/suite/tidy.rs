@@ -35,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "journal",
             "store",
             "schema",
+            "engine",
             "catalog",
             "config",
             "clock",

@@ -13,6 +13,8 @@ const HEAD: &str = "\
 # A knob is set, from the weakest to the strongest, by its default, by this file, by the environment
 # (HOLDALL_LIMITS__FRAME_BYTES_MAX=32768) and by flags (`holdall --help`). `holdall config show` tells which one
 # stands, `holdall config check` what is wrong. Paths are relative to this file.
+#
+# SIGHUP or `holdall reload` make a running server read all of it again, but for what is read at the start only.
 ";
 
 /// The config file as it is shipped: every knob, explained.
@@ -27,6 +29,9 @@ pub fn manual() -> String {
         }
         if let Some(range) = knob.range {
             push(&mut text, format_args!("# A number {}.", in_words(Some(range))));
+        }
+        if knob.needs_restart() {
+            text.push_str("# Read at the start only.\n");
         }
         match knob.shipped {
             Some(value) => push(&mut text, format_args!("{} = {value}", knob.name)),

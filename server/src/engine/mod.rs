@@ -25,7 +25,7 @@ pub mod post;
 pub mod refusal;
 pub mod restore;
 mod sort;
-mod standing;
+pub mod standing;
 mod sums;
 mod taking;
 

@@ -7,6 +7,7 @@ mod dedupe;
 mod hello;
 mod inquiry;
 pub mod leave;
+mod reload;
 mod request;
 pub mod token;
 mod trade;
@@ -76,7 +77,7 @@ pub struct Sessions {
     roster: Arc<Roster>,
     desk: Arc<TradeDesk>,
     verifier: Verifier,
-    options: Options,
+    options: watch::Sender<Arc<Options>>,
     in_force: InForce,
     /// True once the server stops: nobody joins any more.
     stopping: watch::Receiver<bool>,
@@ -99,13 +100,13 @@ impl Sessions {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let desk = TradeDesk::new(roster.clone(), options.trades);
-        Self { roster, desk, verifier, options, in_force, stopping }
+        Self { roster, desk, verifier, options: watch::Sender::new(Arc::new(options)), in_force, stopping }
     }
 
     /// Queues the snapshot that stands for deltas that were too many to keep for this session.
     pub fn queue_snapshot(&self, cell: &Cell, session: SessionId) {
-        let rules = self.roster.rules();
         let mut inner = cell.lock();
+        let rules = self.roster.rules();
         let Some(seat) = inner.seat() else { return };
         let gate = self.roster.gate(seat);
         let snapshot = snapshot::of(&seat.player, seat.revision, seat.checksum, &rules);

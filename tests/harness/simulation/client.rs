@@ -362,6 +362,11 @@ impl Client {
                 self.delta(world, &delta);
             }
             ServerMessage::Trade(trade) => self.see(world, link, &trade),
+            ServerMessage::Reloaded(reloaded) => {
+                if let Some((_, mirror)) = &mut self.mirror {
+                    mirror.freeze(&reloaded.frozen);
+                }
+            }
             ServerMessage::Refused(refused) => {
                 self.check(world, link, refused.revision, "refusal");
                 let seq = refused.seq.get();
@@ -514,5 +519,6 @@ fn brief(message: &ServerMessage) -> String {
         ServerMessage::Answer(answer) => format!("answer s{} r{}", answer.seq, answer.revision),
         ServerMessage::Delta(delta) => format!("delta r{} {:08x}", delta.revision, delta.checksum),
         ServerMessage::Trade(trade) => format!("trade {} {:?}", trade.trade, trade.stage),
+        ServerMessage::Reloaded(reloaded) => format!("reloaded v{}", reloaded.catalog.version),
     }
 }
