@@ -109,11 +109,17 @@ async fn more_may_come_in_from_now_on() {
 async fn the_level_of_the_log_follows_the_settings() {
     let files = Files::new("");
     let server = files.start().await;
-    let level = async || server.operate("POST", "/log", "{}").await;
-    assert_eq!(level().await.0, 400);
     files.config("[log]\nlevel = \"debug\"\n");
     files.reload().await;
     let _anna = Client::enter(server.game, "anna").await;
     server.logs("joined").await;
+    // What was set by hand stays while the settings stay as they are.
+    assert_eq!(server.operate("POST", "/log", r#"{"level": "info"}"#).await.0, 200);
+    files.config("[log]\nlevel = \"debug\"\n[limits]\nin_flight_max = 7\n");
+    files.reload().await;
+    let before = server.log();
+    let _bert = Client::enter(server.game, "bert").await;
+    let after = server.log();
+    assert!(!after.strip_prefix(&before).expect("a log only grows").contains("DEBUG"), "{after}");
     assert_eq!(server.stop().await, Some(0));
 }
