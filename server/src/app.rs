@@ -31,10 +31,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 
 /// How a server that had started came to its end; each has its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,13 +81,8 @@ pub struct Plan {
 pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<Stopped, StartError> {
     let Plan { loaded, rules, read, ready_file, new_world, log } = plan;
     let settings = loaded.settings.clone();
-    let hangups = signal(SignalKind::hangup())
-        .map_err(|error| StartError::Config(format!("SIGHUP cannot be listened for: {error}")))?;
-    let listen = settings.server.listen;
-    let verifier = token::Verifier::new(wiring::token_options(&settings)?).map_err(StartError::Config)?;
-    if verifier.is_development() {
-        token::development_allowed(listen).map_err(StartError::Config)?;
-    }
+    let hangups = reload::hangups()?;
+    let verifier = verifier(&settings)?;
     let data = DataDir::open(&settings.server.data_dir)?;
     let store = stores::open(&settings, &data, new_world).await?;
     replay_spool(&*store, &data).await?;
@@ -106,7 +98,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let options = wiring::session_options(&settings);
     let development = verifier.is_development();
     let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force, stopped.clone()));
-    let game = gateway::bind(listen, &wiring::gateway_options(&settings))
+    let game = gateway::bind(settings.server.listen, &wiring::gateway_options(&settings))
         .map_err(|error| StartError::Config(error.to_string()))?;
     let operators = operator::bind(settings.server.operator_listen)
         .await
@@ -132,11 +124,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         tokio::join!(operators, control);
     });
     let gateway_task = tokio::spawn(game.run(sessions, stopped));
-    // The first sign of life is an answer away, and nobody could be served before it.
-    let first = tokio::time::timeout(Duration::from_millis(settings.store.lease_ms), roster.lease.held());
-    if first.await.is_err() {
-        tracing::warn!("the store does not answer: nobody is served before it does");
-    }
+    first_sign_of_life(&roster, &settings).await;
     readiness.unblock("starting");
     announce(addresses, &settings, &durability, development);
     if let Some(file) = ready_file {
@@ -160,6 +148,23 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         operator_task,
     };
     Ok(running.until(stop, move || reloader.drain_time(), &data.spool_file()).await)
+}
+
+/// What checks how players sign in.
+fn verifier(settings: &Settings) -> Result<token::Verifier, StartError> {
+    let verifier = token::Verifier::new(wiring::token_options(settings)?).map_err(StartError::Config)?;
+    if verifier.is_development() {
+        token::development_allowed(settings.server.listen).map_err(StartError::Config)?;
+    }
+    Ok(verifier)
+}
+
+/// Waits for the store's first answer, for a lease at most: nobody could be served before it.
+async fn first_sign_of_life(roster: &Roster, settings: &Settings) {
+    let first = tokio::time::timeout(Duration::from_millis(settings.store.lease_ms), roster.lease.held());
+    if first.await.is_err() {
+        tracing::warn!("the store does not answer: nobody is served before it does");
+    }
 }
 
 /// The rooms in which players are, over a store.

@@ -3,7 +3,7 @@
 //! Called by the operators' route and by SIGHUP. What is wrong, and what only a start can change, is found before anything
 //! is put in force; from there on nothing can fail.
 
-use super::{Read, wiring};
+use super::{Read, StartError, wiring};
 use crate::{
     catalog::{Catalog, Rules, diff::Diff},
     config::{Fault, Faults, Loaded, Turned},
@@ -16,7 +16,15 @@ use crate::{
 };
 use parking_lot::Mutex;
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::{signal::unix::Signal, task::spawn_blocking};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::spawn_blocking,
+};
+
+/// Listens for SIGHUP from now on: before, it would end the process.
+pub(super) fn hangups() -> Result<Signal, StartError> {
+    signal(SignalKind::hangup()).map_err(|error| StartError::Config(format!("SIGHUP cannot be listened for: {error}")))
+}
 
 /// All that a reload reads from and writes to.
 pub(super) struct Reloader {

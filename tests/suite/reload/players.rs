@@ -9,10 +9,22 @@ use holdall_protocol::{
     action::{self, Action, Target},
     code::Code,
     frame::Subprotocol,
-    ids::Place,
+    ids::{Place, Revision},
     message::{Answered, Stats},
 };
+use holdall_server::replication::outbox::{Frame, Kind, Outbox};
 use serde_json::json;
+
+#[test]
+fn of_reloads_that_nobody_reads_the_newest_is_kept() {
+    let mut outbox = Outbox::new(Subprotocol::Json, 1_000);
+    for version in 2..100 {
+        outbox.push(Revision::ZERO, Kind::Reloaded, Frame::Encoded(version.to_string().into()));
+    }
+    let mut frames = Vec::new();
+    outbox.take_ready(Revision::ZERO, &mut frames);
+    assert!(matches!(&frames[..], [Frame::Encoded(frame)] if *frame == "99"), "{frames:?}");
+}
 
 async fn figures(client: &mut Client) -> Stats {
     match client.question(stats()).await {
