@@ -133,6 +133,20 @@ pub enum ServerMessage {
     Trade(Box<Trade>),
     /// A hold of this player's came to an end that no reply tells of: mostly it has expired.
     Hold(Box<Hold>),
+    /// The server has read its catalogue and limits again.
+    Reloaded(Box<Reloaded>),
+}
+
+/// What is in force from now on, in place of what `welcome` told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The catalogue in force.
+    pub catalog: CatalogVersion,
+    /// The bounds this client lives in.
+    pub limits: Limits,
+    /// All places whose content does not fit the catalogue, in place of those that the last snapshot named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<Place>,
 }
 
 /// Who the client is and where it stands.

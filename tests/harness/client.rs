@@ -11,8 +11,8 @@ use holdall_protocol::{
     frame::Subprotocol,
     ids::{InstanceId, ItemId, Place, PlayerId, Seq},
     message::{
-        Answered, Applied, ClientMessage, Delta, Hello, Hold, Refused, Resume, ServerMessage, Snapshot, Stack, Trade,
-        Welcome,
+        Answered, Applied, ClientMessage, Delta, Hello, Hold, Refused, Reloaded, Resume, ServerMessage, Snapshot,
+        Stack, Trade, Welcome,
     },
 };
 use std::{net::SocketAddr, time::Duration};
@@ -53,6 +53,8 @@ pub struct Client {
     pub trades: Vec<Trade>,
     /// Holds that ended by themselves.
     pub holds: Vec<Hold>,
+    /// Reloads heard, oldest first.
+    pub reloads: Vec<Reloaded>,
 }
 
 /// What a client that has hung up remembers.
@@ -91,7 +93,7 @@ impl Client {
         request.headers_mut().insert("Sec-WebSocket-Protocol", name);
         let shaken = timeout(PATIENCE, client_async(request, tcp)).await.expect("an answer in time");
         let (socket, _) = shaken.expect("the server agrees");
-        let (deltas, snapshots, trades) = (Vec::new(), Vec::new(), Vec::new());
+        let (deltas, snapshots, trades, reloads) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self {
             socket,
             subprotocol,
@@ -103,6 +105,7 @@ impl Client {
             snapshots,
             trades,
             holds: Vec::new(),
+            reloads,
         }
     }
 
@@ -340,6 +343,12 @@ impl Client {
             }
             ServerMessage::Trade(trade) => self.trades.push((**trade).clone()),
             ServerMessage::Hold(hold) => self.holds.push((**hold).clone()),
+            ServerMessage::Reloaded(reloaded) => {
+                if let Some(mirror) = &mut self.mirror {
+                    mirror.freeze(&reloaded.frozen);
+                }
+                self.reloads.push((**reloaded).clone());
+            }
             ServerMessage::Refused(_) => {}
         }
     }
@@ -430,6 +439,19 @@ impl Client {
         }
     }
 
+    /// Waits until it is told of this version of the catalogue; how things stand then.
+    ///
+    /// # Panics
+    /// When the connection ends instead.
+    pub async fn until_reloaded(&mut self, version: u64) -> Reloaded {
+        loop {
+            if let Some(told) = self.reloads.iter().find(|told| told.catalog.version == version) {
+                return told.clone();
+            }
+            self.message().await;
+        }
+    }
+
     /// How it ends, whatever comes before.
     pub async fn end(&mut self) -> Heard {
         self.rest().await.1
@@ -492,7 +514,7 @@ pub const fn seq_of(message: &ServerMessage) -> Option<u64> {
         ServerMessage::Applied(Applied { seq, .. }) | ServerMessage::Refused(Refused { seq, .. }) => Some(seq.get()),
         ServerMessage::Answer(answer) => Some(answer.seq.get()),
         ServerMessage::Welcome(_) | ServerMessage::Snapshot(_) | ServerMessage::Delta(_) => None,
-        ServerMessage::Trade(_) | ServerMessage::Hold(_) => None,
+        ServerMessage::Trade(_) | ServerMessage::Hold(_) | ServerMessage::Reloaded(_) => None,
     }
 }
 

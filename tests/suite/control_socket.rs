@@ -10,7 +10,11 @@ use holdall_harness::{
 use holdall_server::{
     app::workshop::Workshop,
     config::Settings,
-    operator::{self, Operator, client, control::Control},
+    operator::{
+        self, Operator, client,
+        control::Control,
+        reload::{NotReloaded, Reload, Report},
+    },
     store::{Node, memory::Shelf},
     telemetry::{log::LogLevel, readiness::Readiness},
 };
@@ -74,6 +78,19 @@ async fn a_directory_without_a_server_that_is_in_use_says_so() {
         .expect(3, &["in use", "control socket", "try again"]);
 }
 
+/// A server that reloads nothing.
+struct Fixed;
+
+impl Reload for Fixed {
+    fn look(&self) -> Result<Report, NotReloaded> {
+        Err(NotReloaded::Faults(Vec::new()))
+    }
+
+    fn reload(&self) -> Result<Report, NotReloaded> {
+        self.look()
+    }
+}
+
 #[tokio::test]
 async fn it_may_lie_deeper_than_the_address_of_a_socket_is_long() {
     let dir = TempDir::new();
@@ -85,7 +102,7 @@ async fn it_may_lie_deeper_than_the_address_of_a_socket_is_long() {
     let operator = Operator { readiness, log: LogLevel::start("warn", false) };
     let store = Arc::new(Shelf::default().open(Node { id: "here".to_owned(), boot: 1 }));
     let workshop = Workshop::new(&Settings::default(), rules(), store);
-    let control = Control { roster: workshop.roster.clone(), stopped: stopped.clone() };
+    let control = Control { roster: workshop.roster.clone(), reload: Arc::new(Fixed), stopped: stopped.clone() };
     let served = tokio::spawn(bound.run(operator, control, stopped));
     is_its_owners_alone(&deep.join("control.sock"));
     let mut client = client::Client::connect(&deep).await.expect("it can be reached");

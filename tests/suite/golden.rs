@@ -209,6 +209,9 @@ mod messages {
                 (TradeStage::Closed, Some(TradeEnd::Stopped)) => "trade stopped",
                 (TradeStage::Closed, None) => panic!("a closed trade says why: {trade:?}"),
             }],
+            ServerMessage::Reloaded(reloaded) => {
+                vec![if reloaded.frozen.is_empty() { "reloaded" } else { "reloaded and frozen" }]
+            }
         }
     }
 
@@ -233,6 +236,8 @@ mod messages {
         "trade disconnected",
         "trade lost",
         "trade stopped",
+        "reloaded",
+        "reloaded and frozen",
         "delta gift",
         "delta inbox",
         "delta inbox_returned",

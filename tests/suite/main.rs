@@ -34,6 +34,7 @@ mod redis_harness;
 mod redis_stock;
 mod redis_store;
 mod reference;
+mod reload;
 mod restore;
 mod resume;
 mod retention;

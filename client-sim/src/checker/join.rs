@@ -45,6 +45,7 @@ impl Checker {
         self.claimed.clear();
         self.behind = None;
         self.incarnation = Some(welcome.incarnation);
+        self.catalog = Some(welcome.catalog.clone());
         self.durable = welcome.durability.ack != "applied";
         self.stage = if welcome.resumed {
             Stage::CatchingUp { to: welcome.revision }

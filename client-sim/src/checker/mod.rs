@@ -21,7 +21,7 @@ use holdall_protocol::{
     action::{Action, Asked, Request},
     code::Code,
     ids::{Incarnation, PlayerId, Revision, Seq},
-    message::{Cause, Change, ClientMessage, Delta, Resume, ServerMessage},
+    message::{CatalogVersion, Cause, Change, ClientMessage, Delta, Reloaded, Resume, ServerMessage},
 };
 pub use shop::Shop;
 use std::{
@@ -116,6 +116,8 @@ pub struct Checker {
     behind: Option<(Revision, Fault)>,
     incarnation: Option<Incarnation>,
     durable: bool,
+    /// The catalogue in force, as it was last told.
+    catalog: Option<CatalogVersion>,
     /// The books have begun: there was a first snapshot.
     began: bool,
     pending: VecDeque<Pending>,
@@ -145,6 +147,7 @@ impl Checker {
             behind: None,
             incarnation: None,
             durable: true,
+            catalog: None,
             began: false,
             pending: VecDeque::new(),
             first_seq: Seq::ZERO,
@@ -308,6 +311,10 @@ impl Checker {
                 self.hold_ended(hold);
                 None
             }
+            ServerMessage::Reloaded(reloaded) => {
+                self.reloaded(reloaded);
+                None
+            }
             ServerMessage::Applied(applied) => self.applied(applied),
             ServerMessage::Refused(refused) => self.refused(refused),
             ServerMessage::Answer(answer) => self.answer(answer),
@@ -366,6 +373,19 @@ impl Checker {
             Cause::InboxReturned { .. } => {}
             Cause::Trade { trade, .. } => self.settled(delta.revision, *trade, &step),
             Cause::Server(_) => self.tally.server.add_all(&step.effect),
+        }
+    }
+
+    fn reloaded(&mut self, reloaded: &Reloaded) {
+        if self.stage == Stage::Offline {
+            self.fault(Fault::Protocol("a reload before the welcome".to_owned()));
+        }
+        let before = self.catalog.replace(reloaded.catalog.clone());
+        if before.is_some_and(|before| before.version > reloaded.catalog.version) {
+            self.fault(Fault::Protocol("the catalogue's version went back".to_owned()));
+        }
+        if let Some(mirror) = &mut self.mirror {
+            mirror.freeze(&reloaded.frozen);
         }
     }
 

@@ -11,6 +11,7 @@ mod inspect;
 mod ledger;
 mod migrate;
 mod progress;
+mod reload;
 mod restore;
 mod serve;
 mod verify;
@@ -21,6 +22,7 @@ pub use history::HistoryArgs;
 pub use inspect::InspectArgs;
 pub use ledger::LedgerArgs;
 pub use migrate::MigrateArgs;
+pub use reload::ReloadArgs;
 pub use restore::RestoreArgs;
 pub use serve::ServeArgs;
 pub use verify::VerifyArgs;
@@ -74,6 +76,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Set a player back to an earlier revision
     Restore(RestoreArgs),
+    /// Let a running server read its settings and its catalogue again
+    Reload(ReloadArgs),
 }
 
 /// Reads the command line. Help, version and usage errors end the process.
@@ -95,6 +99,7 @@ pub fn run(command: Command, serve: impl FnOnce(ServeArgs) -> ExitCode) -> ExitC
         Command::Migrate(args) => to_end(migrate::run(args)),
         Command::Verify(args) => to_end(verify::run(args)),
         Command::Restore(args) => to_end(restore::run(args)),
+        Command::Reload(args) => to_end(reload::run(args)),
     }
 }
 

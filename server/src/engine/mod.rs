@@ -26,7 +26,7 @@ mod purchase;
 pub mod refusal;
 pub mod restore;
 mod sort;
-mod standing;
+pub mod standing;
 mod sums;
 mod taking;
 

@@ -1,6 +1,9 @@
 //! What only the control socket answers: what is left to whoever may read and write the data directory.
 
-use super::answers::Failure;
+use super::{
+    answers::Failure,
+    reload::{self, Reload},
+};
 use crate::{
     roster::Roster,
     store::ReadError,
@@ -37,6 +40,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 pub struct Control {
     /// The server's players.
     pub roster: Arc<Roster>,
+    /// What reads settings and catalogue again.
+    pub reload: Arc<dyn Reload>,
     /// Turns true when the server stops.
     pub stopped: watch::Receiver<bool>,
 }
@@ -50,6 +55,7 @@ pub(super) fn router(control: Control) -> Router {
         .route("/v1/verify", post(prove))
         .route("/v1/players/{player}/restore", post(set_back))
         .route("/v1/migrate", post(bring_forward))
+        .merge(reload::router(control.reload.clone()))
         .with_state(control)
 }
 
@@ -164,14 +170,14 @@ async fn bring_forward(
         return Err(Failure::new(StatusCode::CONFLICT, "other_steps", message));
     }
     let mode = if dry_run { Mode::DryRun } else { Mode::ForReal };
-    let Control { roster, stopped } = control;
+    let Control { roster, stopped, .. } = control;
     let work = move |tell: Tell| async move { migrate::migrate(&roster, mode, tell).await };
     Ok(in_lines(work, stopped))
 }
 
 /// Proves every player's things by the ledger; the answer is lines of JSON, [`Line`]s of a [`verify::Verified`]. Whoever
 /// stops reading stops the work.
-async fn prove(State(Control { roster, stopped }): State<Control>) -> Body {
+async fn prove(State(Control { roster, stopped, .. }): State<Control>) -> Body {
     let work = move |tell: Tell| async move { verify::verify(roster.store(), By::Server, tell).await };
     in_lines(work, stopped)
 }

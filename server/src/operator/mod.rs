@@ -7,6 +7,7 @@ mod answers;
 pub mod client;
 pub mod control;
 mod http;
+pub mod reload;
 mod routes;
 mod socket;
 

@@ -33,6 +33,8 @@ pub enum Kind {
     Delta,
     /// How a trade stands: a later one of the same trade says it all.
     Trade(TradeId),
+    /// What is in force: a later one says it all.
+    Reloaded,
     /// Anything that is neither counted nor collapsed: welcome, snapshot.
     Other,
 }
@@ -63,6 +65,7 @@ impl Frame {
                 | ServerMessage::Answer(_)
                 | ServerMessage::Hold(_)
                 | ServerMessage::Delta(_) => 256,
+                ServerMessage::Reloaded(reloaded) => places_bytes(reloaded.frozen.len()),
                 ServerMessage::Trade(trade) => {
                     places_bytes(trade.yours.items.len().saturating_add(trade.theirs.items.len()))
                 }
@@ -89,7 +92,7 @@ impl Queued {
     fn collapsible(&self) -> usize {
         match self.kind {
             Kind::Applied { .. } | Kind::Delta => self.frame.bytes(),
-            Kind::Reply | Kind::Trade(_) | Kind::Other => 0,
+            Kind::Reply | Kind::Trade(_) | Kind::Reloaded | Kind::Other => 0,
         }
     }
 }
@@ -137,9 +140,12 @@ impl Outbox {
         if self.collapsed && kind == Kind::Delta {
             return;
         }
-        if let Kind::Trade(_) = kind
-            && self.is_full()
-        {
+        let replaces = match kind {
+            Kind::Trade(_) => self.is_full(),
+            Kind::Reloaded => true,
+            Kind::Reply | Kind::Applied { .. } | Kind::Delta | Kind::Other => false,
+        };
+        if replaces {
             self.queue.retain(|queued| queued.kind != kind);
             self.count();
         }
@@ -197,7 +203,7 @@ impl Outbox {
             self.collapsible = self.collapsible.saturating_sub(queued.collapsible());
             match queued.kind {
                 Kind::Reply | Kind::Applied { .. } => replies = replies.saturating_add(1),
-                Kind::Delta | Kind::Trade(_) | Kind::Other => {}
+                Kind::Delta | Kind::Trade(_) | Kind::Reloaded | Kind::Other => {}
             }
             out.push(queued.frame);
         }

@@ -75,7 +75,7 @@ impl Roster {
             let mut first = false;
             let new = || {
                 first = true;
-                Cell::loading(player.clone(), Allowance::new(self.options.quotas))
+                Cell::loading(player.clone(), Allowance::new(self.options.read().quotas))
             };
             let cell = self.cells.entry(player.clone()).or_insert_with(new).value().clone();
             let changed = cell.changed.notified();
@@ -203,7 +203,7 @@ impl Roster {
         let now = self.clock.now_ms();
         let rules = self.rules();
         let mut dice = self.dice.clone();
-        let plan = Plan::of(&(&loaded).into(), self.options.chain, &rules, &mut Moment::new(now, &mut dice));
+        let plan = Plan::of(&(&loaded).into(), self.chain(), &rules, &mut Moment::new(now, &mut dice));
         let Plan { player: mut things, form, rewrite, course, content } = plan.map_err(unreadable)?;
         let changes = course.outcome.map_err(|stuck| unreadable(stuck.to_string()))?;
         let checksum = snapshot::checksum(&things);
@@ -234,7 +234,7 @@ impl Roster {
             incarnation,
             checksum,
             shared: loaded.revision,
-            feed: Feed::new(Subprotocol::Msgpack, self.options.resume_bytes_max),
+            feed: Feed::new(Subprotocol::Msgpack, self.options.read().resume_bytes_max),
             applied,
             remembers_from,
             preferences: loaded.preferences,

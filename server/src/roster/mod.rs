@@ -15,6 +15,7 @@ mod mail;
 pub mod orders;
 pub mod pair;
 pub mod record;
+pub mod reload;
 pub mod retention;
 pub mod trades;
 mod unload;
@@ -77,7 +78,7 @@ pub struct Roster {
     pub clock: Clock,
     /// Chance.
     pub dice: Dice,
-    options: Options,
+    options: RwLock<Arc<Options>>,
     departures: OnceLock<Arc<dyn Departures>>,
     /// Holds of loaded players that will expire.
     watched: holds::Watch,
@@ -101,7 +102,7 @@ impl Roster {
     ) -> Arc<Self> {
         let cells = DashMap::new();
         let lease = Lease::new(store.lease());
-        let rules = RwLock::new(rules);
+        let (rules, options) = (RwLock::new(rules), RwLock::new(Arc::new(options)));
         let roster = Arc::new(Self {
             cells,
             journal,
@@ -120,7 +121,8 @@ impl Roster {
         roster
     }
 
-    /// The rules in force.
+    /// The rules in force. Ask under the lock of the player who is judged by them: then whoever is told of new ones has
+    /// not been judged, or shown anything, by earlier ones since.
     #[must_use]
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.read().clone()
@@ -128,8 +130,14 @@ impl Roster {
 
     /// The roster's bounds.
     #[must_use]
-    pub const fn options(&self) -> &Options {
-        &self.options
+    pub fn options(&self) -> Arc<Options> {
+        self.options.read().clone()
+    }
+
+    /// The record formats.
+    #[must_use]
+    pub fn chain(&self) -> &'static Chain {
+        self.options.read().chain
     }
 
     /// A player that is in memory, in whatever stage.

@@ -7,6 +7,7 @@ mod dedupe;
 mod hello;
 mod inquiry;
 pub mod leave;
+mod reload;
 mod request;
 mod shop;
 pub mod token;
@@ -83,7 +84,7 @@ pub struct Sessions {
     desk: Arc<TradeDesk>,
     shop: Arc<ShopDesk>,
     verifier: Verifier,
-    options: Options,
+    options: watch::Sender<Arc<Options>>,
     in_force: InForce,
     /// True once the server stops: nobody joins any more.
     stopping: watch::Receiver<bool>,
@@ -107,13 +108,13 @@ impl Sessions {
     ) -> Self {
         let desk = TradeDesk::new(roster.clone(), options.trades);
         let shop = ShopDesk::new(roster.clone(), options.shop);
-        Self { roster, desk, shop, verifier, options, in_force, stopping }
+        Self { roster, desk, shop, verifier, options: watch::Sender::new(Arc::new(options)), in_force, stopping }
     }
 
     /// Queues the snapshot that stands for deltas that were too many to keep for this session.
     pub fn queue_snapshot(&self, cell: &Cell, session: SessionId) {
-        let rules = self.roster.rules();
         let mut inner = cell.lock();
+        let rules = self.roster.rules();
         let Some(seat) = inner.seat() else { return };
         let gate = self.roster.gate(seat);
         let snapshot = snapshot::of(&seat.player, seat.revision, seat.checksum, &rules);

@@ -363,6 +363,11 @@ impl Client {
             }
             ServerMessage::Trade(trade) => self.see(world, link, &trade),
             ServerMessage::Hold(_) => {}
+            ServerMessage::Reloaded(reloaded) => {
+                if let Some((_, mirror)) = &mut self.mirror {
+                    mirror.freeze(&reloaded.frozen);
+                }
+            }
             ServerMessage::Refused(refused) => {
                 self.check(world, link, refused.revision, "refusal");
                 let seq = refused.seq.get();
@@ -517,5 +522,6 @@ fn brief(message: &ServerMessage) -> String {
         ServerMessage::Delta(delta) => format!("delta r{} {:08x}", delta.revision, delta.checksum),
         ServerMessage::Trade(trade) => format!("trade {} {:?}", trade.trade, trade.stage),
         ServerMessage::Hold(hold) => format!("hold {} {:?}", hold.reservation, hold.state),
+        ServerMessage::Reloaded(reloaded) => format!("reloaded v{}", reloaded.catalog.version),
     }
 }

@@ -106,6 +106,17 @@ pub(super) struct Scene {
     pub(super) trades: Vec<Trade>,
 }
 
+/// The bounds of every scene.
+pub(super) const LIMITS: Limits = Limits {
+    frame_bytes_max: 16_384,
+    actions_per_second: 10,
+    actions_burst: 10,
+    in_flight_max: 64,
+    max_slots: 100,
+    max_weight: 0,
+    idle_seconds: 60,
+};
+
 impl Scene {
     /// A player at revision 1 with these things, welcomed and shown them.
     pub(super) fn new(things: impl IntoIterator<Item = Filled>) -> Self {
@@ -157,15 +168,7 @@ impl Scene {
             revision: Revision::new(self.revision),
             seq: Seq::new(seq),
             resumed,
-            limits: Limits {
-                frame_bytes_max: 16_384,
-                actions_per_second: 10,
-                actions_burst: 10,
-                in_flight_max: 64,
-                max_slots: 100,
-                max_weight: 0,
-                idle_seconds: 60,
-            },
+            limits: LIMITS,
             catalog: CatalogVersion { version: 1, hash: "0".into() },
             durability: Durability { ack: self.ack.into(), store: "embedded".into(), promise: String::new() },
             now: 1_700_000_000_000,
