@@ -4,6 +4,7 @@
 //! that keeps a second process out, the store's file and the spool.
 
 mod data_dir;
+mod scrape;
 mod stop;
 pub mod stores;
 mod wiring;
@@ -19,7 +20,7 @@ use crate::{
     roster::Roster,
     session::{InForce, Sessions, token},
     store::{Life, Outcome, Store},
-    telemetry::{log::LogLevel, readiness::Readiness},
+    telemetry::{log::LogLevel, metrics::Metrics, readiness::Readiness},
 };
 use data_dir::DataDir;
 use holdall_protocol::message::Durability;
@@ -89,11 +90,12 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let promised = in_force.clone();
     let readiness = Arc::new(Readiness::starting(&durability.store, Box::new(move || promised().promise)));
     let (stopping, stopped) = watch::channel(false);
-    let (journal, roster) = rooms(&settings, rules, &store);
+    let metrics = Arc::new(Metrics::new());
+    let (journal, roster) = rooms(&settings, rules, &store, &metrics);
     let options = wiring::session_options(&settings);
     let development = verifier.is_development();
     let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force, stopped.clone()));
-    let game = gateway::bind(listen, &wiring::gateway_options(&settings))
+    let game = gateway::bind(listen, &wiring::gateway_options(&settings), &metrics)
         .map_err(|error| StartError::Config(error.to_string()))?;
     let operators = operator::bind(settings.server.operator_listen)
         .await
@@ -109,7 +111,8 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let trades = tokio::spawn(desk.clone().run());
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
-    let operator = Operator { readiness: readiness.clone(), log };
+    let scrape = scrape::scrape(metrics, roster.clone(), readiness.clone());
+    let operator = Operator { readiness: readiness.clone(), log, scrape };
     let control = Control { roster: roster.clone(), stopped: stopped.clone() };
     let control = socket.run(operator.clone(), control, stopped.clone());
     let operators = operators.run(operator, stopped.clone());
@@ -147,9 +150,15 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
 }
 
 /// The rooms in which players are, over a store.
-fn rooms(settings: &Settings, rules: Rules, store: &Arc<dyn Store>) -> (Arc<Journal>, Arc<Roster>) {
+fn rooms(
+    settings: &Settings,
+    rules: Rules,
+    store: &Arc<dyn Store>,
+    metrics: &Arc<Metrics>,
+) -> (Arc<Journal>, Arc<Roster>) {
     let (clock, options) = (Clock::System, wiring::journal_options(settings));
-    let journal = Arc::new(Journal::new(store.clone(), options, clock, Dice::from_os()));
+    let journal = Journal::new(store.clone(), options, clock, Dice::from_os()).counting(metrics.clone());
+    let journal = Arc::new(journal);
     let options = wiring::roster_options(settings);
     let roster = Roster::new(journal.clone(), store.clone(), Arc::new(rules), (clock, Dice::from_os()), options);
     (journal, roster)

@@ -17,13 +17,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &["schema", "engine"]),
     ("store", &[]),
     ("replication", &["engine", "catalog"]),
-    ("journal", &["store", "schema", "engine", "clock"]),
-    ("roster", &["journal", "store", "replication", "ledger", "schema", "engine", "catalog", "clock"]),
-    ("market", &["roster", "engine", "ledger"]),
+    ("journal", &["store", "schema", "engine", "clock", "telemetry"]),
+    ("roster", &["journal", "store", "replication", "ledger", "schema", "engine", "catalog", "clock", "telemetry"]),
+    ("market", &["roster", "engine", "ledger", "telemetry"]),
     ("upkeep", &["roster", "journal", "store", "ledger", "schema", "engine", "clock"]),
-    ("session", &["market", "roster", "replication", "ledger", "engine"]),
+    ("session", &["market", "roster", "replication", "ledger", "engine", "telemetry"]),
     ("operator", &["upkeep", "roster", "store", "telemetry"]),
-    ("gateway", &["session"]),
+    ("gateway", &["session", "telemetry"]),
     (
         "app",
         &[

@@ -7,6 +7,7 @@ mod answers;
 pub mod client;
 pub mod control;
 mod http;
+mod metrics;
 mod routes;
 mod socket;
 
@@ -15,6 +16,9 @@ pub use http::{Bound, BoundSocket, bind, bind_socket};
 use crate::telemetry::{log::LogLevel, readiness::Readiness};
 use std::sync::Arc;
 
+/// Writes down every metric as it is now.
+pub type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What the routes answer from.
 #[derive(Clone)]
 pub struct Operator {
@@ -22,4 +26,6 @@ pub struct Operator {
     pub readiness: Arc<Readiness>,
     /// The level of the log.
     pub log: LogLevel,
+    /// The metrics.
+    pub scrape: Scrape,
 }

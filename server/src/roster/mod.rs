@@ -27,6 +27,7 @@ use crate::{
     journal::{Ack, Committed, Held, Journal, Watcher},
     schema::Chain,
     store::Store,
+    telemetry::metrics::Metrics,
 };
 use allowance::Quotas;
 use cell::{Cell, Inner, Stage};
@@ -84,6 +85,8 @@ pub struct Roster {
     shortening: tokio::sync::Mutex<()>,
     /// Until when players may be served.
     pub lease: Lease,
+    /// Where everything that has to do with players is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Roster {
@@ -101,8 +104,21 @@ impl Roster {
         let rules = RwLock::new(rules);
         let (departures, given) = (OnceLock::new(), orders::Given::default());
         let shortening = tokio::sync::Mutex::default();
-        let roster =
-            Arc::new(Self { cells, journal, store, rules, clock, dice, options, departures, given, shortening, lease });
+        let metrics = journal.metrics().clone();
+        let roster = Arc::new(Self {
+            cells,
+            journal,
+            store,
+            rules,
+            clock,
+            dice,
+            options,
+            departures,
+            given,
+            shortening,
+            lease,
+            metrics,
+        });
         roster.journal.set_watcher(Arc::new(Told(Arc::downgrade(&roster))));
         roster
     }
@@ -173,6 +189,7 @@ impl Roster {
     pub fn abandon(&self, cell: &Arc<Cell>, inner: &mut Inner) {
         self.departs(cell, inner, Departure::Lost);
         inner.lose(Close::Reload);
+        self.metrics.players_dropped.inc();
         self.forget(cell);
     }
 }

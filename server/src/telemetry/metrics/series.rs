@@ -261,7 +261,10 @@ impl<S: Scale> Histogram<S> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a sum of nanoseconds is exact for a hundred days, and then near enough")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a sum of nanoseconds is exact for a hundred days, and then near enough"
+)]
 fn in_units<S: Scale>(size: u64) -> f64 {
     size as f64 / S::PER_UNIT
 }
