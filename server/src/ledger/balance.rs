@@ -26,6 +26,8 @@ enum Flow {
     Out,
     /// Take things for money.
     ForMoney,
+    /// Give things, or money in their place, for money.
+    ForThings,
     /// Anything: where it comes from or goes to is judged elsewhere.
     Any,
 }
@@ -69,6 +71,7 @@ impl Balance {
             Flow::In => things >= 0 && money >= 0,
             Flow::Out => things <= 0 && money <= 0,
             Flow::ForMoney => things <= 0 && money >= 0,
+            Flow::ForThings => things >= 0,
             Flow::Any => true,
         }
     }
@@ -89,10 +92,13 @@ const fn flow(reason: Reason) -> Flow {
         | Reason::Equip
         | Reason::Unequip
         | Reason::Settings
+        | Reason::Hold
+        | Reason::Release
         | Reason::InboxReturned => Flow::None,
         Reason::Born | Reason::GiftReceived | Reason::InboxTaken | Reason::DevGrant => Flow::In,
         Reason::Use | Reason::Drop | Reason::GiftSent | Reason::Gift => Flow::Out,
         Reason::Sell => Flow::ForMoney,
+        Reason::Buy => Flow::ForThings,
         Reason::Trade | Reason::Migration | Reason::Restore => Flow::Any,
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     engine::change::Changes,
-    journal::pending::Side,
+    journal::pending::{Side, SideEffects},
     ledger::{
         balance::Balance,
         codec,
@@ -19,11 +19,11 @@ use crate::{
         feed::Kept,
         outbox::{Frame, Kind},
     },
-    store::{InboxChange, KeptAnswer, Preferences},
+    store::{InboxChange, KeptAnswer, Preferences, stock::Purchase},
 };
 use bytes::Bytes;
 use holdall_protocol::{
-    ids::{PlayerId, Revision},
+    ids::{PlayerId, ReservationId, Revision},
     message::{Applied, Cause, Delta, ServerMessage},
 };
 use std::cell::RefCell;
@@ -64,6 +64,8 @@ pub struct Effects {
     pub preferences: Option<Preferences>,
     /// The operator's order that it carries out, and what is answered to it.
     pub order: Option<(Ordered, KeptAnswer)>,
+    /// The hold of the shop that it is about, and what it pays for.
+    pub hold: Option<(ReservationId, Option<Purchase>)>,
 }
 
 /// What else an entry is about.
@@ -75,6 +77,8 @@ struct About {
     waits: Option<Waits>,
     /// An operator's order.
     ordered: Option<Ordered>,
+    /// A hold of the shop.
+    hold: Option<ReservationId>,
 }
 
 /// One player's half of a record, as far as it can be proven.
@@ -125,14 +129,16 @@ impl Roster {
     pub fn record_with(&self, half: Half<'_>, effects: Effects, cause: Cause) {
         let Half { player, inner, changes, note } = half;
         let seat = inner.seat().expect("only a player in the game has records");
-        let Effects { waits, inbox, receiver, preferences, order } = effects;
-        let (ordered, answer) = order.unzip();
+        let Effects { waits, inbox, receiver, preferences, order, hold } = effects;
+        let ((ordered, answer), (hold, purchase)) = (order.unzip(), hold.unzip());
+        let (answers, purchases) = (Vec::from_iter(answer), Vec::from_iter(purchase.flatten()));
+        let effects = SideEffects { inbox, preferences, answers, purchases };
         seat.preferences = preferences.unwrap_or(seat.preferences);
         let mut scratch = Scratch::default();
-        let about = About { waits, ordered, ..About::default() };
+        let about = About { waits, ordered, hold, ..About::default() };
         self.prove(seat.advance((player, changes, &note), about, self.clock.now_ms(), &mut scratch));
         let own = seat.side(player, changes, &scratch.entries);
-        self.journal.push(&[Side { inbox: &inbox, preferences, answer: answer.as_ref(), ..own }], true);
+        self.journal.push(&[Side { effects: Some(&effects), ..own }], true);
         seat.shared = seat.revision;
         let revision = seat.revision;
         if let Some(receiver) = receiver {
@@ -257,7 +263,7 @@ impl Seat {
     fn advance<'p>(
         &mut self,
         (player, changes, note): (&'p PlayerId, &Changes, &Note),
-        About { partner, waits, ordered }: About,
+        About { partner, waits, ordered, hold }: About,
         at: u64,
         scratch: &mut Scratch,
     ) -> Books<'p> {
@@ -277,6 +283,7 @@ impl Seat {
             partner,
             waits,
             ordered,
+            hold,
             changes: &changes.list,
             form: self.form,
         };
@@ -296,9 +303,7 @@ impl Seat {
             content: self.content,
             changes: &changes.list,
             entry,
-            inbox: &[],
-            preferences: None,
-            answer: None,
+            effects: None,
         }
     }
 
