@@ -20,7 +20,7 @@ use crate::{
     roster::Roster,
     session::{InForce, Sessions, token},
     store::{Life, Outcome, Store},
-    telemetry::{log::LogLevel, metrics::Metrics, readiness::Readiness},
+    telemetry::{log::LogLevel, readiness::Readiness},
 };
 use data_dir::DataDir;
 use holdall_protocol::message::Durability;
@@ -86,16 +86,13 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     store.renew(Life::default()).await.map_err(|error| StartError::Store(error.to_string()))?;
 
     let in_force = in_force(&settings, &store);
-    let durability = in_force();
-    let promised = in_force.clone();
-    let readiness = Arc::new(Readiness::starting(&durability.store, Box::new(move || promised().promise)));
+    let readiness = readiness(&in_force);
     let (stopping, stopped) = watch::channel(false);
-    let metrics = Arc::new(Metrics::new());
-    let (journal, roster) = rooms(&settings, rules, &store, &metrics);
+    let (journal, roster) = rooms(&settings, rules, &store);
     let options = wiring::session_options(&settings);
     let development = verifier.is_development();
-    let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force, stopped.clone()));
-    let game = gateway::bind(listen, &wiring::gateway_options(&settings), &metrics)
+    let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force.clone(), stopped.clone()));
+    let game = gateway::bind(listen, &wiring::gateway_options(&settings), &roster.metrics)
         .map_err(|error| StartError::Config(error.to_string()))?;
     let operators = operator::bind(settings.server.operator_listen)
         .await
@@ -111,7 +108,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let trades = tokio::spawn(desk.clone().run());
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
-    let scrape = scrape::scrape(metrics, roster.clone(), readiness.clone());
+    let scrape = scrape::scrape(roster.clone(), readiness.clone());
     let operator = Operator { readiness: readiness.clone(), log, scrape };
     let control = Control { roster: roster.clone(), stopped: stopped.clone() };
     let control = socket.run(operator.clone(), control, stopped.clone());
@@ -126,7 +123,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         tracing::warn!("the store does not answer: nobody is served before it does");
     }
     readiness.unblock("starting");
-    announce(addresses, &settings, &durability, development);
+    announce(addresses, &settings, &in_force(), development);
     if let Some(file) = ready_file {
         write_ready_file(&file, addresses)
             .map_err(|error| StartError::Config(format!("{}: {error}", file.display())))?;
@@ -150,15 +147,9 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
 }
 
 /// The rooms in which players are, over a store.
-fn rooms(
-    settings: &Settings,
-    rules: Rules,
-    store: &Arc<dyn Store>,
-    metrics: &Arc<Metrics>,
-) -> (Arc<Journal>, Arc<Roster>) {
+fn rooms(settings: &Settings, rules: Rules, store: &Arc<dyn Store>) -> (Arc<Journal>, Arc<Roster>) {
     let (clock, options) = (Clock::System, wiring::journal_options(settings));
-    let journal = Journal::new(store.clone(), options, clock, Dice::from_os()).counting(metrics.clone());
-    let journal = Arc::new(journal);
+    let journal = Arc::new(Journal::new(store.clone(), options, clock, Dice::from_os()));
     let options = wiring::roster_options(settings);
     let roster = Roster::new(journal.clone(), store.clone(), Arc::new(rules), (clock, Dice::from_os()), options);
     (journal, roster)
@@ -205,6 +196,12 @@ fn in_force(settings: &Settings, store: &Arc<dyn Store>) -> InForce {
         };
         Durability { ack: ack.to_owned(), store: store.name().to_owned(), promise }
     })
+}
+
+/// Not ready yet, over the store that is in use.
+fn readiness(in_force: &InForce) -> Arc<Readiness> {
+    let promised = in_force.clone();
+    Arc::new(Readiness::starting(&in_force().store, Box::new(move || promised().promise)))
 }
 
 fn announce((game, operators): (SocketAddr, SocketAddr), settings: &Settings, durability: &Durability, dev: bool) {

@@ -4,16 +4,13 @@ use crate::{
     journal::Health,
     operator::Scrape,
     roster::Roster,
-    telemetry::{
-        metrics::{Metrics, Sample},
-        readiness::Readiness,
-    },
+    telemetry::{metrics::Sample, readiness::Readiness},
 };
 use std::sync::Arc;
 
 /// Reads the metrics of a server.
-pub(super) fn scrape(metrics: Arc<Metrics>, roster: Arc<Roster>, readiness: Arc<Readiness>) -> Scrape {
-    Arc::new(move || metrics.expose(&sample(&roster, &readiness)))
+pub(super) fn scrape(roster: Arc<Roster>, readiness: Arc<Readiness>) -> Scrape {
+    Arc::new(move || roster.metrics.expose(&sample(&roster, &readiness)))
 }
 
 fn sample(roster: &Roster, readiness: &Readiness) -> Sample {

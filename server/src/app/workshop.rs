@@ -27,7 +27,7 @@ impl Workshop {
     /// Nothing runs yet and nothing can be written: enough to look at players as a load would.
     #[must_use]
     pub fn new(settings: &Settings, rules: Rules, store: Arc<dyn Store>) -> Self {
-        let (journal, roster) = rooms(settings, rules, &store, &Arc::default());
+        let (journal, roster) = rooms(settings, rules, &store);
         Self { roster, store, journal, tasks: Vec::new() }
     }
 

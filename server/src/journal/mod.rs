@@ -120,7 +120,7 @@ struct Kept {
 }
 
 impl Journal {
-    /// A journal that writes to `store` once [`Journal::run`] runs, and counts for itself.
+    /// A journal that writes to `store` once [`Journal::run`] runs.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, options: Options, clock: Clock, dice: Dice) -> Self {
         Self {
@@ -139,13 +139,7 @@ impl Journal {
         }
     }
 
-    /// The same, counting where the whole server does.
-    #[must_use]
-    pub fn counting(self, metrics: Arc<Metrics>) -> Self {
-        Self { metrics, ..self }
-    }
-
-    /// Where it counts.
+    /// The metrics of the server that this is the journal of: every room above counts in them.
     #[must_use]
     pub const fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics

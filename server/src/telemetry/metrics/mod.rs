@@ -1,7 +1,7 @@
 //! What is counted and measured, for Prometheus: one list of all of it.
 //!
-//! Each server has its own, which `app` makes and hands to the rooms, so that several servers of one process (tests) do not
-//! count for each other, and nothing has to be looked up by name where something is counted. That is also why it is a
+//! Each server has its own, made with its journal and held by the rooms above it, so that several servers of one process
+//! (tests) do not count for each other, and nothing has to be looked up by name where something is counted. That is also why it is a
 //! struct of atomics and no metrics library: their registries are global, or find a label's counter in a map behind a lock.
 
 pub mod labels;
