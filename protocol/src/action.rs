@@ -315,6 +315,13 @@ macro_rules! actions {
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $name),* }
             }
+
+            /// Where its name stands in [`Self::NAMES`].
+            #[must_use]
+            pub const fn index(&self) -> usize {
+                enum Order { $($variant),* }
+                match self { $(Self::$variant(_) => Order::$variant as usize),* }
+            }
         }
 
         impl<'de> Deserialize<'de> for Asked {

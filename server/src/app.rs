@@ -5,6 +5,7 @@
 
 mod data_dir;
 mod reload;
+mod scrape;
 mod stop;
 pub mod stores;
 mod wiring;
@@ -90,15 +91,13 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     store.renew(Life::default()).await.map_err(|error| StartError::Store(error.to_string()))?;
 
     let in_force = in_force(&settings, &store);
-    let durability = in_force();
-    let promised = in_force.clone();
-    let readiness = Arc::new(Readiness::starting(&durability.store, Box::new(move || promised().promise)));
+    let readiness = readiness(&in_force);
     let (stopping, stopped) = watch::channel(false);
     let (journal, roster) = rooms(&settings, rules, &store);
     let options = wiring::session_options(&settings);
     let development = verifier.is_development();
-    let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force, stopped.clone()));
-    let game = gateway::bind(settings.server.listen, &wiring::gateway_options(&settings))
+    let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force.clone(), stopped.clone()));
+    let game = gateway::bind(settings.server.listen, &wiring::gateway_options(&settings), &roster.metrics)
         .map_err(|error| StartError::Config(error.to_string()))?;
     let operators = operator::bind(settings.server.operator_listen)
         .await
@@ -120,7 +119,8 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let letters = tokio::spawn(roster.clone().read_letters());
     let reloader = Arc::new(Reloader::new((read, loaded), sessions.clone(), game.bounds(), log.clone()));
     let hangups = tokio::spawn(reloader.clone().on_hangup(hangups));
-    let operator = Operator { readiness: readiness.clone(), log };
+    let scrape = scrape::scrape(roster.clone(), readiness.clone());
+    let operator = Operator { readiness: readiness.clone(), log, scrape };
     let control = Control { roster: roster.clone(), reload: reloader.clone(), stopped: stopped.clone() };
     let control = socket.run(operator.clone(), control, stopped.clone());
     let operators = operators.run(operator, stopped.clone());
@@ -130,7 +130,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let gateway_task = tokio::spawn(game.run(sessions, stopped));
     first_sign_of_life(&roster, &settings).await;
     readiness.unblock("starting");
-    announce(addresses, &settings, &durability, development);
+    announce(addresses, &settings, &in_force(), development);
     if let Some(file) = ready_file {
         write_ready_file(&file, addresses)
             .map_err(|error| StartError::Config(format!("{}: {error}", file.display())))?;
@@ -222,6 +222,12 @@ fn in_force(settings: &Settings, store: &Arc<dyn Store>) -> InForce {
         };
         Durability { ack: ack.to_owned(), store: store.name().to_owned(), promise }
     })
+}
+
+/// Not ready yet, over the store that is in use.
+fn readiness(in_force: &InForce) -> Arc<Readiness> {
+    let promised = in_force.clone();
+    Arc::new(Readiness::starting(&in_force().store, Box::new(move || promised().promise)))
 }
 
 fn announce((game, operators): (SocketAddr, SocketAddr), settings: &Settings, durability: &Durability, dev: bool) {

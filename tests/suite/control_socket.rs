@@ -99,7 +99,7 @@ async fn it_may_lie_deeper_than_the_address_of_a_socket_is_long() {
     let bound = operator::bind_socket(&deep).expect("it listens");
     let (stop, stopped) = watch::channel(false);
     let readiness = Arc::new(Readiness::starting("memory", Box::new(|| "nothing".to_owned())));
-    let operator = Operator { readiness, log: LogLevel::start("warn", false) };
+    let operator = Operator { readiness, log: LogLevel::start("warn", false), scrape: Arc::new(String::new) };
     let store = Arc::new(Shelf::default().open(Node { id: "here".to_owned(), boot: 1 }));
     let workshop = Workshop::new(&Settings::default(), rules(), store);
     let control = Control { roster: workshop.roster.clone(), reload: Arc::new(Fixed), stopped: stopped.clone() };

@@ -73,7 +73,7 @@ struct Gateway {
 }
 
 fn start(options: &Options) -> Gateway {
-    let bound = gateway::bind("127.0.0.1:0".parse().unwrap(), options).unwrap();
+    let bound = gateway::bind("127.0.0.1:0".parse().unwrap(), options, &Arc::default()).unwrap();
     let (stop, stopped) = watch::channel(false);
     Gateway { addr: bound.addr, stop, task: tokio::spawn(bound.run(Arc::new(Echo), stopped)) }
 }
@@ -360,7 +360,7 @@ mod tls {
     fn a_bad_file_is_named() {
         let open = |cert: &str, key: &str| {
             let tls = Some(TlsFiles { cert_file: key_file(cert), key_file: key_file(key) });
-            match gateway::bind("127.0.0.1:0".parse().unwrap(), &Options { tls, ..options() }) {
+            match gateway::bind("127.0.0.1:0".parse().unwrap(), &Options { tls, ..options() }, &Arc::default()) {
                 Ok(_) => panic!("{cert} with {key} is no pair"),
                 Err(error) => error.to_string(),
             }

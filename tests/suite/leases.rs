@@ -132,6 +132,8 @@ async fn a_process_that_was_stopped_past_its_lease_says_nothing_and_forgets_whom
     shelf.reunite("a");
     sleep(LEASE).await;
     assert!(a.roster.lease.is_held() && a.roster.find(&id("p")).is_none());
+    let counted = |roster: &Roster| (roster.metrics.leases_lost.get() > 0, roster.metrics.players_dropped.get());
+    assert_eq!((counted(&a.roster), counted(&b.roster)), ((true, 1), (false, 0)), "leases lost and players dropped");
     assert!(b.roster.find(&id("p")).is_some());
 }
 

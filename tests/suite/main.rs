@@ -23,6 +23,7 @@ mod leases;
 mod limits;
 mod lives;
 mod loads;
+mod metrics;
 mod migrate;
 mod migrations;
 mod operator;

@@ -19,7 +19,8 @@ async fn start() -> (SocketAddr, Arc<Readiness>, watch::Sender<bool>, tokio::tas
     let readiness =
         Arc::new(Readiness::starting("embedded", Box::new(|| "every acknowledged change survives".to_owned())));
     let (stop, stopped) = watch::channel(false);
-    let operator = Operator { readiness: readiness.clone(), log: LogLevel::start("warn", false) };
+    let operator =
+        Operator { readiness: readiness.clone(), log: LogLevel::start("warn", false), scrape: Arc::new(String::new) };
     (addr, readiness, stop, tokio::spawn(bound.run(operator, stopped)))
 }
 

@@ -212,3 +212,21 @@ async fn what_is_left_is_taken_in_the_order_in_which_it_must_be_written() {
     assert_eq!(bases, [(0, false), (1, true)], "first what was on its way");
     assert!(journal.take_all().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_change_ages_until_it_is_durable_also_on_its_way() {
+    let (shelf, journal, owner) = journal(Ack::Applied { interval: Duration::from_secs(10) }, 1 << 20).await;
+    assert_eq!(journal.oldest_dirty(), Duration::ZERO);
+    shelf.set_faults(Box::new(|_| Fault::Unavailable));
+    run(&journal);
+    let p = id("p");
+    journal.push(&[side(&p, &owner, 1, &[], &[1])], false);
+    sleep(Duration::from_secs(6)).await;
+    journal.push(&[side(&p, &owner, 2, &[], &[1])], false);
+    assert_eq!(journal.oldest_dirty(), Duration::from_secs(6), "later changes do not make it younger");
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!((journal.oldest_dirty(), journal.pending_bytes()), (Duration::from_secs(26), 0), "it is on its way");
+    shelf.set_faults(Box::new(|_| Fault::None));
+    journal.settled(&p).await;
+    assert_eq!(journal.oldest_dirty(), Duration::ZERO);
+}

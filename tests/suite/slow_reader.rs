@@ -136,7 +136,7 @@ fn past_its_bytes_an_outbox_keeps_replies_without_changes_and_nothing_else_grows
     }
     assert!(!outbox.owes_snapshot(), "what is queued goes first");
     let mut out = Vec::new();
-    assert_eq!(outbox.take_ready(Revision::new(1_000_000), &mut out), replies.len());
+    assert_eq!(outbox.take_ready(Revision::new(1_000_000), &mut out).replies, replies.len());
     let told: Vec<Seq> = out
         .iter()
         .map(|frame| match frame {

@@ -9,9 +9,12 @@ use super::{
     descriptors,
     handshake::{Answer, Policy, judge},
 };
-use crate::session::Serve;
+use crate::{
+    session::Serve,
+    telemetry::metrics::{Metrics, labels::Refusal},
+};
 use holdall_protocol::frame::Subprotocol;
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use std::{
@@ -47,10 +50,16 @@ pub(super) struct Gate {
     pub(super) tls: Option<TlsAcceptor>,
     hello_deadline: Mutex<Duration>,
     websocket: WebSocketConfig,
+    metrics: Arc<Metrics>,
 }
 
 impl Gate {
-    pub(super) fn new(options: &Options, connections_max: usize, tls: Option<TlsAcceptor>) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        connections_max: usize,
+        tls: Option<TlsAcceptor>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             admission: Admission::new(connections_max, options.connections_per_address_max),
             policy: Policy::new(options),
@@ -62,6 +71,7 @@ impl Gate {
                 .max_message_size(Some(options.frame_bytes_max))
                 .max_frame_size(Some(options.frame_bytes_max))
                 .accept_unmasked_frames(false),
+            metrics,
         }
     }
 
@@ -70,6 +80,11 @@ impl Gate {
         let connections_max = descriptors::make_room(options.connections_max);
         self.admission.set_bounds(connections_max, options.connections_per_address_max);
         *self.hello_deadline.lock() = options.hello_deadline;
+    }
+
+    /// Counts a connection that does not become a WebSocket.
+    pub(super) fn refused(&self, why: Refusal) {
+        self.metrics.connections_refused.inc(&why);
     }
 }
 
@@ -100,9 +115,14 @@ pub(super) async fn plain<S: Serve>(arrival: Arrival, gate: Arc<Gate>, serve: Ar
 
 /// A connection over TLS; a task of its own kind, so that plain ones do not pay for its size.
 pub(super) async fn encrypted<S: Serve>(arrival: Arrival, gate: Arc<Gate>, tls: TlsAcceptor, serve: Arc<S>) {
+    let refusing = gate.clone();
     let open = async move |tcp| -> Option<TlsStream<TcpStream>> {
         let opened = tls.accept(tcp).await;
-        opened.inspect_err(|error| tracing::debug!(%error, "no TLS with a client")).ok()
+        let failed = opened.inspect_err(|error| {
+            refusing.refused(Refusal::Tls);
+            tracing::debug!(%error, "no TLS with a client");
+        });
+        failed.ok()
     };
     let handshake = Box::pin(within(arrival, gate, open));
     if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
@@ -122,6 +142,7 @@ where
     let opened = async { http(open(tcp).await?, peer, place, &gate).await };
     tokio::select! {
         done = timeout(hello_deadline, opened) => done.inspect_err(|_| {
+            gate.refused(Refusal::Timeout);
             tracing::debug!(%peer, "closed a connection: no WebSocket within the hello deadline");
         }).ok().flatten(),
         _ = stop.wait_for(|stop| *stop) => None,
@@ -145,6 +166,9 @@ where
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(io), service);
     if let Err(error) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await {
+        if error.is_parse() {
+            gate.refused(Refusal::Request);
+        }
         // Where there is something to say to it, the library has said it.
         tracing::debug!(%peer, %error, "no HTTP request from a client");
     }
@@ -174,6 +198,7 @@ fn answer(
         let mut place = place.lock();
         let place = place.as_mut().ok_or(Dropped)?;
         if !place.count_for(client) {
+            gate.refused(Refusal::Dropped);
             return Err(Dropped);
         }
         place.standing()
@@ -184,9 +209,20 @@ fn answer(
             Ok(answer)
         }
         Err(answer) => {
+            gate.refused(reason(answer.status()));
             tracing::debug!(%client, status = %answer.status(), path = request.uri().path(), "refused a handshake");
             Ok(answer)
         }
+    }
+}
+
+/// Why a handshake was refused that is answered with this status.
+fn reason(status: StatusCode) -> Refusal {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => Refusal::Full,
+        StatusCode::TOO_MANY_REQUESTS => Refusal::AddressFull,
+        StatusCode::FORBIDDEN => Refusal::Origin,
+        _ => Refusal::Request,
     }
 }
 

@@ -7,7 +7,10 @@ use super::{
     connection::{self, Arrival, Gate},
     descriptors, tls,
 };
-use crate::session::Serve;
+use crate::{
+    session::Serve,
+    telemetry::metrics::{Metrics, labels::Refusal},
+};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -44,12 +47,13 @@ impl Bounds {
 ///
 /// # Errors
 /// [`Error`], for the operator.
-pub fn bind(address: SocketAddr, options: &Options) -> Result<Bound, Error> {
+pub fn bind(address: SocketAddr, options: &Options, metrics: &Arc<Metrics>) -> Result<Bound, Error> {
     let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
     let connections_max = descriptors::make_room(options.connections_max);
     let (listener, addr) =
         listen(address, options.send_buffer_bytes).map_err(|source| Error::Listen { address, source })?;
-    Ok(Bound { addr, listener, gate: Arc::new(Gate::new(options, connections_max, tls)) })
+    let gate = Gate::new(options, connections_max, tls, metrics.clone());
+    Ok(Bound { addr, listener, gate: Arc::new(gate) })
 }
 
 /// Accepted sockets inherit the send buffer of the listening one.
@@ -110,10 +114,10 @@ fn start<S: Serve>(
     (alive, stop): (mpsc::Sender<()>, watch::Receiver<bool>),
 ) {
     let peer = peer.ip().to_canonical();
-    let Some(mut place) = gate.admission.enter() else { return };
+    let Some(mut place) = gate.admission.enter() else { return gate.refused(Refusal::Dropped) };
     // A proxy's connections are counted for its clients, once their request has named them.
     if !gate.policy.trusts(peer) && !place.count_for(peer) {
-        return;
+        return gate.refused(Refusal::Dropped);
     }
     // Without it only latency suffers.
     let _ = tcp.set_nodelay(true);

@@ -13,6 +13,7 @@ mod writer;
 use crate::{
     clock::{Clock, Dice},
     store::{BatchId, Opening, Store},
+    telemetry::metrics::{Metrics, labels::Lock},
 };
 use audit::Certainty;
 pub use audit::Held;
@@ -105,6 +106,7 @@ pub struct Journal {
     watcher: OnceLock<Arc<dyn Watcher>>,
     kept: Mutex<Kept>,
     store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
     options: Options,
     clock: Clock,
     dice: Dice,
@@ -130,10 +132,17 @@ impl Journal {
             watcher: OnceLock::new(),
             kept: Mutex::default(),
             store,
+            metrics: Arc::default(),
             options,
             clock,
             dice,
         }
+    }
+
+    /// The metrics of the server that this is the journal of: every room above counts in them.
+    #[must_use]
+    pub const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Says who is to be told. Once, before the first record.
@@ -170,6 +179,13 @@ impl Journal {
         self.pending.lock().holds(player)
     }
 
+    /// For how long the oldest of what is not durable has not been; nothing where everything is. It looks at every dirty
+    /// player: for people who ask, not for each action.
+    #[must_use]
+    pub fn oldest_dirty(&self) -> Duration {
+        self.pending.lock().oldest().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// Adds a record of one player or two, whose locks the caller holds. `at_once`: do not wait for an autosave.
     pub fn push(&self, sides: &[Side<'_>], at_once: bool) {
         let due = match self.options.ack {
@@ -177,7 +193,8 @@ impl Journal {
             Ack::Applied { .. } | Ack::Durable => Due::AtOnce,
         };
         let _fatal = AbortOnPanic;
-        let urgent = self.pending.lock().push(sides, due, Instant::now());
+        let urgent =
+            self.metrics.lock_wait_seconds.lock(&Lock::Journal, &self.pending).push(sides, due, Instant::now());
         if urgent || matches!(due, Due::Within(_)) {
             self.due.notify_one();
         }

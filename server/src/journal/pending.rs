@@ -99,6 +99,8 @@ struct Dirty {
     seq: Seq,
     form: Form,
     content: u32,
+    /// When it became dirty.
+    since: Instant,
     due: Instant,
     images: Images,
     entries: Vec<u8>,
@@ -161,6 +163,8 @@ pub struct Pending {
     bytes: usize,
     /// The one batch that is on its way.
     pub flight: Option<Flight>,
+    /// When the first of its players became dirty.
+    flight_since: Option<Instant>,
 }
 
 impl Pending {
@@ -168,6 +172,13 @@ impl Pending {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// When the oldest of what waits or is on its way became dirty.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Instant> {
+        let flying = self.flight_since.filter(|_| self.flight.is_some());
+        self.players.values().map(|dirty| dirty.since).chain(flying).min()
     }
 
     /// Whether nothing waits and nothing is on its way.
@@ -218,7 +229,7 @@ impl Pending {
                     }
                 };
                 let base = Revision::new(side.revision.get().saturating_sub(1));
-                new.insert(Dirty::new(side, base, due))
+                new.insert(Dirty::new(side, base, now, due))
             }
         };
         assert_eq!(dirty.newest.next(), side.revision, "records of one player come in order");
@@ -262,7 +273,7 @@ impl Pending {
     fn following(&mut self, last: &Side<'_>, now: Instant) -> &mut Dirty {
         let dirty = self.players.entry(last.player.clone()).or_insert_with(|| {
             self.urgent.push_back(last.player.clone());
-            Dirty::new(last, last.revision, now)
+            Dirty::new(last, last.revision, now, now)
         });
         assert_eq!(dirty.newest, last.revision, "what brings nothing new follows the last record");
         dirty
@@ -329,7 +340,7 @@ impl Pending {
         if self.flight.is_some() {
             return None;
         }
-        let (mut writes, mut groups, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+        let (mut writes, mut groups, mut bytes, mut since) = (Vec::new(), Vec::new(), 0_usize, now);
         while let Some(first) = self.pop_due(now) {
             let members = self.group_of(&first);
             let size =
@@ -342,6 +353,7 @@ impl Pending {
             bytes = bytes.saturating_add(size);
             for player in &members {
                 let dirty = self.remove(player).expect("the members of a group are dirty");
+                since = since.min(dirty.since);
                 writes.push(dirty.into_write(player.clone(), saved_at));
             }
             groups.push(members);
@@ -350,6 +362,7 @@ impl Pending {
             return None;
         }
         let flight = Flight { batch: Arc::new(Batch { id, players: writes }), groups };
+        self.flight_since = Some(since);
         self.flight = Some(flight.clone());
         Some(flight)
     }
@@ -435,7 +448,7 @@ const IMAGE_BYTES: usize = 128;
 
 impl Dirty {
     /// Nothing yet, on top of `base`.
-    fn new(side: &Side<'_>, base: Revision, due: Instant) -> Self {
+    fn new(side: &Side<'_>, base: Revision, since: Instant, due: Instant) -> Self {
         Self {
             owner: side.owner.clone(),
             base,
@@ -444,6 +457,7 @@ impl Dirty {
             seq: side.seq,
             form: side.form,
             content: side.content,
+            since,
             due,
             images: Images::default(),
             entries: Vec::new(),

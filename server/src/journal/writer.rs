@@ -5,7 +5,10 @@ use super::{
     audit::Audited,
     pending::{BATCH_BYTES_MAX, Flight},
 };
-use crate::store::{Batch, BatchId, Life, Outcome, PlayerWrite};
+use crate::{
+    store::{Batch, BatchId, Life, Outcome, PlayerWrite},
+    telemetry::metrics::labels::CommitAnswer,
+};
 use holdall_protocol::ids::PlayerId;
 use rand::Rng as _;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -103,8 +106,12 @@ impl Journal {
     pub(super) async fn answer(&self, batch: &Arc<Batch>, life: Life) -> Result<Answered, Broken> {
         let (mut pause, begun) = (PAUSE_FIRST, Instant::now());
         loop {
-            let wait = match self.store.commit(batch.clone(), life).await {
+            let outcome = self.store.commit(batch.clone(), life).await;
+            self.metrics.commits.inc(&counted(&outcome));
+            let wait = match outcome {
                 Outcome::Applied | Outcome::Already => {
+                    self.metrics.commit_seconds.took(begun.elapsed());
+                    self.metrics.commit_players.observe(batch.players.len().try_into().unwrap_or(u64::MAX));
                     self.set_health(Health::Good);
                     return Ok(Answered::Durable);
                 }
@@ -199,6 +206,21 @@ impl Journal {
             *now = health;
             changed
         });
+    }
+}
+
+/// As what an answer of the store is counted.
+const fn counted(outcome: &Outcome) -> CommitAnswer {
+    match outcome {
+        Outcome::Applied => CommitAnswer::Applied,
+        Outcome::Already => CommitAnswer::Already,
+        Outcome::Fenced { .. } => CommitAnswer::Fenced,
+        Outcome::Conflict { .. } => CommitAnswer::Conflict,
+        Outcome::Regressed { .. } => CommitAnswer::Regressed,
+        Outcome::Restarted => CommitAnswer::Restarted,
+        Outcome::Unknown => CommitAnswer::Unknown,
+        Outcome::Unavailable { .. } => CommitAnswer::Unavailable,
+        Outcome::Broken { .. } => CommitAnswer::Broken,
     }
 }
 

@@ -89,8 +89,8 @@ pub struct Page {
     pub hold: Option<ReservationId>,
 }
 
-/// Appends an entry's bytes.
-pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
+/// Appends an entry's bytes. Returns by how many units of everything, things and money, its player has more by its lines.
+pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) -> i128 {
     let actor = match &entry.actor {
         Actor::Player(player) => format!("player:{player}"),
         Actor::Server => "server".to_owned(),
@@ -108,6 +108,8 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
     let more = entry.hold.map(|hold| StoredMore { hold: Some(hold) });
     let rest = [gift.is_some(), again.is_some(), order.is_some(), trade.is_some(), more.is_some()];
     let goes_on = |from: usize| rest.into_iter().skip(from).any(|is_there| is_there);
+    let lines = entry.lines();
+    let gain = lines.iter().map(|line| line.gain_of(entry.player)).sum();
     let stored = StoredEntry(
         VERSION,
         entry.revision.get(),
@@ -119,7 +121,7 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         entry.partner.as_ref().map(|partner| (partner.player.to_string(), partner.revision.get())),
         entry.form.stamp().format,
         before.collect(),
-        entry.lines().into_iter().map(stored_line).collect(),
+        lines.into_iter().map(stored_line).collect(),
         goes_on(0).then_some(gift),
         goes_on(1).then_some(again),
         goes_on(2).then_some(order),
@@ -127,6 +129,7 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         more,
     );
     rmp_serde::encode::write_named(out, &stored).expect("an entry serialises into memory");
+    gain
 }
 
 fn stored_line(line: Line) -> StoredLine {

@@ -62,6 +62,20 @@ pub struct Line {
     pub instances: Vec<InstanceId>,
 }
 
+impl Line {
+    /// How many more a player has by it.
+    #[must_use]
+    pub fn gain_of(&self, player: &PlayerId) -> i128 {
+        let owns = |account: &Account| matches!(account, Account::Player(owner) if owner == player);
+        let quantity = i128::from(self.quantity);
+        match (owns(&self.from), owns(&self.to)) {
+            (true, false) => quantity.saturating_neg(),
+            (false, true) => quantity,
+            (true, true) | (false, false) => 0,
+        }
+    }
+}
+
 /// The lines of one player's changes: what is less afterwards went to `outlet`, what is more came from `inlet`. A move
 /// makes no line.
 #[must_use]

@@ -11,6 +11,7 @@ use crate::{
         inbox::{Door, ReadError},
         record::{Half, Note},
     },
+    telemetry::metrics::labels::Gift,
 };
 use holdall_protocol::{
     ids::{PlayerId, Revision},
@@ -81,6 +82,7 @@ pub fn give(
         Half { player: &receiver.cell.id, inner: receiver.inner, changes: received, note: got },
         Cause::Gift { from: giver.cell.id.clone() },
     );
+    roster.metrics.gifts.inc(&Gift::Given);
     Ok(())
 }
 

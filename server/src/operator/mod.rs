@@ -7,6 +7,7 @@ mod answers;
 pub mod client;
 pub mod control;
 mod http;
+mod metrics;
 pub mod reload;
 mod routes;
 mod socket;
@@ -16,6 +17,9 @@ pub use http::{Bound, BoundSocket, bind, bind_socket};
 use crate::telemetry::{log::LogLevel, readiness::Readiness};
 use std::sync::Arc;
 
+/// Writes down every metric as it is now.
+pub type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What the routes answer from.
 #[derive(Clone)]
 pub struct Operator {
@@ -23,4 +27,6 @@ pub struct Operator {
     pub readiness: Arc<Readiness>,
     /// The level of the log.
     pub log: LogLevel,
+    /// The metrics.
+    pub scrape: Scrape,
 }

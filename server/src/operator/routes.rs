@@ -1,6 +1,6 @@
 //! The table of routes, and what each answers.
 
-use super::{Operator, answers::Failure};
+use super::{Operator, answers::Failure, metrics};
 use axum::{
     Json, Router,
     extract::{State, rejection::JsonRejection},
@@ -15,6 +15,7 @@ pub(super) fn router(operator: Operator) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/log", post(set_log))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

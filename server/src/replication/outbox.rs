@@ -97,6 +97,17 @@ impl Queued {
     }
 }
 
+/// What is among the frames that left the queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// Replies.
+    pub replies: usize,
+    /// Frames that tell of one revision, in a reply or without.
+    pub deltas: usize,
+    /// Their bytes.
+    pub delta_bytes: usize,
+}
+
 /// The queue.
 #[derive(Debug)]
 pub struct Outbox {
@@ -195,19 +206,23 @@ impl Outbox {
         }
     }
 
-    /// Moves all frames to `out` that may leave now that `durable` is. Returns how many of them are replies.
-    pub fn take_ready(&mut self, durable: Revision, out: &mut Vec<Frame>) -> usize {
-        let mut replies = 0_usize;
+    /// Moves all frames to `out` that may leave now that `durable` is.
+    pub fn take_ready(&mut self, durable: Revision, out: &mut Vec<Frame>) -> Ready {
+        let mut ready = Ready::default();
         while let Some(queued) = self.queue.pop_front_if(|queued| queued.gate <= durable) {
             self.bytes = self.bytes.saturating_sub(queued.frame.bytes());
             self.collapsible = self.collapsible.saturating_sub(queued.collapsible());
             match queued.kind {
-                Kind::Reply | Kind::Applied { .. } => replies = replies.saturating_add(1),
+                Kind::Reply | Kind::Applied { .. } => ready.replies = ready.replies.saturating_add(1),
                 Kind::Delta | Kind::Trade(_) | Kind::Reloaded | Kind::Other => {}
+            }
+            if matches!(queued.kind, Kind::Applied { .. } | Kind::Delta) {
+                ready.deltas = ready.deltas.saturating_add(1);
+                ready.delta_bytes = ready.delta_bytes.saturating_add(queued.frame.bytes());
             }
             out.push(queued.frame);
         }
-        replies
+        ready
     }
 
     /// Whether all that is left to send is the snapshot that stands for what collapsed.

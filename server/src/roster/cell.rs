@@ -6,10 +6,11 @@ use crate::{
     ledger::entry::Asked,
     replication::{
         feed::Feed,
-        outbox::{Frame, Kind, Outbox},
+        outbox::{Frame, Kind, Outbox, Ready},
     },
     schema::Form,
     store::{GiftId, Origin, Owner, Preferences},
+    telemetry::metrics::{Metrics, labels::Lock},
 };
 use holdall_protocol::{
     checksum::Checksum,
@@ -34,6 +35,7 @@ pub struct Cell {
     inner: Mutex<Inner>,
     /// The stage has changed, or more is durable.
     pub(super) changed: Notify,
+    metrics: Arc<Metrics>,
 }
 
 /// Where a cell is on its way. Nothing is saved before `Ready`, and nothing is recorded but in it.
@@ -135,7 +137,7 @@ pub struct Link {
 }
 
 impl Cell {
-    pub(super) fn loading(id: PlayerId, allowance: Allowance) -> Arc<Self> {
+    pub(super) fn loading(id: PlayerId, allowance: Allowance, metrics: Arc<Metrics>) -> Arc<Self> {
         let inner = Inner {
             stage: Stage::Loading,
             durable: Revision::ZERO,
@@ -145,12 +147,12 @@ impl Cell {
             receivers: VecDeque::new(),
             inbox: InboxWatch::default(),
         };
-        Arc::new(Self { id, allowance, inner: Mutex::new(inner), changed: Notify::new() })
+        Arc::new(Self { id, allowance, inner: Mutex::new(inner), changed: Notify::new(), metrics })
     }
 
     /// Takes the player's lock. For microseconds; two players only through [`super::pair`].
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock()
+        self.metrics.lock_wait_seconds.lock(&Lock::Player, &self.inner)
     }
 }
 
@@ -284,11 +286,11 @@ impl Inner {
     pub(super) fn take_ready(&mut self, session: SessionId, out: &mut Vec<Frame>) -> Taken {
         let durable = self.durable;
         let Some(link) = self.links.iter_mut().find(|link| link.session == session) else {
-            return Taken { replies: 0, closing: Some(Close::Reload), waiting: false, collapsed: false };
+            return Taken { ready: Ready::default(), closing: Some(Close::Reload), waiting: false, collapsed: false };
         };
-        let replies = link.outbox.take_ready(durable, out);
+        let ready = link.outbox.take_ready(durable, out);
         let collapsed = link.closing.is_none() && link.outbox.owes_snapshot();
-        Taken { replies, closing: link.closing, waiting: !link.outbox.is_empty(), collapsed }
+        Taken { ready, closing: link.closing, waiting: !link.outbox.is_empty(), collapsed }
     }
 
     /// Queues the snapshot that stands for what a session's outbox left out, if that is all that is left to send. Nothing
@@ -312,8 +314,8 @@ impl Inner {
 /// What a session found in its outbox.
 #[derive(Debug, Clone, Copy)]
 pub struct Taken {
-    /// Replies among the frames.
-    pub replies: usize,
+    /// What is among the frames.
+    pub ready: Ready,
     /// Why the session must end, once nothing waits.
     pub closing: Option<Close>,
     /// Whether frames still wait for durability.

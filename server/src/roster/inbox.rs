@@ -27,6 +27,7 @@ use crate::{
         waiting::{self, Gift, Slip},
     },
     store::{Answer, GiftId, INBOX_READ_MAX, InboxChange, Waiting},
+    telemetry::metrics::labels,
 };
 use holdall_protocol::{
     ids::{PlayerId, Revision},
@@ -104,6 +105,7 @@ impl Roster {
         let content = waiting::write(&slip, stacks, seat.form);
         let id = GiftId::new(self.dice.clone().uuid(now));
         self.record_with(half, gift_for(receiver.clone(), id, content), Cause::Gift { from: giver });
+        self.metrics.gifts.inc(&labels::Gift::Left);
     }
 
     /// Something was put into a player's inbox and is durable: whoever has the player is told.
@@ -215,10 +217,12 @@ impl Roster {
         match fits {
             Ok(Ok(())) => {
                 self.record_taken(cell, &mut inner, ready, &changes);
+                self.metrics.gifts.inc(&labels::Gift::Taken);
                 Fate::Left
             }
             Ok(Err(_)) if self.is_overdue(&ready.gift.slip) => {
                 self.send_back(cell, &mut inner, ready);
+                self.metrics.gifts.inc(&labels::Gift::Returned);
                 Fate::Left
             }
             Ok(Err(refusal)) => {

@@ -176,6 +176,7 @@ impl Roster {
     fn lose_lease(&self) {
         self.lease.until.store(0, Ordering::Release);
         if self.lease.held.send_replace(false) {
+            self.metrics.leases_lost.inc();
             tracing::warn!("the lease has run out: nobody is served until the store answers again");
             self.close_all(Close::StoreUnavailable);
         }

@@ -18,6 +18,7 @@ use crate::{
     ledger::{codec, entry::Asked, past::Opening},
     replication::{feed::Feed, snapshot},
     store::{AcquireError, Loaded},
+    telemetry::metrics::labels::Load,
 };
 use holdall_protocol::{
     frame::Subprotocol,
@@ -52,6 +53,16 @@ pub enum LoadError {
     Unreadable(String),
 }
 
+impl From<&LoadError> for Load {
+    fn from(error: &LoadError) -> Self {
+        match error {
+            LoadError::Elsewhere => Self::Elsewhere,
+            LoadError::StoreAway => Self::StoreAway,
+            LoadError::Unreadable(_) => Self::Unreadable,
+        }
+    }
+}
+
 /// What a load does about a player whom another process has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IfHeld {
@@ -75,7 +86,7 @@ impl Roster {
             let mut first = false;
             let new = || {
                 first = true;
-                Cell::loading(player.clone(), Allowance::new(self.options.read().quotas))
+                Cell::loading(player.clone(), Allowance::new(self.options.read().quotas), self.metrics.clone())
             };
             let cell = self.cells.entry(player.clone()).or_insert_with(new).value().clone();
             let changed = cell.changed.notified();
@@ -104,6 +115,7 @@ impl Roster {
     }
 
     async fn fill(self: Arc<Self>, cell: Arc<Cell>, if_held: IfHeld) {
+        let begun = Instant::now();
         self.journal.settled(&cell.id).await;
         loop {
             let seat = match self.acquire(&cell.id, if_held).await {
@@ -125,6 +137,7 @@ impl Roster {
                         continue;
                     }
                     inner.loaded(seat);
+                    self.count_load(begun, Load::Loaded);
                     self.record_load(&cell.id, &mut inner);
                     if inner.inbox.is_asked_for() || has_mail {
                         self.look_in_inbox(&cell, &mut inner);
@@ -142,11 +155,17 @@ impl Roster {
                     if let LoadError::Unreadable(reason) = &error {
                         tracing::error!(player = %cell.id, %reason, "a stored player was refused and left alone");
                     }
+                    self.count_load(begun, Load::from(&error));
                     cell.lock().stage = Stage::Failed(error);
                     return self.forget(&cell);
                 }
             }
         }
+    }
+
+    fn count_load(&self, begun: Instant, load: Load) {
+        self.metrics.loads.inc(&load);
+        self.metrics.load_seconds.took(begun.elapsed());
     }
 
     /// Takes the right to write a player. One who is elsewhere is asked for, and waited for while its process is likely to

@@ -29,6 +29,7 @@ use crate::{
     journal::{Ack, Committed, Held, Journal, Watcher},
     schema::Chain,
     store::Store,
+    telemetry::metrics::Metrics,
 };
 use allowance::Quotas;
 use cell::{Cell, Inner, Stage};
@@ -88,6 +89,8 @@ pub struct Roster {
     shortening: tokio::sync::Mutex<()>,
     /// Until when players may be served.
     pub lease: Lease,
+    /// Where everything that has to do with players is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Roster {
@@ -103,6 +106,7 @@ impl Roster {
         let cells = DashMap::new();
         let lease = Lease::new(store.lease());
         let (rules, options) = (RwLock::new(rules), RwLock::new(Arc::new(options)));
+        let metrics = journal.metrics().clone();
         let roster = Arc::new(Self {
             cells,
             journal,
@@ -116,6 +120,7 @@ impl Roster {
             given: orders::Given::default(),
             shortening: tokio::sync::Mutex::default(),
             lease,
+            metrics,
         });
         roster.journal.set_watcher(Arc::new(Told(Arc::downgrade(&roster))));
         roster
@@ -194,6 +199,7 @@ impl Roster {
     pub fn abandon(&self, cell: &Arc<Cell>, inner: &mut Inner) {
         self.departs(cell, inner, Departure::Lost);
         inner.lose(Close::Reload);
+        self.metrics.players_dropped.inc();
         self.forget(cell);
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     engine::change::Changes,
     journal::pending::{Side, SideEffects},
     ledger::{
+        balance::Balance,
         codec,
         entry::{Actor, Asked, Entry, Ordered, Partner, Reason, Waits},
     },
@@ -81,6 +82,19 @@ struct About {
     hold: Option<ReservationId>,
 }
 
+/// One player's half of a record, as far as it can be proven.
+#[derive(Debug)]
+#[expect(dead_code, reason = "who and when are read by whoever reads the log")]
+struct Books<'p> {
+    player: &'p PlayerId,
+    revision: Revision,
+    reason: Reason,
+    /// What was done.
+    balance: Balance,
+    /// How many units of everything the player has more by the entry's lines.
+    gain: i128,
+}
+
 /// Room for what a record writes on its way.
 #[derive(Default)]
 struct Scratch {
@@ -102,7 +116,7 @@ impl Roster {
         let seat = inner.seat().expect("only a player in the game has records");
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.entries.clear();
-            seat.advance((player, changes, &note), About::default(), at, scratch);
+            self.prove(seat.advance((player, changes, &note), About::default(), at, scratch));
             self.journal.push(&[seat.side(player, changes, &scratch.entries)], at_once);
         });
         if at_once {
@@ -128,7 +142,7 @@ impl Roster {
         if let Some(told) = &told {
             self.note_hold(player, seat, told);
         }
-        seat.advance((player, changes, &note), about, self.clock.now_ms(), &mut scratch);
+        self.prove(seat.advance((player, changes, &note), about, self.clock.now_ms(), &mut scratch));
         let own = seat.side(player, changes, &scratch.entries);
         self.journal.push(&[Side { effects: Some(&effects), ..own }], true);
         seat.shared = seat.revision;
@@ -153,7 +167,7 @@ impl Roster {
         let Half { player, inner, changes, note } = half;
         let seat = inner.seat().expect("only a player in the game has records");
         let mut scratch = Scratch::default();
-        seat.advance((player, changes, &note), About::default(), self.clock.now_ms(), &mut scratch);
+        self.prove(seat.advance((player, changes, &note), About::default(), self.clock.now_ms(), &mut scratch));
         self.journal.push(&[seat.side(player, written, &scratch.entries)], true);
         seat.shared = seat.revision;
     }
@@ -177,9 +191,10 @@ impl Roster {
         let (to_other, to_one) = (partner(other.player, second), partner(one.player, first));
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.entries.clear();
-            first.advance((one.player, one.changes, &one.note), to_other, at, scratch);
+            let given = first.advance((one.player, one.changes, &one.note), to_other, at, scratch);
             let middle = scratch.entries.len();
-            second.advance((other.player, other.changes, &other.note), to_one, at, scratch);
+            let got = second.advance((other.player, other.changes, &other.note), to_one, at, scratch);
+            self.prove_exchange(given, got);
             let (entry_one, entry_other) = scratch.entries.split_at(middle);
             let sides =
                 [first.side(one.player, one.changes, entry_one), second.side(other.player, other.changes, entry_other)];
@@ -195,6 +210,23 @@ impl Roster {
     #[must_use]
     pub fn gate(&self, seat: &Seat) -> Revision {
         if self.waits() { seat.revision } else { seat.shared }
+    }
+
+    /// Counts a record whose books do not balance. It is made all the same: memory holds its changes already.
+    fn prove(&self, books: Books<'_>) {
+        if !books.balance.is_told_by(books.gain) || !books.balance.fits(books.reason) {
+            self.metrics.ledger_imbalances.inc();
+            tracing::error!(?books, "a record's books do not balance: run `holdall verify`");
+        }
+    }
+
+    fn prove_exchange(&self, one: Books<'_>, other: Books<'_>) {
+        if !one.balance.mirrors(other.balance) {
+            self.metrics.ledger_imbalances.inc();
+            tracing::error!(?one, ?other, "an exchange does not balance: run `holdall verify`");
+        }
+        self.prove(one);
+        self.prove(other);
     }
 
     /// Tells the current connection of its own request's effect, or, where nobody asked, of a change by the server.
@@ -240,13 +272,13 @@ impl Roster {
 
 impl Seat {
     /// Makes the next revision: checksum, ledger entry, memory of the request. Appends the entry's bytes.
-    fn advance(
+    fn advance<'p>(
         &mut self,
-        (player, changes, note): (&PlayerId, &Changes, &Note),
+        (player, changes, note): (&'p PlayerId, &Changes, &Note),
         About { partner, waits, ordered, hold }: About,
         at: u64,
         scratch: &mut Scratch,
-    ) {
+    ) -> Books<'p> {
         self.revision = self.revision.next();
         self.checksum = delta::checksum(self.checksum, &changes.list, &mut scratch.line);
         if let Some(asked) = note.asked {
@@ -267,7 +299,9 @@ impl Seat {
             changes: &changes.list,
             form: self.form,
         };
-        codec::write(&page, &mut scratch.entries);
+        let gain = codec::write(&page, &mut scratch.entries);
+        let balance = Balance::of(&changes.list);
+        Books { player, revision: self.revision, reason: note.reason, balance, gain }
     }
 
     pub(super) fn side<'a>(&'a self, player: &'a PlayerId, changes: &'a Changes, entry: &'a [u8]) -> Side<'a> {

@@ -20,6 +20,7 @@ use crate::{
     ledger::entry::{Actor, Reason},
     schema::{Chain, Form, Stamp},
     store::{Loaded, Stored},
+    telemetry::metrics::labels::Migration,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{PlayerId, Revision};
@@ -167,6 +168,8 @@ impl Roster {
         let seat = inner.seat().expect("the load has just finished under this lock");
         let Some(made) = seat.unrecorded.take() else { return };
         let reason = if made.changes.is_empty() { Reason::Upgrade } else { Reason::Migration };
+        let to = if made.changes.is_empty() { Migration::Format } else { Migration::Content };
+        self.metrics.migrations.inc(&to);
         tracing::debug!(%player, ?reason, places = made.changes.list.len(), "a player was brought forward");
         let written = made.written(&seat.player);
         let note = Note { actor: Actor::Server, reason, asked: None };

@@ -17,6 +17,7 @@ use crate::{
         cell::{Cell, Inner},
         record::{Half, Note},
     },
+    telemetry::metrics::labels::{Hurried, Joining, Resync},
 };
 use holdall_protocol::{
     close::Close,
@@ -91,6 +92,7 @@ impl Sessions {
         loop {
             let cell = self.roster.load(player).await.map_err(|error| Some((close_of(&error), error.to_string())))?;
             if cell.allowance.action().is_err() {
+                self.roster.metrics.rate_limited.inc(&Hurried::Login);
                 return Err(Some((Close::RateLimited, "too many logins; wait a second".to_owned())));
             }
             let session = SessionId::new(self.roster.dice.clone().uuid(self.roster.clock.now_ms()));
@@ -145,12 +147,24 @@ impl Sessions {
         Ok(())
     }
 
+    /// Counts a join: whether a client that had something had it of this load, and whether it is sent only what it missed.
+    fn count_join(&self, of_this_load: Option<bool>, resumes: bool) {
+        let metrics = &self.roster.metrics;
+        metrics.joins.inc(if resumes { &Joining::Resume } else { &Joining::Snapshot });
+        match of_this_load {
+            Some(false) => metrics.resyncs.inc(&Resync::Reloaded),
+            Some(true) if !resumes => metrics.resyncs.inc(&Resync::Forgotten),
+            Some(true) | None => {}
+        }
+    }
+
     fn welcome(&self, player: &PlayerId, inner: &mut Inner, session: SessionId, resume: Option<&Resume>) {
         let seat = inner.seat().expect("just found in the game under this lock");
         let gate = self.roster.gate(seat);
         let missed = resume
             .filter(|resume| resume.incarnation == seat.incarnation)
             .and_then(|resume| seat.feed.since(Revision::new(resume.revision), seat.revision));
+        self.count_join(resume.map(|resume| resume.incarnation == seat.incarnation), missed.is_some());
         let rules = self.roster.rules();
         let welcome = ServerMessage::Welcome(Box::new(Welcome {
             player: player.clone(),

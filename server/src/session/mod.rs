@@ -9,6 +9,7 @@ mod inquiry;
 pub mod leave;
 mod reload;
 mod request;
+mod sent;
 mod shop;
 pub mod token;
 mod trade;
@@ -25,6 +26,7 @@ use crate::{
     },
     replication::{outbox::Frame, snapshot},
     roster::{Roster, cell::Cell},
+    telemetry::metrics::labels::Resync,
 };
 use holdall_protocol::{
     close::Close,
@@ -118,6 +120,7 @@ impl Sessions {
         let Some(seat) = inner.seat() else { return };
         let gate = self.roster.gate(seat);
         let snapshot = snapshot::of(&seat.player, seat.revision, seat.checksum, &rules);
+        self.roster.metrics.resyncs.inc(&Resync::Slow);
         inner.settle_collapsed(session, gate, || Frame::Message(Box::new(ServerMessage::Snapshot(snapshot))));
     }
 
@@ -147,8 +150,16 @@ struct Parting<'a> {
     session: SessionId,
 }
 
+impl<'a> Parting<'a> {
+    fn after(join: &Join, roster: &'a Arc<Roster>) -> Self {
+        roster.metrics.sessions.inc();
+        Self { roster, cell: join.cell.clone(), session: join.session }
+    }
+}
+
 impl Drop for Parting<'_> {
     fn drop(&mut self) {
+        self.roster.metrics.sessions.dec();
         self.roster.part(&self.cell, self.session);
     }
 }
@@ -164,11 +175,12 @@ impl Serve for Sessions {
         let greeting = Box::pin(self.greet(&mut socket, subprotocol, peer));
         let end = match greeting.await {
             Ok(join) => {
-                let _parting = Parting { roster: &self.roster, cell: join.cell.clone(), session: join.session };
+                let _parting = Parting::after(&join, &self.roster);
                 turn::Turn::new(self, join, &mut socket, subprotocol).play().await
             }
             Err(end) => end,
         };
+        self.roster.metrics.connections_closed.inc(&end.as_ref().map(|(why, _)| *why));
         if let Some((why, reason)) = end {
             tracing::debug!(%peer, close = %why, %reason, "connection closed");
             leave::close(socket, why, &reason).await;

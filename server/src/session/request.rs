@@ -28,6 +28,7 @@ use crate::{
         pair,
         record::{Effects, Half, Note},
     },
+    telemetry::metrics::labels::{Hurried, Reply, Resync},
 };
 use holdall_protocol::{
     action::{self, Action, Quantity, Request},
@@ -46,8 +47,8 @@ use std::{
 /// What became of a request, as far as the session's loop cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
-    /// Its reply is queued.
-    Replied,
+    /// This reply is queued.
+    Replied(Reply),
     /// Its reply is queued: it was one too many.
     Excess,
     /// The session is no longer the current one: nothing happened and nothing is said.
@@ -140,12 +141,26 @@ enum Question {
 impl Sessions {
     /// Serves one request of a session.
     pub fn request(&self, cell: &Arc<Cell>, session: SessionId, request: &Request) -> Heard {
-        self.judge(cell, session, request, None)
+        self.counted(request, self.judge(cell, session, request, None))
     }
 
     /// Judges a request again that has asked the store.
     pub fn request_again(&self, cell: &Arc<Cell>, session: SessionId, request: &Request, known: &Known) -> Heard {
-        self.judge(cell, session, request, Some(known))
+        self.counted(request, self.judge(cell, session, request, Some(known)))
+    }
+
+    /// Counts what became of a request.
+    fn counted(&self, request: &Request, heard: Heard) -> Heard {
+        let metrics = &self.roster.metrics;
+        match &heard {
+            Heard::Replied(reply) => metrics.actions.inc(&request.action, reply),
+            Heard::Excess => {
+                metrics.actions.inc(&request.action, &Reply::Refused(Code::RateLimited));
+                metrics.rate_limited.inc(&Hurried::Request);
+            }
+            Heard::Ignored | Heard::Asks(_) => {}
+        }
+        heard
     }
 
     fn judge(&self, cell: &Arc<Cell>, session: SessionId, request: &Request, known: Option<&Known>) -> Heard {
@@ -183,7 +198,7 @@ impl Sessions {
 
     pub(super) fn finish(&self, own: &mut Inner, asked: Asked, done: Result<(), Stop>) -> Heard {
         match done {
-            Ok(()) => Heard::Replied,
+            Ok(()) => Heard::Replied(Reply::Done),
             Err(Stop::No(no)) => self.refuse(own, asked, no),
             Err(Stop::Ask(inquiry)) => Heard::Asks(inquiry),
         }
@@ -219,16 +234,16 @@ impl Sessions {
             Standing::Kept { revision, frame } => {
                 let gate = self.roster.gate(seat).min(revision);
                 own.tell(gate, Kind::Reply, Frame::Encoded(frame));
-                return Err(Heard::Replied);
+                return Err(Heard::Replied(Reply::Repeated));
             }
             Standing::Duplicate(duplicate) => {
                 let message = "this request was answered before; look at `duplicate` for what became of it";
                 self.answer_no(own, asked, No::new(Code::Duplicate, message), Some(duplicate));
-                return Err(Heard::Replied);
+                return Err(Heard::Replied(Reply::Refused(Code::Duplicate)));
             }
             Standing::Refused(code, message) => {
                 self.answer_no(own, asked, No::new(code, message), None);
-                return Err(Heard::Replied);
+                return Err(Heard::Replied(Reply::Refused(code)));
             }
         }
         seat.seq = asked.seq;
@@ -409,7 +424,10 @@ impl Sessions {
         let Some(seat) = own.seat() else { return };
         let rules = self.roster.rules();
         let answer = match question {
-            Question::Resync => Answered::Snapshot(snapshot::of(&seat.player, seat.revision, seat.checksum, &rules)),
+            Question::Resync => {
+                self.roster.metrics.resyncs.inc(&Resync::Asked);
+                Answered::Snapshot(snapshot::of(&seat.player, seat.revision, seat.checksum, &rules))
+            }
             Question::Count(item) => Answered::Count(seat.player.count(item, &rules)),
             Question::Item(item) => Answered::Item(Box::new(ItemAnswer {
                 definition: rules.catalog.get(item).map(|definition| definition.wire.clone()),
@@ -439,10 +457,11 @@ impl Sessions {
 
     /// Refuses a request whose number is spent: the answer is kept.
     fn refuse(&self, own: &mut Inner, asked: Asked, no: No) -> Heard {
+        let reply = Reply::Refused(no.code);
         if let Some(message) = refused(own, asked, no, None) {
             self.reply(own, asked, &message);
         }
-        Heard::Replied
+        Heard::Replied(reply)
     }
 
     /// Refuses a request whose number is not spent by it.

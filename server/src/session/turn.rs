@@ -1,14 +1,15 @@
 //! The loop: what is there is read, what may leave is written, until the session ends.
 
-use super::{Answer, End, Heard, Join, Known, Options, Sessions};
+use super::{Answer, End, Heard, Join, Known, Options, Sessions, sent::Sent};
 use crate::{
     replication::outbox::Frame,
     roster::cell::{Cell, Taken},
+    telemetry::metrics::labels::Hurried,
 };
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use holdall_protocol::{action::Request, close::Close, frame::Subprotocol, ids::SessionId, message::ClientMessage};
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{Notify, watch},
@@ -41,8 +42,8 @@ pub(super) struct Turn<'a, IO> {
     expires: Option<Instant>,
     socket: &'a mut WebSocketStream<IO>,
     subprotocol: Subprotocol,
-    /// Requests read whose replies have not been written.
-    in_flight: usize,
+    /// When the requests were read whose replies have not been written, oldest first.
+    in_flight: VecDeque<Instant>,
     /// Excess requests in a row.
     excess: u32,
     /// When something was last heard.
@@ -95,7 +96,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             expires: join.expires,
             socket,
             subprotocol,
-            in_flight: 0,
+            in_flight: VecDeque::new(),
             excess: 0,
             heard: now,
             closing_since: None,
@@ -167,7 +168,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
 
     fn listening(&self) -> bool {
         let in_flight_max = usize::try_from(self.options.in_flight_max).unwrap_or(usize::MAX);
-        self.in_flight < in_flight_max && self.closing_since.is_none() && self.asking.is_none()
+        self.in_flight.len() < in_flight_max && self.closing_since.is_none() && self.asking.is_none()
     }
 
     /// Takes whatever else has already arrived, so that one wake-up and one flush serve all of it.
@@ -191,6 +192,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             }
             Read::Control => {
                 let excess = self.cell.allowance.action().is_err();
+                self.sessions.roster.metrics.rate_limited.add(&Hurried::Control, excess.into());
                 self.count(excess)
             }
             Read::Bad(why, reason) => Err(Some((why, reason))),
@@ -202,7 +204,8 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     fn note(&mut self, request: Request, heard: Heard) -> Result<(), End> {
         let excess = heard == Heard::Excess;
         match heard {
-            Heard::Replied | Heard::Excess => self.in_flight = self.in_flight.saturating_add(1),
+            // Nothing has been heard since, also where the store was asked.
+            Heard::Replied(_) | Heard::Excess => self.in_flight.push_back(self.heard),
             Heard::Ignored => {}
             Heard::Asks(inquiry) => self.asking = Some(Box::new((request, self.sessions.ask(&self.cell, inquiry)))),
         }
@@ -229,9 +232,11 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     async fn flush(&mut self) -> Result<Taken, End> {
         let taken = self.sessions.roster.take_ready(&self.cell, self.session, &mut self.ready);
         let slow = || Some((Close::Slow, "what was sent was not read for too long".to_owned()));
+        let mut sent = Sent::default();
         let writing = async {
             for frame in self.ready.drain(..) {
-                let bytes = encoded(frame, self.subprotocol);
+                let bytes = encoded(frame, self.subprotocol, &mut sent);
+                sent.frame(bytes.len());
                 if bytes.len() <= FRAGMENT_BYTES_MAX {
                     self.socket.feed(whole(bytes, self.subprotocol)).await?;
                 } else {
@@ -248,8 +253,20 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             Ok(Err(_)) => return Err(None),
             Err(_) => return Err(slow()),
         }
-        self.in_flight = self.in_flight.saturating_sub(taken.replies);
+        sent.count(taken.ready, &self.sessions.roster.metrics);
+        self.count_replies(taken.ready.replies);
         Ok(taken)
+    }
+
+    /// Takes note of replies that have been written.
+    fn count_replies(&mut self, replies: usize) {
+        if replies == 0 {
+            return;
+        }
+        let now = Instant::now();
+        for read in self.in_flight.drain(..replies.min(self.in_flight.len())) {
+            self.sessions.roster.metrics.action_seconds.took(now.duration_since(read));
+        }
     }
 
     async fn look_at_the_time(&mut self) -> Result<(), End> {
@@ -295,12 +312,13 @@ async fn answered(asking: &mut Option<Box<(Request, Answer)>>) -> (Request, Know
 /// never shrinks again, and one large snapshot would weigh on its connection for ever.
 const FRAGMENT_BYTES_MAX: usize = 1_024;
 
-fn encoded(frame: Frame, subprotocol: Subprotocol) -> Bytes {
+fn encoded(frame: Frame, subprotocol: Subprotocol, sent: &mut Sent) -> Bytes {
     match frame {
         Frame::Encoded(bytes) => bytes,
         Frame::Message(message) => {
             let mut bytes = Vec::with_capacity(512);
             subprotocol.encode(&*message, &mut bytes);
+            sent.message(&message, bytes.len());
             bytes.into()
         }
     }

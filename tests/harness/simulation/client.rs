@@ -48,7 +48,7 @@ struct Link {
 impl Link {
     fn note(&mut self, request: Request, heard: Heard) {
         match heard {
-            Heard::Replied | Heard::Excess => self.expected.push_back(request.seq.get()),
+            Heard::Replied(_) | Heard::Excess => self.expected.push_back(request.seq.get()),
             Heard::Ignored => {}
             Heard::Asks(inquiry) => self.asking = Some((request, tokio::spawn(self.sessions.ask(&self.cell, inquiry)))),
         }

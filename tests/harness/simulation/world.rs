@@ -376,6 +376,10 @@ impl World {
             if roster.loaded() > 0 {
                 self.violation(format!("{} players stay loaded for ever", roster.loaded()));
             }
+            let imbalances = roster.metrics.ledger_imbalances.get();
+            if imbalances > 0 {
+                self.violation(format!("{imbalances} records do not balance"));
+            }
             if roster.journal.pending_bytes() > 0 {
                 self.violation("something stays pending for ever".to_owned());
             }

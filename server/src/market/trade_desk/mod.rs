@@ -8,12 +8,15 @@ mod floor;
 mod steps;
 
 use super::trade::{End, Expiry, Trade, Who};
-use crate::roster::{
-    Roster,
-    allowance::Invites,
-    cell::Inner,
-    pair,
-    trades::{Departure, Departures},
+use crate::{
+    roster::{
+        Roster,
+        allowance::Invites,
+        cell::Inner,
+        pair,
+        trades::{Departure, Departures},
+    },
+    telemetry::metrics::labels::{Lock, TradeEnding},
 };
 use floor::Floor;
 use holdall_protocol::{
@@ -91,7 +94,8 @@ impl TradeDesk {
 
     /// Locks the desk, once trades that are over by themselves have been closed. The caller holds no player's lock.
     pub fn enter(&self) -> Entered<'_> {
-        let mut entered = Entered { desk: self, floor: self.floor.lock() };
+        let floor = self.roster.metrics.lock_wait_seconds.lock(&Lock::Desk, &self.floor);
+        let mut entered = Entered { desk: self, floor };
         let left = std::mem::take(&mut *self.left.lock());
         for Left { player, load, how } in left {
             let why = match how {
@@ -151,9 +155,19 @@ impl Entered<'_> {
         trade.who(player).map(|who| trade.side(who.other()).player.clone())
     }
 
+    /// Takes a trade that is over off the floor.
+    fn remove(&mut self, trade: TradeId, end: End) -> Option<Trade> {
+        let trade = self.floor.remove(trade)?;
+        self.desk.roster.metrics.trades.inc(&match end {
+            End::Settled => TradeEnding::Settled,
+            End::Closed(why) => why.into(),
+        });
+        Some(trade)
+    }
+
     /// Closes a trade whose players nobody has locked.
     fn close(&mut self, trade: TradeId, why: TradeEnd) {
-        let Some(trade) = self.floor.remove(trade) else { return };
+        let Some(trade) = self.remove(trade, End::Closed(why)) else { return };
         let roster = &self.desk.roster;
         let [inviter, invited] = trade.players().map(|player| roster.find(player));
         let end = End::Closed(why);

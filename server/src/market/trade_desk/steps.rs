@@ -229,7 +229,7 @@ impl Entered<'_> {
             }
             self.desk.roster.end_trade(other.inner, &trade, who.other(), LOST);
         }
-        self.floor.remove(trade.id);
+        self.remove(trade.id, LOST);
         self.desk.roster.end_trade(own.inner, &trade, who, LOST);
         Err(TradeRefused::Closed)
     }
@@ -280,7 +280,7 @@ impl Entered<'_> {
             }
             Accepted::Both => {
                 self.settle(&trade, (own, other), asked)?;
-                self.floor.remove(trade.id);
+                self.remove(trade.id, End::Settled);
                 let roster = &self.desk.roster;
                 roster.end_trade(own.inner, &trade, who, End::Settled);
                 roster.end_trade(other.inner, &trade, who.other(), End::Settled);
@@ -328,8 +328,8 @@ impl Entered<'_> {
 
     /// Ends a trade by the wish of one side.
     fn end(&mut self, trade: &Trade, who: Who, (own, other): (&mut Party<'_>, &mut Party<'_>), why: TradeEnd) -> Done {
-        self.floor.remove(trade.id);
         let end = End::Closed(why);
+        self.remove(trade.id, end);
         self.desk.roster.end_trade(other.inner, trade, who.other(), end);
         let view = trade.ended(who, end);
         if let Some(seat) = own.inner.seat() {
