@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use snapshot::{Look, Snapshot};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
-use writer::{Verb, Writer};
+use writer::{Asked, Verb, Writer};
 
 /// Player → [`HeaderRow`].
 const PLAYERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("players");
@@ -104,7 +104,7 @@ pub enum OpenError {
 /// The handle: verbs go to the writer thread, which ends when the last handle is dropped.
 pub struct Embedded {
     node: String,
-    queue: mpsc::UnboundedSender<Verb>,
+    queue: mpsc::UnboundedSender<Box<dyn Verb>>,
     /// For whoever only looks: readers see the last commit and never wait for the writer.
     database: Arc<Database>,
 }
@@ -160,15 +160,16 @@ impl Embedded {
         })
     }
 
-    fn ask<T: Send + 'static>(
+    /// Runs a verb on the writer thread. `failed` makes its answer out of what the disk said when it failed.
+    fn ask<A: Send + 'static>(
         &self,
-        verb: impl FnOnce(oneshot::Sender<T>) -> Verb,
-        gone: impl FnOnce() -> T + Send + 'static,
-    ) -> Answer<T> {
-        let (sender, receiver) = oneshot::channel();
-        // A thread that is gone drops the sender: both ways the answer is `gone`.
-        let _ = self.queue.send(verb(sender));
-        Box::pin(async move { receiver.await.unwrap_or_else(|_| gone()) })
+        run: impl FnOnce(&mut Tables<'_>, &Node) -> Result<A, redb::Error> + Send + 'static,
+        failed: fn(String) -> A,
+    ) -> Answer<A> {
+        let (to, receiver) = oneshot::channel();
+        // A thread that is gone drops the sender: both ways the answer is that it has stopped.
+        let _ = self.queue.send(Box::new(Asked { run: Some(run), answer: None, failed, to }));
+        Box::pin(async move { receiver.await.unwrap_or_else(|_| failed(STOPPED.to_owned())) })
     }
 }
 
@@ -406,11 +407,11 @@ fn key_of_gift(owner: &PlayerId, gift: GiftId) -> Vec<u8> {
 
 impl Store for Embedded {
     fn commit(&self, batch: Arc<Batch>, _: Life) -> Answer<Outcome> {
-        self.ask(|to| Verb::Commit(batch, to), || Outcome::Broken { error: STOPPED.to_owned() })
+        self.ask(move |tables, _| tables.commit(&batch), |error| Outcome::Broken { error })
     }
 
     fn acquire(&self, player: PlayerId, _: Life) -> Answer<Result<Loaded, AcquireError>> {
-        self.ask(|to| Verb::Acquire(player, to), || Err(AcquireError::Unavailable(STOPPED.to_owned())))
+        self.ask(move |tables, node| tables.acquire(node, &player), |error| Err(AcquireError::Unavailable(error)))
     }
 
     fn inbox(&self, player: PlayerId) -> Answer<Result<Vec<Waiting>, ReadError>> {
@@ -481,8 +482,8 @@ impl Store for Embedded {
     }
 
     fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Answer<Result<(), ReadError>> {
-        let import = Box::new(Import { player, stored, ledger });
-        self.ask(|to| Verb::Import(import, to), || Err(ReadError::Unavailable(STOPPED.to_owned())))
+        let import = Import { player, stored, ledger };
+        self.ask(move |tables, _| tables.import(&import), |error| Err(ReadError::Unavailable(error)))
     }
 
     fn alive(&self) -> Answer<Result<Vec<String>, ReadError>> {
