@@ -75,10 +75,15 @@ conformance! {
     of_two_ends_of_a_hold_exactly_one_comes
     several_sweeps_free_a_hold_once;
     memory
+    embedded
 }
 
 async fn memory() -> Made {
     super::memory().await
+}
+
+async fn embedded() -> Made {
+    super::embedded().await
 }
 
 fn sku(text: &str) -> SkuId {
