@@ -4,6 +4,7 @@ mod claims;
 mod looks;
 mod nodes;
 mod races;
+mod the_file;
 
 use super::{Made, acquire, batch, born, conformance, id, write};
 use bytes::Bytes;

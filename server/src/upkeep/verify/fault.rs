@@ -169,7 +169,8 @@ impl fmt::Display for Fault {
             write!(f, ", gift {gift}")?;
         }
         if let Some(sku) = &self.sku {
-            write!(f, ", SKU {sku}")?;
+            let separator = if self.players.is_empty() { ':' } else { ',' };
+            write!(f, "{separator} SKU {sku}")?;
         }
         if let Some(reservation) = self.reservation {
             write!(f, ", reservation {reservation}")?;
