@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["catalog"]),
     ("schema", &["engine"]),
     ("ledger", &["schema", "engine"]),
-    ("store", &[]),
+    ("store", &["clock"]),
     ("replication", &["engine", "catalog"]),
     ("journal", &["store", "schema", "engine", "clock"]),
     ("roster", &["journal", "store", "replication", "ledger", "schema", "engine", "catalog", "clock"]),

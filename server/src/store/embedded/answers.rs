@@ -38,6 +38,11 @@ impl Answers<'_> {
         if any { self.sweep(KeptAnswer::oldest_kept(now)) } else { Ok(()) }
     }
 
+    /// When the newest answer was written; 0 where there is none.
+    pub(super) fn newest(&self) -> Result<u64, redb::Error> {
+        Ok(self.times.last()?.map_or(0, |(at, _)| at.value().0))
+    }
+
     fn sweep(&mut self, oldest_kept: u64) -> Result<(), redb::Error> {
         let mut old = Vec::new();
         for row in self.times.range(..(oldest_kept, ""))?.take(SWEPT_PER_WRITE) {

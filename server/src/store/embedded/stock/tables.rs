@@ -204,7 +204,9 @@ impl Book for Counter<'_, '_> {
     }
 
     fn keep(&mut self, key: &str, hash: u64, done: &Done, now: u64) -> Result<(), Self::Error> {
-        Ok(self.answers.keep([(key, hash, encode(done).as_slice())], now)?)
+        // Writes bring times of their own: whatever they said last, this answer is kept as long from then on.
+        let at = now.max(self.answers.newest()?);
+        Ok(self.answers.keep([(key, hash, encode(done).as_slice())], at)?)
     }
 
     fn owner(&self, player: &PlayerId) -> Result<Option<Owner>, Self::Error> {
