@@ -31,6 +31,7 @@ mod pending;
 mod proxy_harness;
 mod redis_cost;
 mod redis_harness;
+mod redis_stock;
 mod redis_store;
 mod reference;
 mod restore;

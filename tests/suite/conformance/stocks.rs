@@ -77,6 +77,7 @@ conformance! {
     several_sweeps_free_a_hold_once;
     memory
     embedded
+    redis
 }
 
 async fn memory() -> Made {
@@ -85,6 +86,10 @@ async fn memory() -> Made {
 
 async fn embedded() -> Made {
     super::embedded().await
+}
+
+async fn redis() -> Made {
+    super::redis().await
 }
 
 fn sku(text: &str) -> SkuId {

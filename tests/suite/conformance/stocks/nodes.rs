@@ -5,7 +5,8 @@ use super::{
     claims::{claim, to_be_claimed},
     columns, conformance, id, state, write,
 };
-use crate::conformance::node;
+use crate::conformance::{node, on};
+use holdall_harness::redis::Redis;
 use holdall_server::store::{
     Life, Node, Outcome, Store,
     memory::Shelf,
@@ -14,7 +15,7 @@ use holdall_server::store::{
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
-/// As long as it takes Redis's nodes, too.
+/// As long as the lease of [`on`].
 const LEASE: Duration = Duration::from_secs(2);
 
 /// Two nodes' handles on one store.
@@ -34,11 +35,18 @@ async fn memory() -> (Box<Nodes>, Box<dyn Any>) {
     (Box::new(Nodes { here, there }), Box::new(()))
 }
 
+async fn redis() -> (Box<Nodes>, Box<dyn Any>) {
+    let redis = Redis::run().await;
+    let (here, there) = (Arc::new(on(&redis, node()).await), Arc::new(on(&redis, there()).await));
+    (Box::new(Nodes { here, there }), Box::new(redis))
+}
+
 conformance! {
     a_claim_stands_while_its_node_lives_and_is_undone_when_it_has_died
     a_claim_is_undone_when_its_node_has_signed_off
     several_nodes_sweep_a_hold_once;
     memory
+    redis
 }
 
 async fn owner_of(store: &dyn Store, player: &str) -> Option<holdall_server::store::Owner> {
