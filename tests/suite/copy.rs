@@ -3,6 +3,7 @@
 use crate::{
     conformance::{acquire, batch, id, node, placing, write},
     inspect::data_dir_with,
+    verify::stocks::Sold,
 };
 use bytes::Bytes;
 use holdall_harness::{
@@ -12,12 +13,15 @@ use holdall_harness::{
     redis::Redis,
     server::TempDir,
 };
+use holdall_protocol::ids::SkuId;
 use holdall_server::{
     store::{
         Life, Outcome, PlayerWrite, Store, Stored,
+        embedded::Embedded,
         memory::{Memory, Shelf},
+        stock::{Act, Deed, Known, Stocks as _},
     },
-    upkeep::copy::{Target, compare, copy},
+    upkeep::copy::{CopyError, Target, compare, copy},
 };
 use serde_json::Value;
 use std::path::Path;
@@ -193,4 +197,35 @@ async fn a_player_that_comes_or_goes_meanwhile_is_found() {
     let differences = compared.differences.join("\n");
     assert!(differences.contains("anna is owned in the target"), "{differences}");
     assert!(differences.contains("carla is missing in the target"), "{differences}");
+}
+
+#[tokio::test]
+async fn stocks_go_along_with_their_holds_and_their_audit() {
+    let (source, target) = (Shelf::default().open(node()), Shelf::default().open(node()));
+    let dir = TempDir::new();
+    let file = Embedded::open(&dir.path().join("store.redb"), 1 << 20, node()).expect("a new file opens");
+    Sold::play().await.put_into(&source).await;
+    for (from, to) in [(&source as &dyn Store, &file as &dyn Store), (&file, &target)] {
+        let copied = copy(from, to, Target::Empty, |_, _| ()).await.expect("both answer");
+        assert_eq!((copied.players, copied.skus, copied.holds, copied.audit_entries), (1, 1, 4, 9), "{copied:?}");
+        let compared = compare(from, to, |_, _| ()).await.expect("both answer");
+        assert_eq!((compared.equal_skus, compared.differences), (1, Vec::new()));
+        let again = copy(from, to, Target::Resumed, |_, _| ()).await.expect("both answer");
+        assert_eq!((again.skus, again.skus_there), (0, 1), "{again:?}");
+    }
+    assert_eq!(format!("{:?}", Sold::of(&source).await), format!("{:?}", Sold::of(&target).await));
+}
+
+#[tokio::test]
+async fn a_target_with_a_stock_is_refused_and_another_stock_is_a_difference() {
+    let (source, target) = (Shelf::default().open(node()), Shelf::default().open(node()));
+    for (store, quantity) in [(&source, 5), (&target, 6)] {
+        let sku = SkuId::new("sword").expect("a SKU");
+        let act = Act::Seed { sku, quantity, known: Known::Leave };
+        store.stock(Deed { act, key: None, why: None }).await.expect("it can be done");
+    }
+    let refused = copy(&source, &target, Target::Empty, |_, _| ()).await;
+    assert!(matches!(refused, Err(CopyError::HasStock { .. })), "{refused:?}");
+    let compared = compare(&source, &target, |_, _| ()).await.expect("both answer");
+    assert_eq!(compared.differences, ["SKU sword has another audit"]);
 }

@@ -5,6 +5,7 @@ mod corruptions;
 mod live;
 mod openings;
 mod picture;
+pub(crate) mod stocks;
 
 use crate::inbox::{site, until_gone, was_here};
 use holdall_harness::{

@@ -46,7 +46,7 @@ struct Report {
     copied_seconds: f64,
     compared: Compared,
     compared_seconds: f64,
-    /// Whether every player of the source is in the target, and all of it is the same.
+    /// Whether every player and every SKU of the source is in the target, and all of it is the same.
     complete: bool,
 }
 
@@ -114,13 +114,15 @@ async fn work(from: &Opened, to: &Opened, target: Target) -> Result<Report, Fail
     let begun = Instant::now();
     let mut progress = Progress::new("comparing");
     let compared = compare(&*from.store, &*to.store, |done, total| progress.tell(done, total)).await?;
-    let complete = copied.unreadable.is_empty() && compared.differences.is_empty();
+    let all = copied.unreadable.is_empty() && copied.unreadable_skus.is_empty();
+    let complete = all && compared.differences.is_empty();
     Ok(Report { copied, copied_seconds, compared, compared_seconds: begun.elapsed().as_secs_f64(), complete })
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Copied { players, there, places, gifts, ledger_items, bytes, unreadable } = &self.copied;
+        let Copied { players, there, places, gifts, ledger_items, bytes, unreadable, .. } = &self.copied;
+        let Copied { skus, skus_there, holds, audit_entries, unreadable_skus, .. } = &self.copied;
         writeln!(
             f,
             "copied {players} players ({places} places, {gifts} waiting gifts, {ledger_items} ledger items, {bytes} bytes) in {:.1} s",
@@ -129,11 +131,23 @@ impl fmt::Display for Report {
         if *there > 0 {
             writeln!(f, "{there} players were there already")?;
         }
+        if *skus > 0 {
+            writeln!(f, "copied {skus} SKUs ({holds} holds, {audit_entries} audit entries)")?;
+        }
+        if *skus_there > 0 {
+            writeln!(f, "{skus_there} SKUs were there already")?;
+        }
         for (player, reason) in unreadable {
             writeln!(f, "left out: {player}: {reason}")?;
         }
-        let Compared { equal, differences } = &self.compared;
+        for (sku, reason) in unreadable_skus {
+            writeln!(f, "left out: SKU {sku}: {reason}")?;
+        }
+        let Compared { equal, equal_skus, differences } = &self.compared;
         writeln!(f, "compared in {:.1} s: {equal} players are the same in both, byte for byte", self.compared_seconds)?;
+        if *equal_skus > 0 {
+            writeln!(f, "{equal_skus} SKUs are the same in both")?;
+        }
         for difference in differences.iter().take(DIFFERENCES_SHOWN) {
             writeln!(f, "DIFFERENT: {difference}")?;
         }

@@ -9,6 +9,7 @@ mod snapshot;
 mod stock;
 mod writer;
 
+use self::stock::{Counter, Failure, Shop};
 use super::{
     AcquireError, Answer, Batch, Door, Found, GiftId, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Letter, Life,
     Loaded, Node, Opening, Outcome, Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings,
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use snapshot::{Look, Snapshot};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
-use writer::{Verb, Writer};
+use writer::{Asked, Verb, Writer};
 
 /// Player → [`HeaderRow`].
 const PLAYERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("players");
@@ -102,9 +103,10 @@ pub enum OpenError {
 }
 
 /// The handle: verbs go to the writer thread, which ends when the last handle is dropped.
+#[derive(Clone)]
 pub struct Embedded {
-    node: String,
-    queue: mpsc::UnboundedSender<Verb>,
+    node: Node,
+    queue: mpsc::UnboundedSender<Box<dyn Verb>>,
     /// For whoever only looks: readers see the last commit and never wait for the writer.
     database: Arc<Database>,
 }
@@ -131,17 +133,16 @@ impl Embedded {
     fn start(database: Database, node: Node) -> Result<Self, OpenError> {
         check_format(&database)?;
         let database = Arc::new(database);
-        let written = database.clone();
-        let id = node.id.clone();
+        let (written, of_writer) = (database.clone(), node.clone());
         let (queue, mut verbs) = mpsc::unbounded_channel();
         std::thread::Builder::new().name("store".to_owned()).spawn(move || {
-            let mut writer = Writer { database: written, node, broken: None };
+            let mut writer = Writer { database: written, node: of_writer, broken: None };
             let mut taken = Vec::new();
             while verbs.blocking_recv_many(&mut taken, VERBS_PER_TRANSACTION) > 0 {
                 writer.run(std::mem::take(&mut taken));
             }
         })?;
-        Ok(Self { node: id, queue, database })
+        Ok(Self { node, queue, database })
     }
 
     /// Reads the last commit on a thread that may block.
@@ -149,8 +150,17 @@ impl Embedded {
         &self,
         look: impl FnOnce(&Snapshot) -> Look<T> + Send + 'static,
     ) -> Answer<Result<T, ReadError>> {
+        self.look_through(Snapshot::open, look)
+    }
+
+    /// The same through the tables that `open` opens.
+    fn look_through<S: 'static, T: Send + 'static>(
+        &self,
+        open: fn(&Database) -> Result<S, redb::Error>,
+        look: impl FnOnce(&S) -> Look<T> + Send + 'static,
+    ) -> Answer<Result<T, ReadError>> {
         let database = self.database.clone();
-        let looked = tokio::task::spawn_blocking(move || look(&Snapshot::open(&database)?));
+        let looked = tokio::task::spawn_blocking(move || look(&open(&database)?));
         Box::pin(async move {
             match looked.await {
                 Ok(Ok(answer)) => answer,
@@ -160,15 +170,16 @@ impl Embedded {
         })
     }
 
-    fn ask<T: Send + 'static>(
+    /// Runs a verb on the writer thread. `failed` makes its answer out of what the disk said when it failed.
+    fn ask<A: Send + 'static>(
         &self,
-        verb: impl FnOnce(oneshot::Sender<T>) -> Verb,
-        gone: impl FnOnce() -> T + Send + 'static,
-    ) -> Answer<T> {
-        let (sender, receiver) = oneshot::channel();
-        // A thread that is gone drops the sender: both ways the answer is `gone`.
-        let _ = self.queue.send(verb(sender));
-        Box::pin(async move { receiver.await.unwrap_or_else(|_| gone()) })
+        run: impl FnOnce(&mut Tables<'_>, &Node) -> Result<A, redb::Error> + Send + 'static,
+        failed: fn(String) -> A,
+    ) -> Answer<A> {
+        let (to, receiver) = oneshot::channel();
+        // A thread that is gone drops the sender: both ways the answer is that it has stopped.
+        let _ = self.queue.send(Box::new(Asked { run: Some(run), answer: None, failed, to }));
+        Box::pin(async move { receiver.await.unwrap_or_else(|_| failed(STOPPED.to_owned())) })
     }
 }
 
@@ -183,6 +194,7 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
         write.open_table(INBOX).map_err(redb::Error::from)?;
         write.open_table(ANSWERS).map_err(redb::Error::from)?;
         write.open_table(ANSWER_TIMES).map_err(redb::Error::from)?;
+        Shop::open(&write)?;
         let found = meta.get("format").map_err(redb::Error::from)?.map(|format| format.value());
         if found.is_none() {
             meta.insert("format", FORMAT).map_err(redb::Error::from)?;
@@ -202,6 +214,9 @@ struct Tables<'t> {
     ledger: Table<'t, &'static [u8], &'static [u8]>,
     inbox: Table<'t, &'static [u8], &'static [u8]>,
     answers: Answers<'t>,
+    write: &'t WriteTransaction,
+    /// Opened by the first verb that needs it.
+    shop: Option<Shop<'t>>,
 }
 
 impl<'t> Tables<'t> {
@@ -212,13 +227,18 @@ impl<'t> Tables<'t> {
             ledger: write.open_table(LEDGER)?,
             inbox: write.open_table(INBOX)?,
             answers: Answers { kept: write.open_table(ANSWERS)?, times: write.open_table(ANSWER_TIMES)? },
+            write,
+            shop: None,
         })
     }
 
-    fn put_header(&mut self, player: &PlayerId, header: &HeaderRow) -> Result<(), redb::Error> {
-        let bytes = rmp_serde::to_vec(header).expect("a header serialises into memory");
-        self.players.insert(player.as_str(), bytes.as_slice())?;
-        Ok(())
+    /// What a deed may change.
+    fn counter(&mut self) -> Result<Counter<'_, 't>, redb::Error> {
+        let shop = match self.shop.take() {
+            Some(shop) => shop,
+            None => Shop::open(self.write)?,
+        };
+        Ok(Counter { players: &mut self.players, answers: &mut self.answers, shop: self.shop.insert(shop) })
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Outcome, redb::Error> {
@@ -230,7 +250,7 @@ impl<'t> Tables<'t> {
             if header.batch.as_ref() == Some(batch.id.as_bytes()) {
                 return Ok(Outcome::Already);
             }
-            let standing = Standing::of(write, &header.header(), self.has_all(write)?);
+            let standing = Standing::of(write, &header.header(), self.has_all(write)? && self.can_pay(write)?);
             standings.push((write.player.clone(), standing));
             headers.push(header);
         }
@@ -279,10 +299,13 @@ impl<'t> Tables<'t> {
                 None => self.inbox.remove(key.as_slice())?,
             };
         }
-        self.answers.keep(write)?;
+        let answers = write.answers.iter().map(|kept| (kept.key.as_str(), kept.order, kept.bytes.as_ref()));
+        self.answers.keep(answers, write.saved_at)?;
+        self.pay(write)?;
         let owner = if write.release { None } else { header.owner };
         let writer = if write.advances() { Some(write.owner.as_str().to_owned()) } else { header.writer };
-        self.put_header(
+        put_header(
+            &mut self.players,
             &write.player,
             &HeaderRow {
                 owner,
@@ -331,7 +354,11 @@ impl<'t> Tables<'t> {
         }
         recent.reverse();
         let has_mail = self.inbox.range(key.as_slice()..end.as_slice())?.next().is_some();
-        self.put_header(player, &header)?;
+        let holds = match Failure::sort(self.counter()?.shop.holds_of(player))? {
+            Ok(holds) => holds,
+            Err(error) => return Ok(Err(AcquireError::Unreadable(error.to_string()))),
+        };
+        put_header(&mut self.players, player, &header)?;
         Ok(Ok(Loaded {
             owner,
             revision: Revision::new(header.revision),
@@ -345,7 +372,7 @@ impl<'t> Tables<'t> {
             has_mail,
             opened: Revision::new(header.opened),
             writer: header.writer.as_deref().map(Owner::stored),
-            holds: Vec::new(),
+            holds,
         }))
     }
 
@@ -385,9 +412,19 @@ impl<'t> Tables<'t> {
             opened: stored.opened.get(),
             writer: stored.writer.as_ref().map(|writer| writer.as_str().to_owned()),
         };
-        self.put_header(player, &header)?;
+        put_header(&mut self.players, player, &header)?;
         Ok(Ok(()))
     }
+}
+
+fn put_header(
+    players: &mut Table<'_, &'static str, &'static [u8]>,
+    player: &PlayerId,
+    header: &HeaderRow,
+) -> Result<(), redb::Error> {
+    let bytes = rmp_serde::to_vec(header).expect("a header serialises into memory");
+    players.insert(player.as_str(), bytes.as_slice())?;
+    Ok(())
 }
 
 /// The prefix of all keys of one player.
@@ -406,11 +443,11 @@ fn key_of_gift(owner: &PlayerId, gift: GiftId) -> Vec<u8> {
 
 impl Store for Embedded {
     fn commit(&self, batch: Arc<Batch>, _: Life) -> Answer<Outcome> {
-        self.ask(|to| Verb::Commit(batch, to), || Outcome::Broken { error: STOPPED.to_owned() })
+        self.ask(move |tables, _| tables.commit(&batch), |error| Outcome::Broken { error })
     }
 
     fn acquire(&self, player: PlayerId, _: Life) -> Answer<Result<Loaded, AcquireError>> {
-        self.ask(|to| Verb::Acquire(player, to), || Err(AcquireError::Unavailable(STOPPED.to_owned())))
+        self.ask(move |tables, node| tables.acquire(node, &player), |error| Err(AcquireError::Unavailable(error)))
     }
 
     fn inbox(&self, player: PlayerId) -> Answer<Result<Vec<Waiting>, ReadError>> {
@@ -481,8 +518,8 @@ impl Store for Embedded {
     }
 
     fn import(&self, player: PlayerId, stored: Stored, ledger: Vec<LedgerItem>) -> Answer<Result<(), ReadError>> {
-        let import = Box::new(Import { player, stored, ledger });
-        self.ask(|to| Verb::Import(import, to), || Err(ReadError::Unavailable(STOPPED.to_owned())))
+        let import = Import { player, stored, ledger };
+        self.ask(move |tables, _| tables.import(&import), |error| Err(ReadError::Unavailable(error)))
     }
 
     fn alive(&self) -> Answer<Result<Vec<String>, ReadError>> {
@@ -498,7 +535,7 @@ impl Store for Embedded {
     }
 
     fn node(&self) -> &str {
-        &self.node
+        &self.node.id
     }
 
     fn name(&self) -> &'static str {

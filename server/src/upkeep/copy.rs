@@ -1,12 +1,14 @@
 //! A whole store into another one, and the proof that both then hold the same.
 //!
 //! A player is put into the target with its whole ledger in one step, so that a copy that was interrupted leaves whole
-//! players. Values are carried as bytes and never looked into.
+//! players; a SKU likewise, with its holds and its audit. Values are carried as bytes and never looked into.
+
+mod stock;
 
 use super::{all_players, whole};
 use crate::store::{ReadError, Store, Stored, Whole};
 use futures_util::{StreamExt as _, stream};
-use holdall_protocol::ids::PlayerId;
+use holdall_protocol::ids::{PlayerId, SkuId};
 use serde::Serialize;
 use std::{collections::BTreeSet, fmt};
 
@@ -57,6 +59,16 @@ pub struct Copied {
     pub bytes: u64,
     /// Players that could not be read and are not in the target, with the reason.
     pub unreadable: Vec<(PlayerId, String)>,
+    /// SKUs in the target by this copy.
+    pub skus: u64,
+    /// SKUs that were there already.
+    pub skus_there: u64,
+    /// Holds on those that were copied, open and closed.
+    pub holds: u64,
+    /// Entries of their audits.
+    pub audit_entries: u64,
+    /// SKUs that could not be read and are not in the target, with the reason.
+    pub unreadable_skus: Vec<(SkuId, String)>,
 }
 
 /// What two stores hold, compared.
@@ -64,6 +76,8 @@ pub struct Copied {
 pub struct Compared {
     /// Players that are equal in both: header, every place, the inbox and the whole ledger, byte for byte.
     pub equal: u64,
+    /// SKUs that are equal in both: the stock, every hold, everybody's units and the whole audit.
+    pub equal_skus: u64,
     /// What is not, one line each.
     pub differences: Vec<String>,
 }
@@ -91,6 +105,15 @@ pub enum CopyError {
         /// One of them.
         first: PlayerId,
     },
+    /// The target is to be empty and has a stock.
+    #[error(
+        "the target already has stocks ({first} is one): name an empty one, or say --resume to go on with a copy of this \
+         source that was interrupted"
+    )]
+    HasStock {
+        /// One of them.
+        first: SkuId,
+    },
     /// One of the stores does not answer.
     #[error("{side}: {error}")]
     Store {
@@ -101,7 +124,7 @@ pub enum CopyError {
     },
 }
 
-/// Copies every player of `from` that is not in `to`. `progress` hears how many of how many are done.
+/// Copies every SKU and every player of `from` that is not in `to`. `progress` hears how many of how many players are done.
 ///
 /// # Errors
 /// [`CopyError`]. What is in the target by then are whole players, and the same copy with [`Target::Resumed`] goes on.
@@ -117,9 +140,13 @@ pub async fn copy(
         if let Some(first) = page.items.into_iter().next() {
             return Err(CopyError::NotEmpty { first });
         }
+        if let Some(first) = to.skus().await.map_err(at(Side::Target))?.into_iter().next() {
+            return Err(CopyError::HasStock { first });
+        }
     }
     let players = all_players(from).await.map_err(at(Side::Source))?;
     let mut copied = Copied::default();
+    stock::copy(from, to, &mut copied).await?;
     let mut under_way = stream::iter(&players).map(|player| one(from, to, player)).buffer_unordered(PLAYERS_AT_ONCE);
     let mut done = 0_usize;
     while let Some(result) = under_way.next().await {
@@ -145,6 +172,7 @@ pub async fn compare(
     let everyone: BTreeSet<&PlayerId> = sources.iter().chain(&targets).collect();
     let total = everyone.len();
     let mut compared = Compared::default();
+    stock::compare(from, to, &mut compared).await?;
     let mut under_way =
         stream::iter(everyone).map(|player| difference(from, to, player)).buffer_unordered(PLAYERS_AT_ONCE);
     let mut done = 0_usize;
@@ -206,9 +234,12 @@ async fn one(from: &dyn Store, to: &dyn Store, player: &PlayerId) -> Result<One,
     }
 }
 
+fn add(sum: &mut u64, more: usize) {
+    *sum = sum.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
+}
+
 impl Copied {
     fn add(&mut self, one: One) {
-        let add = |sum: &mut u64, more: usize| *sum = sum.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
         match one {
             One::Copied { places, gifts, ledger_items, bytes } => {
                 add(&mut self.players, 1);

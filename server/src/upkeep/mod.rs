@@ -10,8 +10,11 @@ pub mod migrate;
 pub mod restore;
 pub mod verify;
 
-use crate::store::{ReadError, Store, Whole};
-use holdall_protocol::ids::PlayerId;
+use crate::store::{ReadError, Store, Whole, stock::AuditEntry};
+use holdall_protocol::ids::{PlayerId, SkuId};
+
+/// Audit entries that are read at once.
+const AUDIT_PAGE: usize = 1_000;
 
 /// Every player of a store, once, in order.
 ///
@@ -42,6 +45,20 @@ async fn whole(store: &dyn Store, player: &PlayerId) -> Result<Option<Whole>, Re
         mark = page.next;
         if mark.is_none() {
             return Ok(Some(Whole { stored, ledger }));
+        }
+    }
+}
+
+/// The whole audit of a SKU, oldest first.
+async fn whole_audit(store: &dyn Store, sku: &SkuId) -> Result<Vec<AuditEntry>, ReadError> {
+    let (mut audit, mut mark) = (Vec::new(), None);
+    loop {
+        let page = store.stock_audit(Some(sku.clone()), mark, AUDIT_PAGE).await?;
+        audit.extend(page.items);
+        mark = page.next;
+        if mark.is_none() {
+            audit.reverse();
+            return Ok(audit);
         }
     }
 }

@@ -4,6 +4,7 @@ mod claims;
 mod looks;
 mod nodes;
 mod races;
+mod the_file;
 
 use super::{Made, acquire, batch, born, conformance, id, write};
 use bytes::Bytes;
@@ -75,11 +76,16 @@ conformance! {
     of_two_ends_of_a_hold_exactly_one_comes
     several_sweeps_free_a_hold_once;
     memory
+    embedded
     redis
 }
 
 async fn memory() -> Made {
     super::memory().await
+}
+
+async fn embedded() -> Made {
+    super::embedded().await
 }
 
 async fn redis() -> Made {

@@ -4,7 +4,7 @@ use super::*;
 use std::{path::Path, time::Duration};
 
 /// The thread of an earlier handle may still be closing the file.
-async fn open(path: &Path, boot: u64) -> Embedded {
+pub(super) async fn open(path: &Path, boot: u64) -> Embedded {
     for _ in 0..200 {
         if let Ok(store) = Embedded::open(path, 1 << 20, Node { boot, ..node() }) {
             return store;

@@ -43,7 +43,7 @@ pub(crate) fn id(text: &str) -> PlayerId {
     PlayerId::new(text).expect("a player id")
 }
 
-fn open(data: &Path) -> Embedded {
+pub(crate) fn open(data: &Path) -> Embedded {
     let node = Node { id: "test".to_owned(), boot: 1 };
     Embedded::open(&data.join("store.redb"), 1 << 20, node).expect("nobody else has the file")
 }

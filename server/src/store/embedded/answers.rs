@@ -1,13 +1,13 @@
 //! Kept answers in the file, and the sweeping of old ones.
 
-use super::{KeptAnswer, PlayerWrite};
+use super::KeptAnswer;
 use bytes::Bytes;
 use holdall_protocol::ids::OrderKey;
 use redb::{ReadableTable, Table, TableDefinition};
 
-/// Order key → the order's hash and the answer.
+/// Order key, or the key of a player's deed in the shop → the hash of what was asked for and the answer.
 pub(super) const ANSWERS: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("answers");
-/// When it was written (milliseconds since 1970) and the order key: the oldest come first.
+/// When it was written (milliseconds since 1970) and the key: the oldest come first.
 pub(super) const ANSWER_TIMES: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("answer_times");
 
 /// Old answers that one write sweeps away at most, so that it never takes long.
@@ -20,15 +20,27 @@ pub(super) struct Answers<'t> {
 }
 
 impl Answers<'_> {
-    /// Keeps what a write brings; the first one under a key stays. What has become too old makes room.
-    pub(super) fn keep(&mut self, write: &PlayerWrite) -> Result<(), redb::Error> {
-        for KeptAnswer { key, order, bytes } in &write.answers {
-            if self.kept.get(key.as_str())?.is_none() {
-                self.kept.insert(key.as_str(), (*order, bytes.as_ref()))?;
-                self.times.insert((write.saved_at, key.as_str()), ())?;
+    /// Keeps answers, each with its key and the hash of what was asked for, as written at `now`, in milliseconds since 1970;
+    /// the first one under a key stays. What has become too old makes room.
+    pub(super) fn keep<'a>(
+        &mut self,
+        answers: impl IntoIterator<Item = (&'a str, u64, &'a [u8])>,
+        now: u64,
+    ) -> Result<(), redb::Error> {
+        let mut any = false;
+        for (key, hash, bytes) in answers {
+            any = true;
+            if self.kept.get(key)?.is_none() {
+                self.kept.insert(key, (hash, bytes))?;
+                self.times.insert((now, key), ())?;
             }
         }
-        if write.answers.is_empty() { Ok(()) } else { self.sweep(KeptAnswer::oldest_kept(write.saved_at)) }
+        if any { self.sweep(KeptAnswer::oldest_kept(now)) } else { Ok(()) }
+    }
+
+    /// When the newest answer was written; 0 where there is none.
+    pub(super) fn newest(&self) -> Result<u64, redb::Error> {
+        Ok(self.times.last()?.map_or(0, |(at, _)| at.value().0))
     }
 
     fn sweep(&mut self, oldest_kept: u64) -> Result<(), redb::Error> {

@@ -12,7 +12,7 @@ use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable};
 use std::ops::Bound;
 
 /// Items of one page.
-const PAGE: usize = 256;
+pub(super) const PAGE: usize = 256;
 
 /// The tables as one commit left them.
 pub(super) struct Snapshot {

@@ -90,10 +90,7 @@ impl State {
             let claims = self.of_claims(sku);
             let standing: Vec<Owner> = claims.into_iter().filter(|owner| self.may_still_write(node, owner)).collect();
             let looks = (|owner: &Owner| standing.contains(owner), |owner: &Owner| owner.is_of(node));
-            let of_one = book::sweep(self, sku, now, looks).expect("a shelf does not fail");
-            swept.expired = swept.expired.saturating_add(of_one.expired);
-            swept.undone = swept.undone.saturating_add(of_one.undone);
-            swept.claims.extend(of_one.claims);
+            swept.add(book::sweep(self, sku, now, looks).expect("a shelf does not fail"));
         }
         swept
     }

@@ -403,6 +403,15 @@ pub struct Swept {
     pub claims: Vec<Claim>,
 }
 
+impl Swept {
+    /// Together with what a sweep of another SKU did and found.
+    pub(super) fn add(&mut self, other: Self) {
+        self.expired = self.expired.saturating_add(other.expired);
+        self.undone = self.undone.saturating_add(other.undone);
+        self.claims.extend(other.claims);
+    }
+}
+
 /// Why a stock changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

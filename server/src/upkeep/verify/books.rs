@@ -10,6 +10,7 @@ use super::{
     fault::{Fault, Kind},
     gift::{self, Station},
     player::{Begin, Examined, Sums},
+    stock::{Bought, Counted},
 };
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId, Revision};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -43,6 +44,8 @@ pub(super) struct Books {
     stacks: HashMap<InstanceId, PlayerId>,
     /// Whose oldest entries are no longer kept, and up to where.
     begins: HashMap<PlayerId, Begin>,
+    /// All that was bought in the shop.
+    pub(super) bought: Vec<Bought>,
     suspicions: Vec<Suspicion>,
     /// Whether somebody has taken a content step.
     pub(super) steps: bool,
@@ -64,7 +67,7 @@ struct Balance {
 impl Books {
     /// Takes down a player.
     pub(super) fn enter(&mut self, examined: Examined) {
-        let Examined { player, faults, entries, begin, content, halves, gifts, instances, sums } = examined;
+        let Examined { player, faults, entries, begin, content, halves, gifts, bought, instances, sums } = examined;
         let verified = &mut self.verified;
         verified.players = verified.players.saturating_add(1);
         verified.entries = verified.entries.saturating_add(entries);
@@ -82,6 +85,8 @@ impl Books {
         for (gift, station) in gifts {
             self.station(gift, station);
         }
+        let bought = bought.into_iter().map(|(hold, revision)| Bought { hold, player: player.clone(), revision });
+        self.bought.extend(bought);
         for (stack, _) in instances {
             if let Some(other) = self.stacks.insert(stack, player.clone()) {
                 self.suspect(Matter::Stack(stack), [&player, &other]);
@@ -160,20 +165,23 @@ impl Books {
     }
 
     /// What it all comes to, with the faults that were found certain. `quiet`: nobody wrote meanwhile.
-    pub(super) fn close(self, mut faults: Vec<Fault>, quiet: bool) -> Verified {
+    pub(super) fn close(self, mut faults: Vec<Fault>, counted: Counted, quiet: bool) -> Verified {
         // Content steps make other items of what waits, and no entry tells of that; and of what went between two players one
         // may have kept the entry and the other not. Each player's own sum is proven all the same.
         if quiet && !self.steps && !self.trimmed {
             faults.extend(wrong_totals(&self.totals));
         }
-        faults.sort_unstable();
-        faults.dedup();
         let whole = |units: i128| u64::try_from(units).unwrap_or(u64::MAX);
         let total = |(item, balance): (ItemId, Balance)| {
             let Balance { minted, sunk, held, waiting } = balance;
             (item, Total { minted: whole(minted), sunk: whole(sunk), held: whole(held), waiting: whole(waiting) })
         };
-        Verified { faults, quiet, totals: self.totals.into_iter().map(total).collect(), ..self.verified }
+        let Counted { skus, holds, faults: of_stocks } = counted;
+        faults.extend(of_stocks);
+        faults.sort_unstable();
+        faults.dedup();
+        let totals = self.totals.into_iter().map(total).collect();
+        Verified { faults, quiet, totals, skus, holds, ..self.verified }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can be wrong with a store, and what each fault names.
 
-use holdall_protocol::ids::{InstanceId, PlayerId, Revision, TradeId};
+use holdall_protocol::ids::{InstanceId, PlayerId, ReservationId, Revision, SkuId, TradeId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -45,6 +45,20 @@ pub enum Kind {
     DoubledInstance,
     /// What was made and not used up is not what is there.
     WrongTotal,
+    /// What is stored of a SKU cannot be read.
+    UnreadableStock,
+    /// The units of a SKU do not add up, or those that are reserved are not those of its open holds.
+    WrongStock,
+    /// A player's units of a SKU are not those held and bought.
+    WrongUnits,
+    /// The audit of a SKU does not lead to its stock.
+    WrongAudit,
+    /// Something bought without a confirmed hold of its player's.
+    PurchaseWithoutHold,
+    /// A player's confirmed hold, and no entry of theirs that bought it.
+    HoldWithoutPurchase,
+    /// A hold that was bought more than once.
+    BoughtTwice,
 }
 
 /// One thing that is wrong, and whom it is about.
@@ -66,6 +80,12 @@ pub struct Fault {
     /// The gift.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gift: Option<Uuid>,
+    /// The SKU.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sku: Option<SkuId>,
+    /// The hold on it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reservation: Option<ReservationId>,
     /// In words.
     pub what: String,
 }
@@ -76,7 +96,26 @@ impl Fault {
     }
 
     pub(super) fn about_all(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, players: Vec::new(), revision: None, instance: None, trade: None, gift: None, what: what.into() }
+        Self {
+            kind,
+            players: Vec::new(),
+            revision: None,
+            instance: None,
+            trade: None,
+            gift: None,
+            sku: None,
+            reservation: None,
+            what: what.into(),
+        }
+    }
+
+    pub(super) fn about_sku(kind: Kind, sku: &SkuId, what: impl Into<String>) -> Self {
+        Self { sku: Some(sku.clone()), ..Self::about_all(kind, what) }
+    }
+
+    pub(super) fn about_hold(mut self, reservation: ReservationId) -> Self {
+        self.reservation = Some(reservation);
+        self
     }
 
     pub(super) fn at(mut self, revision: Revision) -> Self {
@@ -128,6 +167,13 @@ impl fmt::Display for Fault {
         }
         if let Some(gift) = self.gift {
             write!(f, ", gift {gift}")?;
+        }
+        if let Some(sku) = &self.sku {
+            let separator = if self.players.is_empty() { ':' } else { ',' };
+            write!(f, "{separator} SKU {sku}")?;
+        }
+        if let Some(reservation) = self.reservation {
+            write!(f, ", reservation {reservation}")?;
         }
         // Texts out of the store cannot play with the terminal.
         write!(f, ": {}", self.what.escape_debug())

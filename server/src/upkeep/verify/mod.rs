@@ -3,13 +3,16 @@
 //! One walk over all players, one at a time, and no player is locked: so what two of them say may be of different moments.
 //! What then seems wrong is looked at again, everybody involved at one and the same moment, and only what is wrong there
 //! is a fault. A record is stored whole or not at all, for all its players, and a gift is taken only where it is, so that no
-//! moment shows half of anything.
+//! moment shows half of anything. Stocks come last: what is bought is confirmed in the step that stores its entry, so that
+//! every purchase that was seen is in the audits that are read after it.
 
 mod books;
 mod exchange;
 mod fault;
 mod gift;
 mod player;
+mod replay;
+mod stock;
 mod text;
 
 pub use fault::{Fault, Kind};
@@ -25,6 +28,7 @@ use holdall_protocol::ids::{ItemId, PlayerId};
 use player::Examined;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use stock::Counted;
 use tokio::time::Instant;
 
 /// Players, or suspicions, that are read at once.
@@ -52,6 +56,10 @@ pub struct Verified {
     pub exchanges: u64,
     /// Gifts that were put into inboxes, those that went back counted again.
     pub gifts: u64,
+    /// SKUs of limited stock.
+    pub skus: u64,
+    /// Holds that were made on them.
+    pub holds: u64,
     /// Whether nobody could write meanwhile. Else the totals are of no one moment, and were not judged.
     pub quiet: bool,
     /// How long it took.
@@ -98,7 +106,9 @@ pub async fn verify(store: &dyn Store, by: By, mut progress: impl FnMut(usize, u
     let steps = books.steps;
     let judged = stream::iter(suspicions).map(|suspicion| again(store, suspicion, steps)).buffer_unordered(AT_ONCE);
     let faults: Vec<Vec<Fault>> = judged.try_collect().await?;
-    let verified = books.close(faults.concat(), quiet);
+    let counted = stock::count(store, &books.bought, quiet).await?;
+    quiet &= store.alive().await?.is_empty();
+    let verified = books.close(faults.concat(), counted, quiet);
     let took = begin.elapsed();
     // Of less than a millisecond there is no rate.
     let rate = u128::from(verified.entries).saturating_mul(1_000).checked_div(took.as_millis()).unwrap_or(0);
@@ -106,7 +116,7 @@ pub async fn verify(store: &dyn Store, by: By, mut progress: impl FnMut(usize, u
     Ok(Verified { seconds: took.as_secs_f64(), entries_per_second, ..verified })
 }
 
-/// The same for everybody as they were at one moment.
+/// The same for everybody as they were at one moment, without the shop.
 #[must_use]
 pub fn verify_picture(picture: &BTreeMap<PlayerId, Found>) -> Verified {
     let examine = |player: &PlayerId| Examined::of(&OURS, player, picture.get(player).unwrap_or(&Ok(None)));
@@ -120,7 +130,7 @@ pub fn verify_picture(picture: &BTreeMap<PlayerId, Found>) -> Verified {
         suspicion.judge(&seen, books.steps)
     };
     let faults = suspicions.iter().flat_map(judge).collect();
-    books.close(faults, true)
+    books.close(faults, Counted::default(), true)
 }
 
 async fn one(store: &dyn Store, player: PlayerId) -> Result<Examined, ReadError> {

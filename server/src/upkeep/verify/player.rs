@@ -20,7 +20,7 @@ use crate::{
     schema::{Chain, Stamp, waiting},
     store::{Found, Whole},
 };
-use holdall_protocol::ids::{InstanceId, ItemId, Place, PlayerId, Revision};
+use holdall_protocol::ids::{InstanceId, ItemId, Place, PlayerId, ReservationId, Revision};
 use uuid::Uuid;
 
 /// What there is to know of a player.
@@ -37,6 +37,8 @@ pub(super) struct Examined {
     pub(super) halves: Vec<Half>,
     /// What they have to do with gifts.
     pub(super) gifts: Vec<(Uuid, Station)>,
+    /// Holds that they paid for, each with the revision.
+    pub(super) bought: Vec<(ReservationId, Revision)>,
     /// Where which stack is.
     pub(super) instances: Vec<(InstanceId, String)>,
     /// Units of each item.
@@ -70,6 +72,7 @@ impl Examined {
             content: 0,
             halves: Vec::new(),
             gifts: Vec::new(),
+            bought: Vec::new(),
             instances: Vec::new(),
             sums: Sums::default(),
         }
@@ -104,6 +107,8 @@ impl Examined {
         }
         self.entries = u64::try_from(pages.len()).unwrap_or(u64::MAX);
         self.begin = Begin { revision: opening.revision, at: opening.at };
+        let bought = pages.iter().filter(|page| page.reason == Reason::Buy.as_str());
+        self.bought.extend(bought.filter_map(|page| Some((page.hold?, page.revision))));
         let readable = self.values(chain, stamp, whole);
         self.inbox(chain, whole);
         self.chain(&pages, opening.revision, whole.stored.revision);

@@ -5,12 +5,13 @@ use std::fmt;
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { players, entries, instances, exchanges, gifts, quiet, seconds, entries_per_second, totals, faults } =
-            self;
+        let Self { players, entries, instances, exchanges, gifts, quiet, seconds, totals, faults, .. } = self;
+        let Self { skus, holds, entries_per_second, .. } = self;
         writeln!(f, "players    {players}")?;
         writeln!(f, "entries    {entries}, {exchanges} of them halves of exchanges")?;
         writeln!(f, "stacks     {instances}")?;
         writeln!(f, "gifts      {gifts} put into inboxes")?;
+        writeln!(f, "stocks     {skus}, with {holds} holds made on them")?;
         writeln!(f, "took       {seconds:.1} s, {entries_per_second} entries a second")?;
         let wrote = if *quiet { "nobody else" } else { "servers; totals are of no one moment" };
         writeln!(f, "wrote      {wrote}")?;
