@@ -201,6 +201,7 @@ pub struct Durability {
 }
 
 /// One stack.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stack {
     /// Its identity, for ever.
@@ -217,6 +218,7 @@ pub struct Stack {
 }
 
 /// A place and what it holds: a stack (bag and equipment) or an amount (balances).
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Filled {
     /// The place.
@@ -374,6 +376,7 @@ pub struct ItemAnswer {
 }
 
 /// An item as clients are told of it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ItemDefinition {
     /// Its id.
@@ -408,6 +411,7 @@ pub struct ItemDefinition {
 }
 
 /// The inventory's figures.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Bag slots in use.

@@ -15,7 +15,12 @@ use crate::{
     config::Settings,
     gateway,
     journal::{Ack, Journal, spool},
-    operator::{self, Operator, control::Control},
+    operator::{
+        self, Operator,
+        auth::Access,
+        control::Control,
+        keys::{KeyFile, Keyring},
+    },
     roster::Roster,
     session::{InForce, Sessions, token},
     store::{Life, Outcome, Store},
@@ -100,7 +105,6 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         .map_err(|error| StartError::Config(format!("operator port {}: {error}", settings.server.operator_listen)))?;
     let socket = operator::bind_socket(data.path())
         .map_err(|error| StartError::Store(format!("control socket in {}: {error}", data.path().display())))?;
-    let addresses = (game.addr, operators.addr);
     let writer = {
         let journal = journal.clone();
         tokio::spawn(async move { journal.run().await })
@@ -109,9 +113,11 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let trades = tokio::spawn(desk.clone().run());
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
-    let operator = Operator { readiness: readiness.clone(), log };
-    let control = Control { roster: roster.clone(), stopped: stopped.clone() };
-    let control = socket.run(operator.clone(), control, stopped.clone());
+    let access = access(&settings, development)?;
+    let operator = Operator { readiness: readiness.clone(), log, roster: roster.clone(), access };
+    let whole = Control { roster: roster.clone(), stopped: stopped.clone() };
+    let addresses = (game.addr, operators.addr);
+    let control = socket.run(operator.clone(), whole, stopped.clone());
     let operators = operators.run(operator, stopped.clone());
     let operator_task = tokio::spawn(async {
         tokio::join!(operators, control);
@@ -144,6 +150,14 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         operator_task,
     };
     Ok(running.until(stop, Duration::from_secs(settings.limits.drain_seconds), &data.spool_file()).await)
+}
+
+/// Who may ask for what on the operator port. Without any key, on this machine and in development, everybody for everything.
+fn access(settings: &Settings, development: bool) -> Result<Arc<Access>, StartError> {
+    let server = &settings.server;
+    let file = KeyFile::new(server.operator_keys_file.as_deref(), &server.data_dir);
+    let keyring = Keyring::open(file).map_err(|error| StartError::Config(error.to_string()))?;
+    Ok(Arc::new(Access::new(keyring, development && server.operator_listen.ip().is_loopback())))
 }
 
 /// The rooms in which players are, over a store.

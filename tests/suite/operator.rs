@@ -1,9 +1,7 @@
 //! The operator port alone: health, readiness, and what every wrong request hears.
 
-use holdall_server::{
-    operator::{self, Operator},
-    telemetry::{log::LogLevel, readiness::Readiness},
-};
+use holdall_harness::server::{self, TempDir};
+use holdall_server::{operator, telemetry::readiness::Readiness};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -19,7 +17,7 @@ async fn start() -> (SocketAddr, Arc<Readiness>, watch::Sender<bool>, tokio::tas
     let readiness =
         Arc::new(Readiness::starting("embedded", Box::new(|| "every acknowledged change survives".to_owned())));
     let (stop, stopped) = watch::channel(false);
-    let operator = Operator { readiness: readiness.clone(), log: LogLevel::start("warn", false) };
+    let operator = server::operator(readiness.clone(), TempDir::new().path());
     (addr, readiness, stop, tokio::spawn(bound.run(operator, stopped)))
 }
 

@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("market", &["roster", "engine", "ledger"]),
     ("upkeep", &["roster", "journal", "store", "ledger", "schema", "engine", "clock"]),
     ("session", &["market", "roster", "replication", "ledger", "engine"]),
-    ("operator", &["upkeep", "roster", "store", "telemetry"]),
+    ("operator", &["upkeep", "roster", "store", "engine", "catalog", "telemetry"]),
     ("gateway", &["session"]),
     (
         "app",

@@ -4,15 +4,25 @@
 //! Called by `app`, and at the socket's other end by `cli`. Never on the players' port, and never in the way of a player.
 
 mod answers;
+pub mod auth;
 pub mod client;
 pub mod control;
+mod docs;
+mod extract;
 mod http;
+pub mod keys;
+mod openapi;
+pub mod players;
 mod routes;
 mod socket;
 
 pub use http::{Bound, BoundSocket, bind, bind_socket};
 
-use crate::telemetry::{log::LogLevel, readiness::Readiness};
+use crate::{
+    roster::Roster,
+    telemetry::{log::LogLevel, readiness::Readiness},
+};
+use auth::Access;
 use std::sync::Arc;
 
 /// What the routes answer from.
@@ -22,4 +32,8 @@ pub struct Operator {
     pub readiness: Arc<Readiness>,
     /// The level of the log.
     pub log: LogLevel,
+    /// The players.
+    pub roster: Arc<Roster>,
+    /// Who may ask.
+    pub access: Arc<Access>,
 }

@@ -16,9 +16,10 @@ use holdall_protocol::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use utoipa::ToSchema;
 
 /// What a restore did, or would do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Restored {
     /// Who.
     pub player: PlayerId,
@@ -39,7 +40,8 @@ pub struct Restored {
 }
 
 /// One place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ChangedPlace)]
 pub struct Changed {
     /// Which.
     pub place: Place,
@@ -50,8 +52,9 @@ pub struct Changed {
 }
 
 /// What a place holds: a stack or an amount.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = PlaceContent)]
 pub enum Held {
     /// In bag and equipment.
     Stack(Stack),
@@ -63,7 +66,7 @@ pub enum Held {
 }
 
 /// One item or currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Total {
     /// Which.
     pub item: ItemId,
@@ -74,7 +77,7 @@ pub struct Total {
 }
 
 /// One revision in which things went to others or came from them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Others {
     /// Which.
     pub revision: Revision,
@@ -91,7 +94,7 @@ pub struct Others {
 }
 
 /// Units of one item or currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Moved {
     /// Of what.
     pub item: ItemId,
