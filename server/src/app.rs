@@ -100,11 +100,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force, stopped.clone()));
     let game = gateway::bind(listen, &wiring::gateway_options(&settings))
         .map_err(|error| StartError::Config(error.to_string()))?;
-    let operators = operator::bind(settings.server.operator_listen)
-        .await
-        .map_err(|error| StartError::Config(format!("operator port {}: {error}", settings.server.operator_listen)))?;
-    let socket = operator::bind_socket(data.path())
-        .map_err(|error| StartError::Store(format!("control socket in {}: {error}", data.path().display())))?;
+    let (operators, socket) = operators_doors(&settings, &data).await?;
     let writer = {
         let journal = journal.clone();
         tokio::spawn(async move { journal.run().await })
@@ -150,6 +146,19 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         operator_task,
     };
     Ok(running.until(stop, Duration::from_secs(settings.limits.drain_seconds), &data.spool_file()).await)
+}
+
+/// The operator port and the control socket, which do not answer yet.
+async fn operators_doors(
+    settings: &Settings,
+    data: &DataDir,
+) -> Result<(operator::Bound, operator::BoundSocket), StartError> {
+    let address = settings.server.operator_listen;
+    let port = operator::bind(address).await;
+    let port = port.map_err(|error| StartError::Config(format!("operator port {address}: {error}")))?;
+    let socket = operator::bind_socket(data.path())
+        .map_err(|error| StartError::Store(format!("control socket in {}: {error}", data.path().display())))?;
+    Ok((port, socket))
 }
 
 /// Who may ask for what on the operator port. Without any key, on this machine and in development, everybody for everything.
