@@ -88,11 +88,15 @@ fn lower(bytes: &[u8], longest: usize) -> bool {
         && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
 }
 
+/// Fit for being part of a key, a path or a log line.
+fn plain(bytes: &[u8], longest: usize) -> bool {
+    (1..=longest).contains(&bytes.len()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-')
+}
+
 text_id! {
     /// Who plays: chosen by the studio's account system, carried by the sign-in token.
     PlayerId, "a player id", "1 to 64 characters of A-Z, a-z, 0-9, _ and -", "^[A-Za-z0-9_-]{1,64}$",
-    |bytes| (1..=64).contains(&bytes.len())
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-')
+    |bytes| plain(bytes, 64)
 }
 text_id! {
     /// A kind of thing, as the catalogue names it. Currencies are items too, so this also names a balance.
@@ -108,13 +112,23 @@ text_id! {
     /// Names one order of an operator: chosen by whoever gives it, and never again for another one. Said twice, it is done
     /// once.
     OrderKey, "an idempotency key", "1 to 64 characters of A-Z, a-z, 0-9, _ and -", "^[A-Za-z0-9_-]{1,64}$",
-    |bytes| (1..=64).contains(&bytes.len())
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-')
+    |bytes| plain(bytes, 64)
 }
 text_id! {
     /// The name of an attribute.
     AttributeKey, "an attribute key", "1 to 32 characters of a-z, 0-9 and _", "^[a-z0-9_]{1,32}$",
     |bytes| lower(bytes, 32)
+}
+
+text_id! {
+    /// What is for sale in limited numbers.
+    SkuId, "a SKU", "1 to 64 characters of A-Z, a-z, 0-9, _ and -", "^[A-Za-z0-9_-]{1,64}$",
+    |bytes| plain(bytes, 64)
+}
+text_id! {
+    /// A cart of somebody who is no player: a web shop's, a launcher's.
+    CartId, "a cart id", "1 to 64 characters of A-Z, a-z, 0-9, _ and -", "^[A-Za-z0-9_-]{1,64}$",
+    |bytes| plain(bytes, 64)
 }
 
 /// Declares an id that is a UUID: text in JSON, 16 bytes in MessagePack.
@@ -165,6 +179,10 @@ uuid_id! {
 uuid_id! {
     /// One trade of two players, from its invite to its end.
     TradeId
+}
+uuid_id! {
+    /// One hold on limited stock, from its making on; the last word about it is told under the same id.
+    ReservationId
 }
 uuid_id! {
     /// One connection's time with a player, from `welcome` to its close.

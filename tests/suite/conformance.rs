@@ -101,6 +101,7 @@ pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> Pl
         follows: None,
         answers: Vec::new(),
         opening: None,
+        purchases: Vec::new(),
     }
 }
 

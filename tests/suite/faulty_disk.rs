@@ -66,6 +66,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
             inbox: Vec::new(),
             answers: Vec::new(),
             opening: None,
+            purchases: Vec::new(),
             preferences: None,
             follows: None,
             player,

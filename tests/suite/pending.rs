@@ -49,9 +49,7 @@ fn side<'a>(player: &'a PlayerId, owner: &'a Owner, revision: u64, changes: &'a 
         content: 1,
         changes,
         entry,
-        inbox: &[],
-        preferences: None,
-        answer: None,
+        effects: None,
     }
 }
 

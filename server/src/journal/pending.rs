@@ -5,7 +5,9 @@
 use crate::{
     engine::change::{Change, Content},
     schema::Form,
-    store::{Batch, BatchId, InboxChange, KeptAnswer, Opening, Origin, Owner, PlayerWrite, Preferences},
+    store::{
+        Batch, BatchId, InboxChange, KeptAnswer, Opening, Origin, Owner, PlayerWrite, Preferences, stock::Purchase,
+    },
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{Place, PlayerId, Revision, Seq};
@@ -42,12 +44,40 @@ pub struct Side<'a> {
     pub changes: &'a [Change],
     /// The ledger entry's bytes.
     pub entry: &'a [u8],
+    /// What it does beyond the player's places.
+    pub effects: Option<&'a SideEffects>,
+}
+
+/// What a record does beyond its player's places, in the same write.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SideEffects {
     /// What it puts into inboxes and takes out of the player's own.
-    pub inbox: &'a [InboxChange],
+    pub inbox: Vec<InboxChange>,
     /// What the player has set by it.
     pub preferences: Option<Preferences>,
-    /// What is answered to the operator's order that it carries out.
-    pub answer: Option<&'a KeptAnswer>,
+    /// What is answered to operators' orders that it carries out.
+    pub answers: Vec<KeptAnswer>,
+    /// What it pays for in the shop.
+    pub purchases: Vec<Purchase>,
+}
+
+impl SideEffects {
+    /// Adds what a later record does.
+    fn add(&mut self, later: &Self) {
+        let Self { inbox, preferences, answers, purchases } = later;
+        self.inbox.extend_from_slice(inbox);
+        self.preferences = preferences.or(self.preferences);
+        self.answers.extend_from_slice(answers);
+        self.purchases.extend_from_slice(purchases);
+    }
+
+    /// What it counts for against the bounds, roughly.
+    fn bytes(&self) -> usize {
+        let gifts = self.inbox.iter().map(|step| step.content.as_ref().map_or(0, Bytes::len));
+        let contents = gifts.chain(self.answers.iter().map(|answer| answer.bytes.len()));
+        let count = self.inbox.len().saturating_add(self.answers.len()).saturating_add(self.purchases.len());
+        contents.fold(count.saturating_mul(IMAGE_BYTES), usize::saturating_add)
+    }
 }
 
 /// When a record must be written.
@@ -72,9 +102,7 @@ struct Dirty {
     due: Instant,
     images: Images,
     entries: Vec<u8>,
-    inbox: Vec<InboxChange>,
-    preferences: Option<Preferences>,
-    answers: Vec<KeptAnswer>,
+    effects: SideEffects,
     opening: Option<Opening>,
     release: bool,
     group: Option<u64>,
@@ -204,13 +232,10 @@ impl Pending {
             dirty.images.set(&change.place, change.after.as_ref());
             grown = grown.saturating_add(IMAGE_BYTES);
         }
-        for step in side.inbox {
-            grown = grown.saturating_add(IMAGE_BYTES).saturating_add(step.content.as_ref().map_or(0, Bytes::len));
+        if let Some(effects) = side.effects {
+            dirty.effects.add(effects);
+            grown = grown.saturating_add(effects.bytes());
         }
-        dirty.inbox.extend_from_slice(side.inbox);
-        grown = grown.saturating_add(side.answer.map_or(0, |answer| answer.bytes.len().saturating_add(IMAGE_BYTES)));
-        dirty.answers.extend(side.answer.cloned());
-        dirty.preferences = side.preferences.or(dirty.preferences);
         dirty.entries.extend_from_slice(side.entry);
         dirty.bytes = dirty.bytes.saturating_add(grown);
         self.bytes = self.bytes.saturating_add(grown);
@@ -422,9 +447,7 @@ impl Dirty {
             due,
             images: Images::default(),
             entries: Vec::new(),
-            inbox: Vec::new(),
-            preferences: None,
-            answers: Vec::new(),
+            effects: SideEffects::default(),
             opening: None,
             release: false,
             group: None,
@@ -434,6 +457,7 @@ impl Dirty {
 
     fn into_write(self, player: PlayerId, saved_at: u64) -> PlayerWrite {
         let form = self.form;
+        let SideEffects { inbox, preferences, answers, purchases } = self.effects;
         let bytes = |content: Option<Content>| content.map(|content| form.to_bytes(&content));
         let image = |(place, content): (Place, Option<Content>)| (place.to_string(), bytes(content));
         PlayerWrite {
@@ -449,11 +473,12 @@ impl Dirty {
             entries: Bytes::from(self.entries),
             release: self.release,
             readable_by: form.stamp().readable_by,
-            inbox: self.inbox,
-            preferences: self.preferences,
-            answers: self.answers,
+            inbox,
+            preferences,
+            answers,
             opening: self.opening,
             follows: self.follows,
+            purchases,
         }
     }
 }

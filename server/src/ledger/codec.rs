@@ -1,18 +1,19 @@
 //! An entry's bytes: a MessagePack array, so that a stream of them needs no other framing.
 //!
 //! `[version, revision, at, actor, reason, seq, hash, partner, schema, [[place, before]…], [[from, to, item, quantity,
-//! [instance…]]…], gift, again, [key, why], trade]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`,
-//! `operator:<name>`, `mint`, `sink`. `before` is the place's value in a record of format `schema`, nil where it was empty. The
-//! last four are there only where they, or what stands behind them, are needed, and else nil: `gift` where an inbox was
+//! [instance…]]…], gift, again, [key, why], trade, more]`. Actors and accounts are text: `player:<id>`, `inbox:<id>`, `server`,
+//! `operator:<name>`, `shop`, `mint`, `sink`. `before` is the place's value in a record of format `schema`, nil where it was empty. The
+//! last five are there only where they, or what stands behind them, are needed, and else nil: `gift` where an inbox was
 //! touched, the 16 bytes of the id under which something was put or taken; `again` where it was sent back, the id under which
-//! it waits from then on; `[key, why]` where an operator ordered it; `trade`, 16 bytes, where one was settled.
+//! it waits from then on; `[key, why]` where an operator ordered it; `trade`, 16 bytes, where one was settled; `more`, a map, to which
+//! whatever comes next is added: `hold`, 16 bytes, where one of the shop was made, given back or paid for.
 
 use super::{
     entry::{Actor, Asked, Entry, Ordered},
     line::Line,
 };
 use bytes::Bytes;
-use holdall_protocol::ids::{InstanceId, ItemId, OrderKey, Revision, Seq, TradeId};
+use holdall_protocol::ids::{InstanceId, ItemId, OrderKey, ReservationId, Revision, Seq, TradeId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -42,8 +43,15 @@ struct StoredEntry(
     #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
     #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
     #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<StoredOrder>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<TradeId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<TradeId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<StoredMore>,
 );
+
+#[derive(Serialize, Deserialize)]
+struct StoredMore {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<ReservationId>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct StoredOrder(OrderKey, Arc<str>);
@@ -77,6 +85,8 @@ pub struct Page {
     pub ordered: Option<Ordered>,
     /// The trade that it settled.
     pub trade: Option<TradeId>,
+    /// The hold of the shop that was made, given back or paid for.
+    pub hold: Option<ReservationId>,
 }
 
 /// Appends an entry's bytes.
@@ -95,7 +105,8 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
     let order = entry.ordered.as_ref().map(|Ordered { key, why }| StoredOrder(key.clone(), why.clone()));
     let trade = entry.partner.as_ref().and_then(|partner| partner.trade);
     // The last elements are left out where nothing follows.
-    let rest = [gift.is_some(), again.is_some(), order.is_some(), trade.is_some()];
+    let more = entry.hold.map(|hold| StoredMore { hold: Some(hold) });
+    let rest = [gift.is_some(), again.is_some(), order.is_some(), trade.is_some(), more.is_some()];
     let goes_on = |from: usize| rest.into_iter().skip(from).any(|is_there| is_there);
     let stored = StoredEntry(
         VERSION,
@@ -112,9 +123,10 @@ pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) {
         goes_on(0).then_some(gift),
         goes_on(1).then_some(again),
         goes_on(2).then_some(order),
-        trade,
+        goes_on(3).then_some(trade),
+        more,
     );
-    rmp_serde::encode::write(out, &stored).expect("an entry serialises into memory");
+    rmp_serde::encode::write_named(out, &stored).expect("an entry serialises into memory");
 }
 
 fn stored_line(line: Line) -> StoredLine {
@@ -153,6 +165,7 @@ fn page(stored: StoredEntry) -> Result<Page, String> {
         again,
         order,
         trade,
+        more,
     ) = stored;
     if version != VERSION {
         return Err(format!("ledger entry of version {version}: use the newer build"));
@@ -174,6 +187,7 @@ fn page(stored: StoredEntry) -> Result<Page, String> {
         gift: gift.flatten(),
         again: again.flatten(),
         ordered: order.flatten().map(|StoredOrder(key, why)| Ordered { key, why }),
-        trade,
+        trade: trade.flatten(),
+        hold: more.and_then(|more| more.hold),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::line::{Account, Line, lines};
 use crate::{engine::change::Change, schema::Form};
-use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq, TradeId};
+use holdall_protocol::ids::{OrderKey, PlayerId, ReservationId, Revision, Seq, TradeId};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -56,6 +56,12 @@ pub enum Reason {
     Trade,
     /// What the player has set for themselves.
     Settings,
+    /// A hold made on something in the shop.
+    Hold,
+    /// A hold given back.
+    Release,
+    /// A hold paid for: bought in the shop.
+    Buy,
     /// Made out of nothing in development sign-in.
     DevGrant,
     /// Set back to an earlier revision by an operator.
@@ -64,7 +70,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Born,
         Self::Repair,
         Self::Upgrade,
@@ -83,6 +89,9 @@ impl Reason {
         Self::InboxReturned,
         Self::Trade,
         Self::Settings,
+        Self::Hold,
+        Self::Release,
+        Self::Buy,
         Self::DevGrant,
         Self::Restore,
     ];
@@ -109,6 +118,9 @@ impl Reason {
             Self::InboxReturned => "inbox_returned",
             Self::Trade => "trade",
             Self::Settings => "settings",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Buy => "buy",
             Self::DevGrant => "dev_grant",
             Self::Restore => "restore",
         }
@@ -178,6 +190,8 @@ pub struct Entry<'a> {
     pub waits: Option<Waits>,
     /// The operator's order behind it.
     pub ordered: Option<Ordered>,
+    /// The hold of the shop that was made, given back or paid for.
+    pub hold: Option<ReservationId>,
     /// What changed; stored are the places and what was in them before.
     pub changes: &'a [Change],
     /// How the player's record is written at this revision.
@@ -186,7 +200,7 @@ pub struct Entry<'a> {
 
 impl Entry<'_> {
     /// The double-entry lines: with a partner things come from and go to them, with a waiting gift from and to the inbox,
-    /// else from the mint and to the sink.
+    /// with a hold from and to the shop, else from the mint and to the sink.
     #[must_use]
     pub fn lines(&self) -> Vec<Line> {
         if let Some(Waits { inbox, passed_on, .. }) = &self.waits {
@@ -200,6 +214,7 @@ impl Entry<'_> {
                 let other = Account::Player(partner.player.clone());
                 lines(self.player, self.changes, &other, &other)
             }
+            None if self.hold.is_some() => lines(self.player, self.changes, &Account::Shop, &Account::Shop),
             None => lines(self.player, self.changes, &Account::Mint, &Account::Sink),
         }
     }

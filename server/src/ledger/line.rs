@@ -11,6 +11,8 @@ pub enum Account {
     Player(PlayerId),
     /// What waits for a player.
     Inbox(PlayerId),
+    /// Where what is bought comes from, and what is paid for it goes.
+    Shop,
     /// Where granted things come from.
     Mint,
     /// Where used, dropped, sold and removed things go.
@@ -23,6 +25,7 @@ impl fmt::Display for Account {
         match self {
             Self::Player(player) => write!(f, "player:{player}"),
             Self::Inbox(player) => write!(f, "inbox:{player}"),
+            Self::Shop => f.write_str("shop"),
             Self::Mint => f.write_str("mint"),
             Self::Sink => f.write_str("sink"),
         }
@@ -34,6 +37,7 @@ impl Account {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match (text, text.split_once(':')) {
+            ("shop", _) => Some(Self::Shop),
             ("mint", _) => Some(Self::Mint),
             ("sink", _) => Some(Self::Sink),
             (_, Some(("player", player))) => PlayerId::new(player).ok().map(Self::Player),

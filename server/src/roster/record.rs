@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     engine::change::Changes,
-    journal::pending::Side,
+    journal::pending::{Side, SideEffects},
     ledger::{
         codec,
         entry::{Actor, Asked, Entry, Ordered, Partner, Reason, Waits},
@@ -18,11 +18,11 @@ use crate::{
         feed::Kept,
         outbox::{Frame, Kind},
     },
-    store::{InboxChange, KeptAnswer, Preferences},
+    store::{InboxChange, KeptAnswer, Preferences, stock::Purchase},
 };
 use bytes::Bytes;
 use holdall_protocol::{
-    ids::{PlayerId, Revision},
+    ids::{PlayerId, ReservationId, Revision},
     message::{Applied, Cause, Delta, ServerMessage},
 };
 use std::cell::RefCell;
@@ -63,6 +63,8 @@ pub struct Effects {
     pub preferences: Option<Preferences>,
     /// The operator's order that it carries out, and what is answered to it.
     pub order: Option<(Ordered, KeptAnswer)>,
+    /// The hold of the shop that it is about, and what it pays for.
+    pub hold: Option<(ReservationId, Option<Purchase>)>,
 }
 
 /// What else an entry is about.
@@ -74,6 +76,8 @@ struct About {
     waits: Option<Waits>,
     /// An operator's order.
     ordered: Option<Ordered>,
+    /// A hold of the shop.
+    hold: Option<ReservationId>,
 }
 
 /// Room for what a record writes on its way.
@@ -111,14 +115,16 @@ impl Roster {
     pub fn record_with(&self, half: Half<'_>, effects: Effects, cause: Cause) {
         let Half { player, inner, changes, note } = half;
         let seat = inner.seat().expect("only a player in the game has records");
-        let Effects { waits, inbox, receiver, preferences, order } = effects;
-        let (ordered, answer) = order.unzip();
+        let Effects { waits, inbox, receiver, preferences, order, hold } = effects;
+        let ((ordered, answer), (hold, purchase)) = (order.unzip(), hold.unzip());
+        let (answers, purchases) = (Vec::from_iter(answer), Vec::from_iter(purchase.flatten()));
+        let effects = SideEffects { inbox, preferences, answers, purchases };
         seat.preferences = preferences.unwrap_or(seat.preferences);
         let mut scratch = Scratch::default();
-        let about = About { waits, ordered, ..About::default() };
+        let about = About { waits, ordered, hold, ..About::default() };
         seat.advance((player, changes, &note), about, self.clock.now_ms(), &mut scratch);
         let own = seat.side(player, changes, &scratch.entries);
-        self.journal.push(&[Side { inbox: &inbox, preferences, answer: answer.as_ref(), ..own }], true);
+        self.journal.push(&[Side { effects: Some(&effects), ..own }], true);
         seat.shared = seat.revision;
         let revision = seat.revision;
         if let Some(receiver) = receiver {
@@ -225,7 +231,7 @@ impl Seat {
     fn advance(
         &mut self,
         (player, changes, note): (&PlayerId, &Changes, &Note),
-        About { partner, waits, ordered }: About,
+        About { partner, waits, ordered, hold }: About,
         at: u64,
         scratch: &mut Scratch,
     ) {
@@ -245,6 +251,7 @@ impl Seat {
             partner,
             waits,
             ordered,
+            hold,
             changes: &changes.list,
             form: self.form,
         };
@@ -262,9 +269,7 @@ impl Seat {
             content: self.content,
             changes: &changes.list,
             entry,
-            inbox: &[],
-            preferences: None,
-            answer: None,
+            effects: None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod answers;
 mod snapshot;
+mod stock;
 mod writer;
 
 use super::{
@@ -344,6 +345,7 @@ impl<'t> Tables<'t> {
             has_mail,
             opened: Revision::new(header.opened),
             writer: header.writer.as_deref().map(Owner::stored),
+            holds: Vec::new(),
         }))
     }
 

@@ -6,11 +6,13 @@ mod answers;
 mod loss;
 mod nodes;
 mod row;
+mod shop;
 
 use super::{
     AcquireError, Answer, Batch, Door, Found, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Letter, Life, Loaded,
     Node, Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
 };
+use crate::clock::Clock;
 use bytes::Bytes;
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision};
 pub use loss::Partners;
@@ -19,6 +21,7 @@ use nodes::Nodes;
 pub use nodes::Reach;
 use parking_lot::Mutex;
 pub use row::Row;
+use shop::Shop;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -54,6 +57,9 @@ struct State {
     nodes: Nodes,
     letters: BTreeMap<String, Vec<Letter>>,
     posted: Arc<Notify>,
+    shop: Arc<Shop>,
+    /// Stands for the store's clock in all that has a time.
+    clock: Clock,
     faults: Faults,
     broken_rules: BrokenRules,
 }
@@ -88,6 +94,8 @@ impl Default for Shelf {
             ticks: 0,
             nodes: Nodes::default(),
             letters: BTreeMap::new(),
+            shop: Arc::default(),
+            clock: shop::clock(),
             posted: Arc::default(),
             faults: Box::new(|_| Fault::None),
             broken_rules: BrokenRules::default(),
@@ -151,6 +159,7 @@ impl Shelf {
                     None => inbox.remove(&change.gift),
                 };
             }
+            state.pay(write);
             state.keep_answers(write);
         }
         state.written(node, touched);
@@ -178,6 +187,7 @@ impl Shelf {
         state.remember(node, [player]);
         state.ticks = state.ticks.saturating_add(1);
         let ticks = state.ticks;
+        let holds = state.shop.holds_of(player);
         let row = state.rows.entry(player.clone()).or_default();
         row.epoch = row.epoch.saturating_add(1).max(ticks);
         let owner = Owner::new(node, row.epoch);
@@ -195,6 +205,7 @@ impl Shelf {
             has_mail: !row.inbox.is_empty(),
             opened: row.opened,
             writer: row.writer.clone(),
+            holds,
         };
         state.written(node, [player]);
         Ok(loaded)
@@ -312,14 +323,18 @@ impl State {
         })
     }
 
-    /// Whether every gift that is taken is there.
+    /// Whether every gift that is taken is there, and every hold that is paid for.
     fn has_all(&self, write: &PlayerWrite) -> bool {
+        self.has_gifts(write) && self.can_pay(write)
+    }
+
+    fn has_gifts(&self, write: &PlayerWrite) -> bool {
         write.taken().all(|(owner, gift)| self.rows.get(owner).is_some_and(|row| row.inbox.contains_key(gift)))
     }
 
     fn standing(&self, write: &PlayerWrite) -> Standing {
-        let gifts = self.broken_rules.take_what_is_missing || self.has_all(write);
-        match Standing::of(write, &self.header(&write.player), gifts) {
+        let gifts = self.broken_rules.take_what_is_missing || self.has_gifts(write);
+        match Standing::of(write, &self.header(&write.player), gifts && self.can_pay(write)) {
             Standing::Conflict | Standing::Regressed if self.broken_rules.skip_base_check => Standing::Ready,
             standing => standing,
         }

@@ -20,6 +20,7 @@ pub mod embedded;
 mod inbox;
 pub mod memory;
 pub mod redis;
+pub mod stock;
 
 pub use answers::{ANSWERS_KEPT, KeptAnswer};
 pub use inbox::{Door, GiftId, INBOX_READ_MAX, InboxChange, Preferences, Waiting};
@@ -28,6 +29,7 @@ use bytes::Bytes;
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 use serde::{Deserialize, Serialize};
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use stock::{Purchase, Reservation, Stocks};
 use tokio::time::Instant;
 
 /// What a store verb returns: it is under way at once and may be awaited anywhere.
@@ -183,6 +185,9 @@ pub struct PlayerWrite {
     /// What the ledger begins with from now on. Absent in batches of earlier builds.
     #[serde(default)]
     pub opening: Option<Opening>,
+    /// What it pays for in the shop. Absent in batches of earlier builds.
+    #[serde(default)]
+    pub purchases: Vec<Purchase>,
 }
 
 /// What a ledger begins with, instead of its oldest items. They are let go in the step that puts it there.
@@ -227,8 +232,8 @@ pub enum Outcome {
         /// Whose histories disagree.
         players: Vec<PlayerId>,
     },
-    /// Nothing written: the store is at an older revision than the base, or without a gift that is taken, so it lost what
-    /// it had acknowledged.
+    /// Nothing written: the store is at an older revision than the base, or without a gift that is taken or a hold that is
+    /// paid for, so it lost what it had acknowledged.
     Regressed {
         /// Whose writes came too early.
         players: Vec<PlayerId>,
@@ -293,6 +298,8 @@ pub struct Loaded {
     pub has_mail: bool,
     /// The newest revision that the ledger's [`Opening`] stands for; 0 where it has none.
     pub opened: Revision,
+    /// The player's open holds in the shop, the oldest first. One whose time is over may be among them.
+    pub holds: Vec<Reservation>,
 }
 
 impl Loaded {
@@ -460,7 +467,7 @@ pub enum ReadError {
 }
 
 /// A backend.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Stocks {
     /// Writes a batch, whole or not at all.
     fn commit(&self, batch: Arc<Batch>, life: Life) -> Answer<Outcome>;
 
@@ -551,11 +558,11 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    /// `gifts` says whether all that is [`taken`](PlayerWrite::taken) is there.
-    pub(crate) fn of(write: &PlayerWrite, stored: &Header, gifts: bool) -> Self {
+    /// `there` says whether all that is [`taken`](PlayerWrite::taken) and paid for is there.
+    pub(crate) fn of(write: &PlayerWrite, stored: &Header, there: bool) -> Self {
         if stored.owner.as_ref() != Some(&write.owner) {
             Self::Fenced
-        } else if stored.revision < write.base || !gifts {
+        } else if stored.revision < write.base || !there {
             Self::Regressed
         } else if stored.revision == write.base && stored.may_be_by(write.follows.as_ref()) {
             Self::Ready

@@ -21,6 +21,7 @@ struct EntryRow {
     partner: Option<PartnerRow>,
     waits: Option<WaitsRow>,
     ordered: Option<(String, String)>,
+    hold: Option<holdall_protocol::ids::ReservationId>,
     changes: Vec<ChangeRow>,
     lines: Vec<LineRow>,
     hex: String,
@@ -202,6 +203,7 @@ fn ledger_entries_are_read_and_written_as_ever() {
             partner,
             waits: row.waits.as_ref().map(WaitsRow::waits),
             ordered: ordered.clone(),
+            hold: row.hold,
             changes: &changes,
             form: OURS.form(),
         };
@@ -233,6 +235,7 @@ fn ledger_entries_are_read_and_written_as_ever() {
                 .collect(),
             gift: row.waits.as_ref().map(|waits| waits.gift),
             ordered,
+            hold: row.hold,
             again: row.waits.as_ref().and_then(|waits| waits.again),
         };
         assert_eq!(read, &expected, "{name}");

@@ -1,12 +1,19 @@
 //! Kept answers on the shelf: each in the row of the player whose write brought it, so that it is lost with that write.
 
-use super::{KeptAnswer, OrderKey, PlayerWrite, State};
+use super::{KeptAnswer, OrderKey, PlayerWrite, Row, State};
+use holdall_protocol::ids::PlayerId;
+use std::collections::BTreeMap;
+
+/// What an order was answered.
+pub(super) fn find<'r>(rows: &'r BTreeMap<PlayerId, Row>, key: &str) -> Option<&'r KeptAnswer> {
+    let mut kept = rows.values().flat_map(|row| &row.answers);
+    kept.find(|(_, answer)| answer.key.as_str() == key).map(|(_, answer)| answer)
+}
 
 impl State {
     /// What is kept under a key.
     pub(super) fn answer(&self, key: &OrderKey) -> Option<KeptAnswer> {
-        let mut kept = self.rows.values().flat_map(|row| &row.answers);
-        kept.find(|(_, answer)| answer.key == *key).map(|(_, answer)| answer.clone())
+        find(&self.rows, key.as_str()).cloned().or_else(|| self.shop.answer(key))
     }
 
     /// Keeps what a write brings; the first one under a key stays.

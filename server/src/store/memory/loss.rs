@@ -9,8 +9,11 @@
 //! nor for whoever exchanged something with such a player, or took a gift from one whose writer was silent for a lease.
 //! All others are healed.
 
-use super::{Batch, Bytes, Life, Node, Owner, PlayerId, Revision, Row, Shelf, State};
-use std::collections::{BTreeMap, BTreeSet};
+use super::{Batch, Bytes, Life, Node, Owner, PlayerId, Revision, Row, Shelf, State, shop::Shop};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Reads from ledger entries with whom their player has exchanged something; the store itself does not look into them.
 pub type Partners = fn(&Bytes) -> Vec<PlayerId>;
@@ -19,6 +22,7 @@ pub type Partners = fn(&Bytes) -> Vec<PlayerId>;
 pub(super) struct Undo {
     by: Node,
     rows: Vec<(PlayerId, Option<Row>)>,
+    shop: Arc<Shop>,
 }
 
 /// What was lost, and has not been written again.
@@ -88,7 +92,7 @@ impl State {
     /// Takes note of what is there before a write.
     pub(super) fn remember<'a>(&mut self, by: &Node, players: impl IntoIterator<Item = &'a PlayerId>) {
         let rows = players.into_iter().map(|player| (player.clone(), self.rows.get(player).cloned())).collect();
-        self.undo.push(Undo { by: by.clone(), rows });
+        self.undo.push(Undo { by: by.clone(), rows, shop: self.shop.clone() });
     }
 
     /// Takes note of who waits for a gift of a player whose writer was silent for a lease.
@@ -140,7 +144,8 @@ impl Shelf {
         let owners: BTreeMap<PlayerId, Option<Owner>> =
             state.rows.iter().map(|(player, row)| (player.clone(), row.owner.clone())).collect();
         let (mut players, mut torn, mut last) = (Vec::new(), Vec::new(), BTreeMap::new());
-        for Undo { by, rows } in state.undo.split_off(state.undo.len().saturating_sub(count)).into_iter().rev() {
+        for Undo { by, rows, shop } in state.undo.split_off(state.undo.len().saturating_sub(count)).into_iter().rev() {
+            state.shop = shop;
             let revision = |row: Option<&Row>| row.map_or(Revision::ZERO, |row| row.revision);
             for (player, before) in rows {
                 state.losses.tie(&player, state.rows.get(&player), before.as_ref());

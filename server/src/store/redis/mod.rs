@@ -12,6 +12,7 @@ mod looking;
 mod preflight;
 mod reply;
 mod script;
+mod stock;
 mod world;
 
 use super::{

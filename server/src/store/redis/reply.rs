@@ -133,6 +133,7 @@ impl Fields {
             has_mail,
             writer: self.writer.as_deref().map(Owner::stored),
             opened: Revision::new(self.opened),
+            holds: Vec::new(),
         }
     }
 

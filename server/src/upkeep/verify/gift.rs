@@ -58,7 +58,7 @@ pub(super) fn stations(player: &PlayerId, page: &Page, grown: &[ItemId]) -> Vec<
     }
     let actor = match Account::parse(&page.actor) {
         Some(Account::Player(actor)) => Some(actor),
-        Some(Account::Inbox(_) | Account::Mint | Account::Sink) | None => None,
+        Some(Account::Inbox(_) | Account::Shop | Account::Mint | Account::Sink) | None => None,
     };
     let (player, grown) = (player.clone(), grown.to_vec());
     let station = Station {

@@ -316,18 +316,21 @@ impl Examined {
     }
 }
 
-/// Where things come from and go to by an entry: what it says of its partner or its gift, else the mint and the sink.
+/// Where things come from and go to by an entry: what it says of its partner, its gift or its hold, else the mint and the sink.
 fn accounts(player: &PlayerId, page: &Page) -> (Account, Account) {
     let partner = page.partner.as_ref().and_then(|(partner, _)| PlayerId::new(partner).ok());
     if let Some(partner) = partner {
         return (Account::Player(partner.clone()), Account::Player(partner));
+    }
+    if page.hold.is_some() {
+        return (Account::Shop, Account::Shop);
     }
     if page.gift.is_none() {
         return (Account::Mint, Account::Sink);
     }
     let put_to = page.lines.iter().find_map(|(_, to, ..)| match Account::parse(to) {
         Some(Account::Inbox(owner)) if page.reason == Reason::Gift.as_str() => Some(owner),
-        Some(Account::Inbox(_) | Account::Player(_) | Account::Mint | Account::Sink) | None => None,
+        Some(Account::Inbox(_) | Account::Player(_) | Account::Shop | Account::Mint | Account::Sink) | None => None,
     });
     let inbox = Account::Inbox(put_to.unwrap_or_else(|| player.clone()));
     (inbox.clone(), inbox)
