@@ -21,8 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("roster", &["journal", "store", "replication", "ledger", "schema", "engine", "catalog", "clock"]),
     ("market", &["roster", "engine", "ledger"]),
     ("upkeep", &["roster", "journal", "store", "ledger", "schema", "engine", "clock"]),
-    ("session", &["market", "roster", "replication", "ledger", "engine"]),
-    ("operator", &["upkeep", "roster", "store", "engine", "catalog", "telemetry"]),
+    ("session", &["market", "roster", "replication", "ledger", "engine", "clock"]),
+    ("operator", &["upkeep", "roster", "store", "engine", "catalog", "clock", "telemetry"]),
     ("gateway", &["session"]),
     (
         "app",

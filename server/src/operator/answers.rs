@@ -1,12 +1,12 @@
 //! The shapes of answers that every route shares.
 
-use crate::{roster::orders::OrderError, store::ReadError, upkeep::inspect};
+use crate::{engine::refusal::Refusal, roster::orders::OrderError, store::ReadError, upkeep::inspect};
 use axum::{
     Json,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use holdall_protocol::ids::PlayerId;
+use holdall_protocol::{code::Code, ids::PlayerId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,7 +21,7 @@ pub(super) struct Failure {
 /// What every refusal looks like: `{"status": 404, "code": "not_found", "message": "…"}`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Failure)]
-pub(super) struct Refusal<'a> {
+pub(super) struct Said<'a> {
     /// The HTTP status.
     status: u16,
     /// What it is about, for programs.
@@ -48,12 +48,13 @@ impl Failure {
     }
 }
 
-impl From<&OrderError> for Failure {
-    fn from(error: &OrderError) -> Self {
-        let status = match error {
+impl From<OrderError> for Failure {
+    fn from(error: OrderError) -> Self {
+        let status = match &error {
             OrderError::NoSuchPlayer => StatusCode::NOT_FOUND,
             OrderError::Impossible(_) => StatusCode::BAD_REQUEST,
-            OrderError::KeyTaken | OrderError::Refused(_) => StatusCode::CONFLICT,
+            OrderError::Refused { code, .. } => refused(*code),
+            OrderError::KeyTaken => StatusCode::CONFLICT,
             OrderError::Busy | OrderError::StoreAway => StatusCode::SERVICE_UNAVAILABLE,
             OrderError::Unreadable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             OrderError::Fault => StatusCode::INTERNAL_SERVER_ERROR,
@@ -62,20 +63,37 @@ impl From<&OrderError> for Failure {
     }
 }
 
-impl From<&ReadError> for Failure {
-    fn from(error: &ReadError) -> Self {
-        let (status, code) = match error {
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        OrderError::from(refusal).into()
+    }
+}
+
+/// What can never be, whatever the state of things, is a bad request; what there is not, is not found; the rest may be later.
+const fn refused(code: Code) -> StatusCode {
+    match code {
+        Code::InvalidItem | Code::InvalidQuantity | Code::InvalidAttribute | Code::SamePlayer => {
+            StatusCode::BAD_REQUEST
+        }
+        Code::NotFound => StatusCode::NOT_FOUND,
+        _ => StatusCode::CONFLICT,
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        let (status, code) = match &error {
             ReadError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             ReadError::Unreadable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unreadable"),
             ReadError::Exists => (StatusCode::CONFLICT, "exists"),
         };
-        Self::new(status, code, inspect::refusal(error))
+        Self::new(status, code, inspect::refusal(&error))
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let body = Refusal { status: self.status.as_u16(), code: self.code, message: &self.message };
+        let body = Said { status: self.status.as_u16(), code: self.code, message: &self.message };
         (self.status, Json(body)).into_response()
     }
 }

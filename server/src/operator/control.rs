@@ -1,21 +1,15 @@
 //! What only the control socket answers: long work on all players, left to whoever may read and write the data directory.
 
-use super::{
-    Operator,
-    answers::Failure,
-    extract::{Body, Path, Query},
-};
+use super::{Operator, answers::Failure, extract::Query};
 use crate::{
     roster::Roster,
     upkeep::{
         migrate::{self, Mode},
-        restore::{self, Asked, Restored},
         verify::{self, By},
     },
 };
-use axum::{Json, Router, body, extract::State, http::StatusCode, routing::post};
+use axum::{Router, body, extract::State, http::StatusCode, routing::post};
 use futures_util::stream;
-use holdall_protocol::ids::PlayerId;
 use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, fmt::Display, pin::Pin, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
@@ -34,20 +28,7 @@ pub struct Control {
 
 /// Every route.
 pub(super) fn router(control: Control) -> Router<Operator> {
-    Router::new()
-        .route("/v1/verify", post(prove))
-        .route("/v1/players/{player}/restore", post(set_back))
-        .route("/v1/migrate", post(bring_forward))
-        .with_state(control)
-}
-
-/// Says what setting a player back changes, or does it.
-async fn set_back(
-    State(control): State<Control>,
-    Path(player): Path<PlayerId>,
-    Body(asked): Body<Asked>,
-) -> Result<Json<Restored>, Failure> {
-    restore::restore(&control.roster, &player, asked).await.map(Json).map_err(|error| Failure::from(&error))
+    Router::new().route("/v1/verify", post(prove)).route("/v1/migrate", post(bring_forward)).with_state(control)
 }
 
 /// How a migration is to be done.

@@ -12,6 +12,7 @@ mod extract;
 mod http;
 pub mod keys;
 mod openapi;
+pub mod orders;
 pub mod players;
 mod routes;
 mod socket;

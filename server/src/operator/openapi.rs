@@ -3,7 +3,7 @@
 //! A route says what it answers of its own accord. What the layers around it answer is added here: to whoever bears no key,
 //! to a body that cannot be read, to a wait that is too long.
 
-use super::answers::Refusal;
+use super::answers::Said;
 use utoipa::{
     PartialSchema as _, ToSchema as _,
     openapi::{
@@ -33,7 +33,7 @@ pub(super) fn describe(mut open: OpenApi, mut guarded: OpenApi) -> OpenApi {
     open.info = Info::new("Holdall, for operators", env!("CARGO_PKG_VERSION"));
     open.info.description = Some(ABOUT.to_owned());
     let components = open.components.get_or_insert_with(Components::new);
-    components.schemas.insert(Refusal::name().into_owned(), Refusal::schema());
+    components.schemas.insert(Said::name().into_owned(), Said::schema());
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     components.add_security_scheme(KEY, scheme);
     open
@@ -76,7 +76,7 @@ fn explain(responses: &mut Responses) {
             && response.content.is_empty()
             && let Some(meaning) = meaning(status)
         {
-            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Refusal::name()))).build();
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Said::name()))).build();
             let words = if response.description.is_empty() { meaning } else { response.description.as_str() };
             *response = ResponseBuilder::new().description(words).content("application/json", content).build();
         }

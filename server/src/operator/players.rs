@@ -65,7 +65,7 @@ async fn list(State(operator): State<Operator>, Query(Mark { mark }): Query<Mark
     if let Some(mark) = &mark {
         PlayerId::new(mark).map_err(|_| Failure::bad_request("the mark is none that a page named"))?;
     }
-    let page = operator.roster.store().players(mark).await.map_err(|error| Failure::from(&error))?;
+    let page = operator.roster.store().players(mark).await?;
     Ok(Json(Listed { players: page.items, next: page.next }))
 }
 
@@ -135,7 +135,7 @@ async fn look<T>(
     player: PlayerId,
     ask: impl Fn(&Player, &Rules) -> T,
 ) -> Result<(Seen, T), Failure> {
-    let found = operator.roster.view(&player, ask).await.map_err(|error| Failure::from(&error))?;
+    let found = operator.roster.view(&player, ask).await?;
     let (seen, answer) = found.ok_or_else(|| Failure::no_player(&player))?;
     Ok((Seen::new(player, seen), answer))
 }
@@ -178,7 +178,7 @@ async fn item(
 #[utoipa::path(get, path = "/v1/players/{player}/stored", tag = "players", params(("player" = PlayerId, Path)),
     responses((status = 200, body = Inspection), (status = 404), (status = 422)))]
 async fn stored(State(operator): State<Operator>, Path(player): Path<PlayerId>) -> Result<Json<Inspection>, Failure> {
-    let found = inspect::look(operator.roster.store(), &player).await.map_err(|error| Failure::from(&error))?;
+    let found = inspect::look(operator.roster.store(), &player).await?;
     found.map(Json).ok_or_else(|| Failure::no_player(&player))
 }
 
@@ -193,7 +193,7 @@ async fn past(
 ) -> Result<Json<History>, Failure> {
     let limit = wanted.limit.or(Some(HISTORY_ENTRIES));
     let wanted = history::Wanted { limit, ..wanted };
-    let told = history::tell(operator.roster.store(), &player, &wanted).await.map_err(|error| Failure::from(&error))?;
+    let told = history::tell(operator.roster.store(), &player, &wanted).await?;
     told.map(Json).ok_or_else(|| Failure::no_player(&player))
 }
 

@@ -91,7 +91,7 @@ impl Inner {
             ("readable_by", stored.readable_by.into()),
             ("content", stored.content.into()),
             ("saved_at", stored.saved_at),
-            ("prefs", stored.preferences.bits().into()),
+            ("prefs", stored.preferences.bits()),
         ];
         // Where there is an opening, it is the ledger's first item.
         let (opening, ledger) = match ledger.split_first() {
