@@ -26,6 +26,7 @@ mod loads;
 mod migrate;
 mod migrations;
 mod operator;
+mod operator_api;
 mod orders;
 mod pending;
 mod proxy_harness;

@@ -1,6 +1,9 @@
 //! The operator port alone: health, readiness, and what every wrong request hears.
 
-use holdall_harness::server::{self, TempDir};
+use holdall_harness::{
+    http::Asker,
+    server::{self, TempDir},
+};
 use holdall_server::{operator, telemetry::readiness::Readiness};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -22,16 +25,7 @@ async fn start() -> (SocketAddr, Arc<Readiness>, watch::Sender<bool>, tokio::tas
 }
 
 async fn ask(addr: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
-    let mut tcp = TcpStream::connect(addr).await.unwrap();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    tcp.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    timeout(Duration::from_secs(10), tcp.read_to_string(&mut answer)).await.expect("an answer").unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-    (head.split(' ').nth(1).expect("a status").parse().expect("a number"), body.to_owned())
+    Asker { addr, key: None }.ask(method, path, &[], body).await
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod openapi;
 pub mod orders;
 pub mod players;
 mod routes;
+mod shop;
 mod socket;
 
 pub use http::{Bound, BoundSocket, bind, bind_socket};

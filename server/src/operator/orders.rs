@@ -167,7 +167,8 @@ pub(super) fn key_of(headers: &HeaderMap, in_body: Option<OrderKey>) -> Result<O
     }
 }
 
-fn needed(key: Option<OrderKey>) -> Result<OrderKey, Failure> {
+/// The key that a write cannot be without.
+pub(super) fn needed(key: Option<OrderKey>) -> Result<OrderKey, Failure> {
     key.ok_or_else(|| {
         Failure::bad_request(
             "this needs a key, in the header Idempotency-Key: the same request again bears the same one",
@@ -206,7 +207,7 @@ where
 }
 
 /// A quantity of units or money.
-fn many(quantity: Quantity) -> Result<NonZeroU64, Failure> {
+pub(super) fn many(quantity: Quantity) -> Result<NonZeroU64, Failure> {
     quantity.get().filter(|number| number.get() <= NUMBER_MAX).ok_or(Refusal::InvalidQuantity).map_err(Failure::from)
 }
 

@@ -7,7 +7,7 @@ use super::{
     control::{self, Control},
     docs,
     extract::Body,
-    openapi, orders, players,
+    openapi, orders, players, shop,
 };
 use axum::{
     Json, Router,
@@ -30,7 +30,7 @@ fn open() -> OpenApiRouter<Operator> {
 
 /// Routes that need a key; to those that change something (every method but GET), one of the role `operate`.
 fn guarded() -> OpenApiRouter<Operator> {
-    OpenApiRouter::new().routes(routes!(set_log)).merge(players::routes()).merge(orders::routes())
+    OpenApiRouter::new().routes(routes!(set_log)).merge(players::routes()).merge(orders::routes()).merge(shop::routes())
 }
 
 /// The description of both.

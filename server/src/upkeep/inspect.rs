@@ -57,6 +57,9 @@ pub struct Inspection {
     pub takes_gifts: bool,
     /// Whether others may invite the player to a trade.
     pub takes_invites: bool,
+    /// Until when the player may not sign in, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub barred_until: Option<u64>,
     /// What waits for the player, the oldest first.
     pub inbox: Vec<Waiting>,
     /// Its ledger.
@@ -231,6 +234,7 @@ pub async fn look(store: &dyn Store, player: &PlayerId) -> Result<Option<Inspect
         places,
         takes_gifts: stored.preferences.takes_gifts(),
         takes_invites: stored.preferences.takes_invites(),
+        barred_until: stored.preferences.barred_until(),
         inbox: stored
             .inbox
             .iter()
