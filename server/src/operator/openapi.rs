@@ -7,7 +7,7 @@ use super::answers::Said;
 use utoipa::{
     PartialSchema as _, ToSchema as _,
     openapi::{
-        Components, ContentBuilder, Info, OpenApi, Ref, RefOr, Response, ResponseBuilder, Responses,
+        Components, ContentBuilder, Info, OpenApi, Ref, RefOr, Response, Responses,
         path::{Operation, PathItem},
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
@@ -64,21 +64,16 @@ fn guard(effect: Effect, operation: &mut Operation) {
     explain(&mut operation.responses);
 }
 
-/// Gives every failure that has no words of its own those of its status, and its shape.
+/// Gives every answer that has no words those of its status, and every failure that has no shape the shape of all.
 fn explain(responses: &mut Responses) {
     for (status, response) in &mut responses.responses {
-        if let RefOr::T(response) = response
-            && response.description.is_empty()
-            && status.starts_with('2')
-        {
-            response.description = "Done".to_owned();
-        } else if let RefOr::T(response) = response
-            && response.content.is_empty()
-            && let Some(meaning) = meaning(status)
-        {
+        let RefOr::T(response) = response else { continue };
+        if response.description.is_empty() {
+            meaning(status).unwrap_or("Done").clone_into(&mut response.description);
+        }
+        if response.content.is_empty() && !status.starts_with('2') {
             let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Said::name()))).build();
-            let words = if response.description.is_empty() { meaning } else { response.description.as_str() };
-            *response = ResponseBuilder::new().description(words).content("application/json", content).build();
+            response.content.insert("application/json".to_owned(), content.into());
         }
     }
 }
