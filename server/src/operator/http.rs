@@ -80,7 +80,7 @@ impl Bound {
 }
 
 impl BoundSocket {
-    /// Answers the port's routes and those of [`control`], as long as the port would.
+    /// Answers the port's routes and those of [`super::control`], as long as the port would.
     pub async fn run(self, operator: Operator, control: Control, stop: watch::Receiver<bool>) {
         serve(&self.listener, routes::socket(operator, control), stop).await;
     }

@@ -102,6 +102,8 @@ async fn a_player_in_the_game(case: Case) {
     let stats = olga.get("/v1/players/anna/stats").await;
     assert_eq!((&stats["item_count"], &stats["used_slots"]), (&json!(89), &json!(1)));
 
+    assert_eq!(olga.get("/v1/players").await, json!({"players": ["anna"], "next": null}));
+    assert_eq!(olga.get("/v1/players?mark=zzz").await["players"], json!([]), "nobody comes behind");
     let history = olga.get("/v1/players/anna/history?limit=1").await;
     let entry = &history["entries"][0];
     assert_eq!((&entry["actor"], &entry["reason"]), (&json!("operator:olga"), &json!("debit")));
