@@ -17,7 +17,7 @@ use holdall_protocol::{
     close::Close,
     code::Code,
     ids::{ItemId, PlayerId},
-    message::{Answer, Answered, Cause, ClientMessage, Delta, Hello, ServerMessage, Welcome},
+    message::{Answer, Answered, Cause, ClientMessage, Delta, Hello, Limits, ServerMessage, Welcome},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 use std::{
@@ -436,6 +436,10 @@ impl Bot {
         if let ServerMessage::Welcome(welcome) = &*message {
             self.welcome(welcome);
         }
+        if let ServerMessage::Reloaded(reloaded) = &*message {
+            self.world.catalogue.renew(reloaded.catalog.version);
+            self.take_limits(&reloaded.limits);
+        }
         if let ServerMessage::Delta(Delta { cause: Cause::Inbox { .. }, .. }) = &*message {
             self.world.metrics.delivered.fetch_add(1, Relaxed);
         }
@@ -456,8 +460,12 @@ impl Bot {
             metrics.resumes.fetch_add(1, Relaxed);
         }
         self.welcomed = true;
-        self.in_flight_max = usize::try_from(welcome.limits.in_flight_max).unwrap_or(1).max(1);
-        self.max_slots = welcome.limits.max_slots;
+        self.take_limits(&welcome.limits);
+    }
+
+    fn take_limits(&mut self, limits: &Limits) {
+        self.in_flight_max = usize::try_from(limits.in_flight_max).unwrap_or(1).max(1);
+        self.max_slots = limits.max_slots;
     }
 
     /// The mirror is whole: asks again what was not answered, and looks around.

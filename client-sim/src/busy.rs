@@ -35,6 +35,7 @@ impl Busy {
                     busy.instances.extend(wish.items.iter().map(|line| (line.instance, u64::MAX)));
                 }
                 Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeAccept(_) | Action::TradeCancel(_) => {}
+                Action::ShopList(_) | Action::ShopHold(_) | Action::ShopConfirm(_) | Action::ShopRelease(_) => {}
                 Action::Sort(_) | Action::Unequip(_) | Action::DevGrant(_) | Action::Settings(_) => {}
                 Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
             }

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -32,12 +32,14 @@ enum Known {
 pub(crate) struct Catalogue {
     items: RwLock<BTreeMap<ItemId, Known>>,
     grants: AtomicBool,
+    /// The newest version that anybody was told of.
+    version: AtomicU64,
 }
 
 impl Catalogue {
     /// Nothing is known yet.
     pub(crate) const fn new() -> Self {
-        Self { items: RwLock::new(BTreeMap::new()), grants: AtomicBool::new(true) }
+        Self { items: RwLock::new(BTreeMap::new()), grants: AtomicBool::new(true), version: AtomicU64::new(1) }
     }
 
     /// Takes the duty to ask for an item; false where another bot has it, or the item is known.
@@ -46,6 +48,13 @@ impl Catalogue {
             return false;
         }
         self.write().insert(item.clone(), Known::Asked).is_none()
+    }
+
+    /// The server has another catalogue: whoever hears of it first forgets what was learned of the one before.
+    pub(crate) fn renew(&self, version: u64) {
+        if self.version.fetch_max(version, Ordering::Relaxed) < version {
+            self.write().clear();
+        }
     }
 
     /// The items to ask for first, as far as nobody has.

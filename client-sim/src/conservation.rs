@@ -41,6 +41,8 @@ pub struct Tally {
     pub received: Totals,
     /// What is known to wait in inboxes.
     pub waiting: Totals,
+    /// What came from the shop, and what was paid for it.
+    pub bought: Totals,
     /// What the last snapshot held.
     pub found: Totals,
     /// Requests whose effect was learned from a later answer instead of a change.
@@ -53,6 +55,8 @@ pub struct Tally {
     unseen_sales: Vec<(ItemId, i128)>,
     /// Whether of some sale nobody can tell, and so neither of what it brought.
     uncertain_sales: bool,
+    /// Likewise of some purchase.
+    uncertain_purchases: bool,
 }
 
 impl Tally {
@@ -68,6 +72,8 @@ impl Tally {
             Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
             Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {}
             Action::TradeAccept(_) | Action::Settings(_) => {}
+            Action::ShopConfirm(_) => self.bought.add_all(effect),
+            Action::ShopList(_) | Action::ShopHold(_) | Action::ShopRelease(_) => {}
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
         }
     }
@@ -76,6 +82,11 @@ impl Tally {
     pub(crate) fn unseen_sale(&mut self, effect: &Totals) {
         self.sold.take_all(effect);
         self.unseen_sales.extend(effect.iter().map(|(item, units)| (item.clone(), -units)));
+    }
+
+    /// Notes a purchase of which nobody can tell what it cost and brought.
+    pub(crate) const fn unseen_purchase(&mut self) {
+        self.uncertain_purchases = true;
     }
 
     /// Books what somebody who can look into the inboxes has found there.
@@ -87,6 +98,7 @@ impl Tally {
     pub(crate) fn uncertain(&mut self, action: &Action, effect: &Totals) {
         self.uncertain.extend(effect.iter().map(|(item, _)| item.clone()));
         self.uncertain_sales |= matches!(action, Action::Sell(_));
+        self.uncertain_purchases |= matches!(action, Action::ShopConfirm(_));
     }
 
     fn sale(&mut self, effect: &Totals) {
@@ -115,6 +127,7 @@ impl Tally {
             (&mut self.given, &other.given),
             (&mut self.received, &other.received),
             (&mut self.waiting, &other.waiting),
+            (&mut self.bought, &other.bought),
             (&mut self.found, &other.found),
         ] {
             sum.add_all(more);
@@ -124,6 +137,7 @@ impl Tally {
         self.prices.extend(other.prices);
         self.unseen_sales.extend(other.unseen_sales);
         self.uncertain_sales |= other.uncertain_sales;
+        self.uncertain_purchases |= other.uncertain_purchases;
     }
 
     /// Closes the books: one account an item, and a fault for each that does not add up.
@@ -158,7 +172,7 @@ impl Tally {
     }
 
     fn items(&self) -> BTreeSet<ItemId> {
-        [&self.initial, &self.granted, &self.proceeds, &self.server, &self.lost, &self.found]
+        [&self.initial, &self.granted, &self.proceeds, &self.server, &self.bought, &self.lost, &self.found]
             .into_iter()
             .chain([&self.used, &self.dropped, &self.sold])
             .flat_map(Totals::iter)
@@ -175,13 +189,14 @@ impl Tally {
 
     fn account(&self, item: &ItemId) -> Account {
         let of = |totals: &Totals| totals.of(item);
-        let won = of(&self.initial) + of(&self.granted) + of(&self.proceeds) + of(&self.server);
+        let won = of(&self.initial) + of(&self.granted) + of(&self.proceeds) + of(&self.server) + of(&self.bought);
         let expected = won - of(&self.used) - of(&self.dropped) - of(&self.sold) - of(&self.lost);
         let (found, waiting) = (of(&self.found), of(&self.waiting));
         let short = expected - found - waiting;
         let on_its_way = of(&self.given) - of(&self.received) - waiting;
         let state = match short {
             0 => State::Conserved,
+            _ if self.uncertain_purchases => State::Uncertain,
             _ if self.uncertain.contains(item) || (1..=on_its_way).contains(&short) => State::Uncertain,
             _ => State::Broken,
         };
@@ -190,6 +205,7 @@ impl Tally {
             granted: of(&self.granted),
             proceeds: of(&self.proceeds),
             server: of(&self.server),
+            bought: of(&self.bought),
             used: of(&self.used),
             dropped: of(&self.dropped),
             sold: of(&self.sold),
@@ -226,6 +242,8 @@ pub struct Account {
     pub proceeds: i128,
     /// Changed by the server itself.
     pub server: i128,
+    /// Come from the shop, less what was paid there.
+    pub bought: i128,
     /// Used up.
     pub used: i128,
     /// Thrown away.

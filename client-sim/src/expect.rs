@@ -43,6 +43,9 @@ impl Intent {
             },
             // What both put up is known to who has seen the offers.
             Action::TradeAccept(_) => intent.known = false,
+            // What it costs and brings is known to who has seen the hold.
+            Action::ShopConfirm(_) => intent.known = false,
+            Action::ShopList(_) | Action::ShopHold(_) | Action::ShopRelease(_) => {}
             Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {}
             Action::Settings(_) => {}
             Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
@@ -82,6 +85,8 @@ pub const fn changes_things(action: &Action) -> bool {
         Action::TradeAccept(_) => true,
         Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => false,
         Action::Settings(_) => true,
+        Action::ShopHold(_) | Action::ShopConfirm(_) | Action::ShopRelease(_) => true,
+        Action::ShopList(_) => false,
         Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => false,
     }
 }
@@ -119,10 +124,11 @@ impl Case<'_> {
             Action::Equip(_) | Action::Unequip(_) => self.hands(after)?,
             Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Gift(_) => {}
             Action::TradeAccept(_) | Action::Settings(_) => {}
+            Action::ShopHold(_) | Action::ShopConfirm(_) | Action::ShopRelease(_) => {}
             Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {
                 return self.wrong("a step of a trade changed something");
             }
-            Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {
+            Action::ShopList(_) | Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {
                 return self.wrong("a question changed something");
             }
         }

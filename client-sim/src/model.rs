@@ -212,10 +212,15 @@ impl Mirror {
         })
     }
 
-    /// Whether the stack in this place no longer fits the catalogue, as far as snapshots told.
+    /// Whether the stack in this place no longer fits the catalogue, as far as snapshots and reloads told.
     #[must_use]
     pub fn is_frozen(&self, place: &Place) -> bool {
         self.frozen.contains(place)
+    }
+
+    /// Takes note of what fits the catalogue and what does not, after a reload.
+    pub fn freeze(&mut self, frozen: &[Place]) {
+        self.frozen = frozen.iter().cloned().collect();
     }
 
     /// How many of everything there are.

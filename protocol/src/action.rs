@@ -1,13 +1,13 @@
 //! What a client can ask for. Wider powers (grants, removals, attributes) have no bytes at all.
 
 use crate::{
-    ids::{InstanceId, ItemId, PlayerId, Seq, SlotId, TradeId},
+    ids::{InstanceId, ItemId, PlayerId, ReservationId, Seq, SkuId, SlotId, TradeId},
     strict::{Field, Key, body, fields},
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::{fmt, num::NonZeroU64};
 
-fields!(Quantity, Target, ItemId, PlayerId, InstanceId, SlotId, TradeId);
+fields!(Quantity, Target, ItemId, PlayerId, InstanceId, ReservationId, SkuId, SlotId, TradeId);
 
 /// A quantity as a client wrote it. Any number can be read, so that a bad one is a refusal
 /// (`invalid_quantity`) and not the end of the connection.
@@ -227,6 +227,35 @@ body! {
     }
 }
 body! {
+    /// Asks what is for sale in limited numbers, and how much of it is left.
+    pub struct ShopList {}
+}
+body! {
+    /// Holds units of the shop for this player, at the price of now, until they are paid for or the time is over.
+    pub struct ShopHold {
+        /// Of what.
+        sku: SkuId,
+        /// How many.
+        quantity: Quantity,
+        /// For how many seconds, 1 to 3600; as long as the server says when absent.
+        ttl_seconds: Option<Quantity>,
+    }
+}
+body! {
+    /// Pays for a hold: the price leaves the wallet, the items enter the bag, and the units are sold, all or nothing.
+    pub struct ShopConfirm {
+        /// The hold.
+        reservation: ReservationId,
+    }
+}
+body! {
+    /// Gives a hold back.
+    pub struct ShopRelease {
+        /// The hold.
+        reservation: ReservationId,
+    }
+}
+body! {
     /// Switches what others may send: absent fields stay as they are.
     pub struct Settings {
         /// Whether gifts are accepted.
@@ -346,6 +375,14 @@ actions! {
     TradeAccept = "trade_accept";
     /// See [`TradeCancel`].
     TradeCancel = "trade_cancel";
+    /// See [`ShopList`].
+    ShopList = "shop_list";
+    /// See [`ShopHold`].
+    ShopHold = "shop_hold";
+    /// See [`ShopConfirm`].
+    ShopConfirm = "shop_confirm";
+    /// See [`ShopRelease`].
+    ShopRelease = "shop_release";
     /// See [`Settings`].
     Settings = "settings";
     /// See [`DevGrant`].

@@ -4,7 +4,10 @@ use crate::{
     action::{Action, Asked, Request},
     attribute::Attributes,
     code::Code,
-    ids::{Incarnation, InstanceId, ItemId, Place, PlayerId, Revision, Seq, SessionId, SlotId, TradeId},
+    ids::{
+        Incarnation, InstanceId, ItemId, Place, PlayerId, ReservationId, Revision, Seq, SessionId, SkuId, SlotId,
+        TradeId,
+    },
     strict::{Key, body, fields},
 };
 use serde::{Deserialize, Deserializer, Serialize, de, ser::SerializeMap};
@@ -128,6 +131,22 @@ pub enum ServerMessage {
     Delta(Delta),
     /// A trade of this player's took a step that no reply tells of.
     Trade(Box<Trade>),
+    /// A hold of this player's came to an end that no reply tells of: mostly it has expired.
+    Hold(Box<Hold>),
+    /// The server has read its catalogue and limits again.
+    Reloaded(Box<Reloaded>),
+}
+
+/// What is in force from now on, in place of what `welcome` told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The catalogue in force.
+    pub catalog: CatalogVersion,
+    /// The bounds this client lives in.
+    pub limits: Limits,
+    /// All places whose content does not fit the catalogue, in place of those that the last snapshot named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<Place>,
 }
 
 /// Who the client is and where it stands.
@@ -159,6 +178,9 @@ pub struct Welcome {
     /// What the player accepts from others. Absent from the first servers of this protocol, which did not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
+    /// The player's open holds in the shop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
 }
 
 /// The bounds a client lives in.
@@ -303,6 +325,9 @@ pub struct Applied {
     /// Units that a partial grant could not place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overflow: Option<u64>,
+    /// How the hold stands that the request made, paid for or gave back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Box<Hold>>,
     /// The changes were left out because too much waited to be read; a snapshot follows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub collapsed: bool,
@@ -363,6 +388,8 @@ pub enum Answered {
     Stats(Stats),
     /// To a step of a trade that did not settle it: how it stands then.
     Trade(Box<Trade>),
+    /// To `shop_list`.
+    Shop(Vec<ShopEntry>),
 }
 
 /// One item and where the player has it.
@@ -491,6 +518,72 @@ pub enum TradeEnd {
     Lost,
     /// The server stops.
     Stopped,
+}
+
+/// What is for sale in limited numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShopEntry {
+    /// What to hold.
+    pub sku: SkuId,
+    /// What one unit brings.
+    pub item: ItemId,
+    /// What one unit costs.
+    pub price: Vec<Price>,
+    /// Units that can be held now.
+    pub available: u64,
+    /// Units that one player may hold and buy in all; absent where there is no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_per_player: Option<u32>,
+    /// Whether it can be held now.
+    pub open: bool,
+    /// From when on, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<u64>,
+    /// Until when, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes_at: Option<u64>,
+}
+
+/// An amount of a currency that something costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// The currency.
+    pub currency: ItemId,
+    /// How much.
+    pub amount: u64,
+}
+
+/// Units of the shop that are held for a player.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Names it.
+    pub reservation: ReservationId,
+    /// Of what.
+    pub sku: SkuId,
+    /// What the player gets for it.
+    pub item: ItemId,
+    /// How many.
+    pub quantity: u64,
+    /// What they cost in all: as it was when they were held.
+    pub price: Vec<Price>,
+    /// Where it is.
+    pub state: HoldState,
+    /// Until when it can be paid for, in milliseconds since 1970 by the store's clock.
+    pub expires_at: u64,
+}
+
+/// Where a hold is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldState {
+    /// It can be paid for.
+    Active,
+    /// Paid for.
+    Confirmed,
+    /// Given back.
+    Released,
+    /// Its time is over.
+    Expired,
 }
 
 /// What one side of a trade puts up.

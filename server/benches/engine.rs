@@ -11,7 +11,7 @@ use holdall_protocol::{
     message::ItemDefinition,
 };
 use holdall_server::{
-    catalog::{Catalog, Definition, Kind, Rarity, Rules, migrations::Migrations},
+    catalog::{Catalog, Definition, Kind, Rarity, Rules, migrations::Migrations, shop::Shop},
     engine::{
         action::Action,
         apply,
@@ -82,6 +82,7 @@ fn rules() -> Rules {
         offer_lines_max: 16,
         kit: Vec::new(),
         migrations: Migrations::default(),
+        shop: Shop::default(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! that keeps a second process out, the store's file and the spool.
 
 mod data_dir;
+mod reload;
 mod stop;
 pub mod stores;
 mod wiring;
@@ -12,7 +13,7 @@ pub mod workshop;
 use crate::{
     catalog::Rules,
     clock::{Clock, Dice},
-    config::Settings,
+    config::{Faults, Loaded, Settings},
     gateway,
     journal::{Ack, Journal, spool},
     operator::{
@@ -28,6 +29,7 @@ use crate::{
 };
 use data_dir::DataDir;
 use holdall_protocol::message::Durability;
+use reload::Reloader;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -58,12 +60,17 @@ pub enum StartError {
     Store(String),
 }
 
+/// Reads settings, catalogue and all that they name, as was done before the start.
+pub type Read = Box<dyn Fn() -> Result<(Loaded, Rules), Faults> + Send + Sync>;
+
 /// What to serve.
 pub struct Plan {
     /// Every knob.
-    pub settings: Settings,
+    pub loaded: Loaded,
     /// Catalogue and bounds.
     pub rules: Rules,
+    /// How both are read again while it serves.
+    pub read: Read,
     /// Where to write the addresses once the server is ready.
     pub ready_file: Option<PathBuf>,
     /// Whether a store without the world that was served before is welcome.
@@ -77,12 +84,10 @@ pub struct Plan {
 /// # Errors
 /// [`StartError`]; then nothing was served.
 pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<Stopped, StartError> {
-    let Plan { settings, rules, ready_file, new_world, log } = plan;
-    let listen = settings.server.listen;
-    let verifier = token::Verifier::new(wiring::token_options(&settings)?).map_err(StartError::Config)?;
-    if verifier.is_development() {
-        token::development_allowed(listen).map_err(StartError::Config)?;
-    }
+    let Plan { loaded, rules, read, ready_file, new_world, log } = plan;
+    let settings = loaded.settings.clone();
+    let hangups = reload::hangups()?;
+    let verifier = verifier(&settings)?;
     let data = DataDir::open(&settings.server.data_dir)?;
     let store = stores::open(&settings, &data, new_world).await?;
     replay_spool(&*store, &data).await?;
@@ -98,7 +103,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let options = wiring::session_options(&settings);
     let development = verifier.is_development();
     let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force, stopped.clone()));
-    let game = gateway::bind(listen, &wiring::gateway_options(&settings))
+    let game = gateway::bind(settings.server.listen, &wiring::gateway_options(&settings))
         .map_err(|error| StartError::Config(error.to_string()))?;
     let (operators, socket) = operators_doors(&settings, &data).await?;
     let writer = {
@@ -107,11 +112,17 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     };
     let desk = sessions.desk().clone();
     let trades = tokio::spawn(desk.clone().run());
+    if let Err(error) = sessions.shop().stock_up(&roster.rules()).await {
+        tracing::warn!(%error, "what is new in the shop is not for sale before the store answers");
+    }
+    let shop = tokio::spawn(sessions.shop().clone().run());
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
+    let reloader = Arc::new(Reloader::new((read, loaded), sessions.clone(), game.bounds(), log.clone()));
+    let hangups = tokio::spawn(reloader.clone().on_hangup(hangups));
     let access = access(&settings, development)?;
     let operator = Operator { readiness: readiness.clone(), log, roster: roster.clone(), access };
-    let whole = Control { roster: roster.clone(), stopped: stopped.clone() };
+    let whole = Control { roster: roster.clone(), reload: reloader.clone(), stopped: stopped.clone() };
     let addresses = (game.addr, operators.addr);
     let control = socket.run(operator.clone(), whole, stopped.clone());
     let operators = operators.run(operator, stopped.clone());
@@ -119,11 +130,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         tokio::join!(operators, control);
     });
     let gateway_task = tokio::spawn(game.run(sessions, stopped));
-    // The first sign of life is an answer away, and nobody could be served before it.
-    let first = tokio::time::timeout(Duration::from_millis(settings.store.lease_ms), roster.lease.held());
-    if first.await.is_err() {
-        tracing::warn!("the store does not answer: nobody is served before it does");
-    }
+    first_sign_of_life(&roster, &settings).await;
     readiness.unblock("starting");
     announce(addresses, &settings, &durability, development);
     if let Some(file) = ready_file {
@@ -142,10 +149,29 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         letters,
         desk,
         trades,
+        shop,
+        hangups,
         gateway_task,
         operator_task,
     };
-    Ok(running.until(stop, Duration::from_secs(settings.limits.drain_seconds), &data.spool_file()).await)
+    Ok(running.until(stop, move || reloader.drain_time(), &data.spool_file()).await)
+}
+
+/// What checks how players sign in.
+fn verifier(settings: &Settings) -> Result<token::Verifier, StartError> {
+    let verifier = token::Verifier::new(wiring::token_options(settings)?).map_err(StartError::Config)?;
+    if verifier.is_development() {
+        token::development_allowed(settings.server.listen).map_err(StartError::Config)?;
+    }
+    Ok(verifier)
+}
+
+/// Waits for the store's first answer, for a lease at most: nobody could be served before it.
+async fn first_sign_of_life(roster: &Roster, settings: &Settings) {
+    let first = tokio::time::timeout(Duration::from_millis(settings.store.lease_ms), roster.lease.held());
+    if first.await.is_err() {
+        tracing::warn!("the store does not answer: nobody is served before it does");
+    }
 }
 
 /// The operator port and the control socket, which do not answer yet.

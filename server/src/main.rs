@@ -20,11 +20,12 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> ExitCode {
-    let (loaded, rules) = match cli::load(&args.sources()) {
+    let sources = args.sources();
+    let (loaded, rules) = match cli::load(&sources) {
         Ok(checked) => checked,
         Err(faults) => return cli::report(&faults),
     };
-    let settings = loaded.settings;
+    let settings = &loaded.settings;
     let log =
         LogLevel::start(settings.log.level.as_str(), settings.log.format == holdall_server::config::LogFormat::Json);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -36,7 +37,8 @@ fn serve(args: ServeArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(cli::EXIT_USAGE, &format!("no threads to serve with: {error}")),
     };
-    let plan = Plan { settings, rules, ready_file: args.ready_file, new_world: args.new_world, log };
+    let read = Box::new(move || cli::load(&sources));
+    let plan = Plan { loaded, rules, read, ready_file: args.ready_file, new_world: args.new_world, log };
     match runtime.block_on(app::serve(plan, told_to_stop())) {
         Ok(Stopped::Clean) => ExitCode::SUCCESS,
         Ok(Stopped::Spooled) => ExitCode::from(EXIT_SPOOLED),

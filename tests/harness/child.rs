@@ -82,6 +82,13 @@ impl Site {
         self.knobs.push((path.to_owned(), value.to_string()));
     }
 
+    /// Leaves `section.name` to the config file.
+    #[must_use]
+    pub fn leave(mut self, path: &str) -> Self {
+        self.knobs.retain(|(known, _)| known != path);
+        self
+    }
+
     /// Adds something to the command line.
     #[must_use]
     pub fn flag(mut self, flag: &str) -> Self {
@@ -216,6 +223,11 @@ impl Server {
     pub async fn stop(self) -> Option<i32> {
         self.ask_to_stop();
         self.stopped().await
+    }
+
+    /// Asks it to read its settings and its catalogue again.
+    pub fn hang_up(&self) {
+        self.child.signal(Signal::HUP);
     }
 
     /// Asks it to stop, without waiting.

@@ -11,7 +11,8 @@ use holdall_protocol::{
     frame::Subprotocol,
     ids::{InstanceId, ItemId, Place, PlayerId, Seq},
     message::{
-        Answered, Applied, ClientMessage, Delta, Hello, Refused, Resume, ServerMessage, Snapshot, Stack, Trade, Welcome,
+        Answered, Applied, ClientMessage, Delta, Hello, Hold, Refused, Reloaded, Resume, ServerMessage, Snapshot,
+        Stack, Trade, Welcome,
     },
 };
 use std::{net::SocketAddr, time::Duration};
@@ -50,6 +51,10 @@ pub struct Client {
     pub snapshots: Vec<Snapshot>,
     /// Steps of trades heard that were no answer, oldest first.
     pub trades: Vec<Trade>,
+    /// Holds that ended by themselves.
+    pub holds: Vec<Hold>,
+    /// Reloads heard, oldest first.
+    pub reloads: Vec<Reloaded>,
 }
 
 /// What a client that has hung up remembers.
@@ -88,7 +93,7 @@ impl Client {
         request.headers_mut().insert("Sec-WebSocket-Protocol", name);
         let shaken = timeout(PATIENCE, client_async(request, tcp)).await.expect("an answer in time");
         let (socket, _) = shaken.expect("the server agrees");
-        let (deltas, snapshots, trades) = (Vec::new(), Vec::new(), Vec::new());
+        let (deltas, snapshots, trades, reloads) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self {
             socket,
             subprotocol,
@@ -99,6 +104,8 @@ impl Client {
             deltas,
             snapshots,
             trades,
+            holds: Vec::new(),
+            reloads,
         }
     }
 
@@ -335,6 +342,13 @@ impl Client {
                 self.mirror = Some(Mirror::of(snapshot).expect("a right snapshot"));
             }
             ServerMessage::Trade(trade) => self.trades.push((**trade).clone()),
+            ServerMessage::Hold(hold) => self.holds.push((**hold).clone()),
+            ServerMessage::Reloaded(reloaded) => {
+                if let Some(mirror) = &mut self.mirror {
+                    mirror.freeze(&reloaded.frozen);
+                }
+                self.reloads.push((**reloaded).clone());
+            }
             ServerMessage::Refused(_) => {}
         }
     }
@@ -425,6 +439,19 @@ impl Client {
         }
     }
 
+    /// Waits until it is told of this version of the catalogue; how things stand then.
+    ///
+    /// # Panics
+    /// When the connection ends instead.
+    pub async fn until_reloaded(&mut self, version: u64) -> Reloaded {
+        loop {
+            if let Some(told) = self.reloads.iter().find(|told| told.catalog.version == version) {
+                return told.clone();
+            }
+            self.message().await;
+        }
+    }
+
     /// How it ends, whatever comes before.
     pub async fn end(&mut self) -> Heard {
         self.rest().await.1
@@ -486,9 +513,8 @@ pub const fn seq_of(message: &ServerMessage) -> Option<u64> {
     match message {
         ServerMessage::Applied(Applied { seq, .. }) | ServerMessage::Refused(Refused { seq, .. }) => Some(seq.get()),
         ServerMessage::Answer(answer) => Some(answer.seq.get()),
-        ServerMessage::Welcome(_) | ServerMessage::Snapshot(_) | ServerMessage::Delta(_) | ServerMessage::Trade(_) => {
-            None
-        }
+        ServerMessage::Welcome(_) | ServerMessage::Snapshot(_) | ServerMessage::Delta(_) => None,
+        ServerMessage::Trade(_) | ServerMessage::Hold(_) | ServerMessage::Reloaded(_) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use holdall_server::{
     app::{self, Plan, Stopped, workshop::Workshop},
-    config::Settings,
+    config::{Loaded, Settings},
     operator::{
         Operator,
         auth::Access,
@@ -94,8 +94,12 @@ impl Server {
         let ready_file = dir.join("ready.json");
         let _ = std::fs::remove_file(&ready_file);
         let log = LogLevel::start("warn", false);
-        let plan =
-            Plan { settings, rules: crate::rules(), ready_file: Some(ready_file.clone()), new_world: false, log };
+        let mut loaded = Loaded::default();
+        loaded.settings = settings;
+        let rules = crate::rules();
+        let again = (loaded.clone(), rules.clone());
+        let read = Box::new(move || Ok(again.clone()));
+        let plan = Plan { loaded, rules, read, ready_file: Some(ready_file.clone()), new_world: false, log };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let stopped = async {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod openings;
+mod stocks;
 mod the_file;
 
 use answers::{
@@ -558,6 +559,7 @@ macro_rules! conformance {
         }
     };
 }
+use conformance;
 
 conformance! {
     an_unknown_player_is_owned_at_revision_0

@@ -7,7 +7,11 @@ use holdall_harness::{
     server::{self, TempDir},
 };
 use holdall_server::{
-    operator::{self, client, control::Control},
+    operator::{
+        self, client,
+        control::Control,
+        reload::{NotReloaded, Reload, Report},
+    },
     telemetry::readiness::Readiness,
 };
 use serde_json::Value;
@@ -70,6 +74,19 @@ async fn a_directory_without_a_server_that_is_in_use_says_so() {
         .expect(3, &["in use", "control socket", "try again"]);
 }
 
+/// A server that reloads nothing.
+struct Fixed;
+
+impl Reload for Fixed {
+    fn look(&self) -> Result<Report, NotReloaded> {
+        Err(NotReloaded::Faults(Vec::new()))
+    }
+
+    fn reload(&self) -> Result<Report, NotReloaded> {
+        self.look()
+    }
+}
+
 #[tokio::test]
 async fn it_may_lie_deeper_than_the_address_of_a_socket_is_long() {
     let dir = TempDir::new();
@@ -79,7 +96,7 @@ async fn it_may_lie_deeper_than_the_address_of_a_socket_is_long() {
     let (stop, stopped) = watch::channel(false);
     let readiness = Arc::new(Readiness::starting("memory", Box::new(|| "nothing".to_owned())));
     let operator = server::operator(readiness, dir.path());
-    let control = Control { roster: operator.roster.clone(), stopped: stopped.clone() };
+    let control = Control { roster: operator.roster.clone(), reload: Arc::new(Fixed), stopped: stopped.clone() };
     let served = tokio::spawn(bound.run(operator, control, stopped));
     is_its_owners_alone(&deep.join("control.sock"));
     let mut client = client::Client::connect(&deep).await.expect("it can be reached");

@@ -184,6 +184,7 @@ mod messages {
                 Answered::Item(_) => "answer item",
                 Answered::Stats(_) => "answer stats",
                 Answered::Trade(_) => "answer trade",
+                Answered::Shop(_) => "answer shop",
             }],
             ServerMessage::Delta(delta) => {
                 let first = match delta.cause {
@@ -195,6 +196,7 @@ mod messages {
                 };
                 listed(first, &delta.changes)
             }
+            ServerMessage::Hold(_) => vec!["hold"],
             ServerMessage::Trade(trade) => vec![match (trade.stage, trade.why) {
                 (TradeStage::Invited, _) => "trade invited",
                 (TradeStage::Open, _) => "trade open",
@@ -207,6 +209,9 @@ mod messages {
                 (TradeStage::Closed, Some(TradeEnd::Stopped)) => "trade stopped",
                 (TradeStage::Closed, None) => panic!("a closed trade says why: {trade:?}"),
             }],
+            ServerMessage::Reloaded(reloaded) => {
+                vec![if reloaded.frozen.is_empty() { "reloaded" } else { "reloaded and frozen" }]
+            }
         }
     }
 
@@ -220,6 +225,8 @@ mod messages {
         "answer item",
         "answer stats",
         "answer trade",
+        "answer shop",
+        "hold",
         "trade invited",
         "trade open",
         "trade settled",
@@ -229,6 +236,8 @@ mod messages {
         "trade disconnected",
         "trade lost",
         "trade stopped",
+        "reloaded",
+        "reloaded and frozen",
         "delta gift",
         "delta inbox",
         "delta inbox_returned",

@@ -55,7 +55,7 @@ async fn house(shelf: &Shelf, name: &str, boot: u64) -> House {
         linger: Duration::from_secs(600),
         resume_bytes_max: 4_096,
         outbox_bytes_max: 6_000,
-        quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
+        quotas: Quotas::new((some(50), some(50)), (some(600), some(50)), (some(600), some(50))),
         inbox_max: 100,
         inbox_time: Duration::from_secs(60),
         retention: Retention { entries_max: 10_000, time_max: None },

@@ -66,7 +66,7 @@ fn roster(shelf: &Shelf) -> Arc<Roster> {
         linger: Duration::from_secs(60),
         resume_bytes_max: 4_096,
         outbox_bytes_max: 6_000,
-        quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
+        quotas: Quotas::new((some(50), some(50)), (some(600), some(50)), (some(600), some(50))),
         chain: &schema::OURS,
         inbox_max: 100,
         inbox_time: Duration::from_secs(60),

@@ -55,7 +55,7 @@ pub(crate) async fn house_that_keeps(retention: Retention, shelf: &Shelf, name: 
         linger: Duration::from_millis(700),
         resume_bytes_max: 4_096,
         outbox_bytes_max: 6_000,
-        quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
+        quotas: Quotas::new((some(50), some(50)), (some(600), some(50)), (some(600), some(50))),
         inbox_max: 100,
         inbox_time: Duration::from_secs(60),
         retention,

@@ -4,6 +4,7 @@ mod books;
 mod kills;
 mod mirror;
 mod plays;
+mod reloads;
 mod scene;
 mod trades;
 mod verdicts;

@@ -125,7 +125,11 @@ fn past_its_bytes_an_outbox_keeps_replies_without_changes_and_nothing_else_grows
         if n % 2_000 == 0 {
             let seq = Seq::new(n);
             replies.push(seq);
-            outbox.push(revision, Kind::Applied { seq, revision, checksum: 7, overflow: None }, frame(300));
+            outbox.push(
+                revision,
+                Kind::Applied { seq, revision, checksum: 7, overflow: None, tells_hold: false },
+                frame(300),
+            );
         } else {
             outbox.push(revision, Kind::Delta, frame(300));
         }

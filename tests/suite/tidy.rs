@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("roster", &["journal", "store", "replication", "ledger", "schema", "engine", "catalog", "clock"]),
     ("market", &["roster", "engine", "ledger"]),
     ("upkeep", &["roster", "journal", "store", "ledger", "schema", "engine", "clock"]),
-    ("session", &["market", "roster", "replication", "ledger", "engine", "clock"]),
+    ("session", &["market", "roster", "replication", "ledger", "engine", "catalog", "clock"]),
     ("operator", &["upkeep", "roster", "store", "engine", "catalog", "clock", "telemetry"]),
     ("gateway", &["session"]),
     (
@@ -35,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "journal",
             "store",
             "schema",
+            "engine",
             "catalog",
             "config",
             "clock",

@@ -237,6 +237,7 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
                 changes,
                 checksum,
                 overflow,
+                hold: None,
                 collapsed: false,
             })
         ),

@@ -39,11 +39,13 @@ impl Checker {
                 self.next_seq = self.next_seq.next();
             }
         }
+        self.shop.begin(&welcome.holds);
         let wrong = self.trades.welcomed(&welcome.trades);
         self.faults.extend(wrong);
         self.claimed.clear();
         self.behind = None;
         self.incarnation = Some(welcome.incarnation);
+        self.catalog = Some(welcome.catalog.clone());
         self.durable = welcome.durability.ack != "applied";
         self.stage = if welcome.resumed {
             Stage::CatchingUp { to: welcome.revision }

@@ -8,6 +8,7 @@
 
 mod join;
 mod reply;
+mod shop;
 mod trades;
 
 use crate::{
@@ -20,8 +21,9 @@ use holdall_protocol::{
     action::{Action, Asked, Request},
     code::Code,
     ids::{Incarnation, PlayerId, Revision, Seq},
-    message::{Cause, Change, ClientMessage, Delta, Resume, ServerMessage},
+    message::{CatalogVersion, Cause, Change, ClientMessage, Delta, Reloaded, Resume, ServerMessage},
 };
+pub use shop::Shop;
 use std::{
     collections::{BTreeSet, VecDeque},
     mem,
@@ -114,6 +116,8 @@ pub struct Checker {
     behind: Option<(Revision, Fault)>,
     incarnation: Option<Incarnation>,
     durable: bool,
+    /// The catalogue in force, as it was last told.
+    catalog: Option<CatalogVersion>,
     /// The books have begun: there was a first snapshot.
     began: bool,
     pending: VecDeque<Pending>,
@@ -126,6 +130,7 @@ pub struct Checker {
     gifts_announced: u64,
     gifts_seen: u64,
     trades: Trades,
+    shop: Shop,
     tally: Tally,
     faults: Vec<Fault>,
 }
@@ -142,6 +147,7 @@ impl Checker {
             behind: None,
             incarnation: None,
             durable: true,
+            catalog: None,
             began: false,
             pending: VecDeque::new(),
             first_seq: Seq::ZERO,
@@ -151,6 +157,7 @@ impl Checker {
             gifts_announced: 0,
             gifts_seen: 0,
             trades: Trades::default(),
+            shop: Shop::default(),
             tally: Tally::default(),
             faults: Vec::new(),
         }
@@ -197,6 +204,12 @@ impl Checker {
         &self.trades
     }
 
+    /// Its open holds in the shop, as far as it was told.
+    #[must_use]
+    pub const fn shop(&self) -> &Shop {
+        &self.shop
+    }
+
     /// The request that has waited longest for its reply.
     #[must_use]
     pub fn oldest(&self) -> Option<Seq> {
@@ -231,6 +244,11 @@ impl Checker {
         let mut intent = Intent::of(&action, mirror);
         if let Action::TradeAccept(accept) = &action
             && let Some(effect) = self.trades.accept(accept)
+        {
+            (intent.effect, intent.known) = (effect, true);
+        }
+        if let Action::ShopConfirm(confirm) = &action
+            && let Some(effect) = self.shop.effect(confirm.reservation)
         {
             (intent.effect, intent.known) = (effect, true);
         }
@@ -287,6 +305,14 @@ impl Checker {
             }
             ServerMessage::Trade(trade) => {
                 self.trade(trade);
+                None
+            }
+            ServerMessage::Hold(hold) => {
+                self.hold_ended(hold);
+                None
+            }
+            ServerMessage::Reloaded(reloaded) => {
+                self.reloaded(reloaded);
                 None
             }
             ServerMessage::Applied(applied) => self.applied(applied),
@@ -347,6 +373,19 @@ impl Checker {
             Cause::InboxReturned { .. } => {}
             Cause::Trade { trade, .. } => self.settled(delta.revision, *trade, &step),
             Cause::Server(_) => self.tally.server.add_all(&step.effect),
+        }
+    }
+
+    fn reloaded(&mut self, reloaded: &Reloaded) {
+        if self.stage == Stage::Offline {
+            self.fault(Fault::Protocol("a reload before the welcome".to_owned()));
+        }
+        let before = self.catalog.replace(reloaded.catalog.clone());
+        if before.is_some_and(|before| before.version > reloaded.catalog.version) {
+            self.fault(Fault::Protocol("the catalogue's version went back".to_owned()));
+        }
+        if let Some(mirror) = &mut self.mirror {
+            mirror.freeze(&reloaded.frozen);
         }
     }
 

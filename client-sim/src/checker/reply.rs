@@ -58,6 +58,9 @@ impl Checker {
             }
             None => self.fresh(&pending, applied),
         }
+        if let Some(hold) = &applied.hold {
+            self.shop.see(hold);
+        }
         Some(Reply { action: pending.action, fate: Fate::Applied, stamp: pending.stamp })
     }
 
@@ -72,8 +75,8 @@ impl Checker {
     }
 
     fn fresh(&mut self, pending: &Pending, applied: &Applied) {
-        // Setting something makes a revision in which no thing moves.
-        let set = matches!(pending.action, Action::Settings(_))
+        // Setting something makes a revision in which no thing moves, and so do a hold and its release.
+        let set = matches!(pending.action, Action::Settings(_) | Action::ShopHold(_) | Action::ShopRelease(_))
             && self.mirror.as_ref().is_some_and(|mirror| mirror.revision().next() == applied.revision);
         let step = if applied.changes.is_empty() && !set {
             if !self.at(pending.seq, applied.revision) {
@@ -131,6 +134,9 @@ impl Checker {
             Action::Move(_) | Action::Sort(_) | Action::Equip(_) | Action::Unequip(_) => {}
             Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeOffer(_) | Action::TradeCancel(_) => {}
             Action::TradeAccept(_) | Action::Settings(_) => {}
+            Action::ShopList(_) | Action::ShopHold(_) | Action::ShopRelease(_) => {}
+            Action::ShopConfirm(_) if !pending.intent.known => self.tally.unseen_purchase(),
+            Action::ShopConfirm(_) => self.tally.applied(&pending.action, &effect),
             Action::Use(_) | Action::Drop(_) | Action::Gift(_) => self.tally.applied(&pending.action, &effect),
             Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
         }
@@ -222,9 +228,10 @@ fn contradiction(mirror: &Mirror, seq: Seq, action: &Action, answer: &Answer) ->
             if same { None } else { wrong(format!("{stats:?}, the mirror has {slots} slots and {units} units")) }
         }
         (Answered::Trade(told), _) if answers(told, action) => None,
-        (
-            Answered::Snapshot(_) | Answered::Count(_) | Answered::Item(_) | Answered::Stats(_) | Answered::Trade(_),
-            _,
-        ) => wrong(format!("an answer of another kind to {}", action.name())),
+        (Answered::Shop(_), Action::ShopList(_)) => None,
+        (Answered::Snapshot(_) | Answered::Count(_) | Answered::Item(_), _)
+        | (Answered::Stats(_) | Answered::Trade(_) | Answered::Shop(_), _) => {
+            wrong(format!("an answer of another kind to {}", action.name()))
+        }
     }
 }

@@ -116,6 +116,7 @@ const fn trade_of(action: &Action) -> Option<TradeId> {
         Action::TradeAccept(asked) => Some(asked.trade),
         Action::TradeCancel(asked) => Some(asked.trade),
         Action::TradeInvite(_) | Action::Settings(_) | Action::Gift(_) | Action::DevGrant(_) | Action::Sell(_) => None,
+        Action::ShopList(_) | Action::ShopHold(_) | Action::ShopConfirm(_) | Action::ShopRelease(_) => None,
         Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Equip(_) => None,
         Action::Unequip(_) | Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => None,
     }
@@ -135,6 +136,7 @@ pub(super) fn answers(told: &Trade, action: &Action) -> bool {
         }
         Action::Move(_) | Action::Sort(_) | Action::Use(_) | Action::Drop(_) | Action::Equip(_) => false,
         Action::Unequip(_) | Action::Sell(_) | Action::Gift(_) | Action::DevGrant(_) | Action::Settings(_) => false,
+        Action::ShopList(_) | Action::ShopHold(_) | Action::ShopConfirm(_) | Action::ShopRelease(_) => false,
         Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => false,
     }
 }

@@ -29,16 +29,18 @@ pub(super) struct Running {
     pub(super) letters: JoinHandle<Infallible>,
     pub(super) desk: Arc<TradeDesk>,
     pub(super) trades: JoinHandle<Infallible>,
+    pub(super) shop: JoinHandle<()>,
+    pub(super) hangups: JoinHandle<Infallible>,
     pub(super) gateway_task: JoinHandle<()>,
     pub(super) operator_task: JoinHandle<()>,
 }
 
 impl Running {
-    /// Runs until `stop` or until the store breaks, then ends everything within `patience`, as far as that is possible.
+    /// Runs until `stop` or until the store breaks, then ends everything within what `patience` is by then, as far as that is possible.
     pub(super) async fn until(
         mut self,
         stop: impl Future<Output = ()> + Send,
-        patience: Duration,
+        patience: impl Fn() -> Duration + Send,
         spool: &Path,
     ) -> Stopped {
         let (mut health, mut held) = (self.journal.health(), self.roster.lease.watch());
@@ -68,7 +70,7 @@ impl Running {
                 _ = held.changed() => self.tell_lease(*held.borrow_and_update()),
             }
         }
-        match self.end(patience, spool).await {
+        match self.end(patience(), spool).await {
             Stopped::Clean if superseded => Stopped::StoreFailed,
             stopped => stopped,
         }
@@ -117,6 +119,8 @@ impl Running {
         }
         self.letters.abort();
         self.trades.abort();
+        self.shop.abort();
+        self.hangups.abort();
         // A renewal under way must not overtake the resignation.
         self.lease.abort();
         if flushed {

@@ -5,7 +5,7 @@ use crate::{
     config::{self, Settings},
     gateway,
     journal::{self, Ack},
-    market::trade_desk,
+    market::{shop_desk, trade_desk},
     roster::{
         self,
         allowance::{Invites, Quotas},
@@ -52,6 +52,7 @@ pub(super) fn roster_options(settings: &Settings) -> roster::Options {
         quotas: Quotas::new(
             (not_zero(limits.actions_per_second), not_zero(limits.actions_burst)),
             (not_zero(limits.gifts_per_minute), not_zero(limits.gifts_burst)),
+            (not_zero(limits.holds_per_minute), not_zero(limits.holds_burst)),
         ),
         chain: &schema::OURS,
         inbox_max: limits.inbox_max,
@@ -80,6 +81,11 @@ pub(super) fn session_options(settings: &Settings) -> session::Options {
             trade_expiry: ms(limits.trade_expiry_ms),
             invites: Invites { max: limits.invites_per_minute, per_pair_max: limits.invites_per_pair_per_minute },
             incoming_max: limits.incoming_invites_max,
+        },
+        shop: shop_desk::Options {
+            hold_time: Duration::from_secs(limits.hold_seconds),
+            holds_max: limits.holds_max,
+            units_max: limits.hold_units_max,
         },
     }
 }

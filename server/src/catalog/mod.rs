@@ -4,10 +4,12 @@
 //! is immutable once read: a reload makes a new [`Rules`] and swaps it whole. Called by the engine and everything above
 //! it. Never knows a player.
 
+pub mod diff;
 mod fields;
 pub mod migrations;
 mod parse;
 mod rules;
+pub mod shop;
 
 pub use rules::Rules;
 
@@ -57,6 +59,12 @@ impl Catalog {
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The same as the one that follows `before` in this process.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        Self { version: before.version.saturating_add(1), ..self }
     }
 
     /// The hash of its content, as hex: equal on every server that read the same definitions.

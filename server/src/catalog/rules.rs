@@ -1,6 +1,6 @@
 //! Everything that the engine judges by: the catalogue and the bounds from the settings.
 
-use super::{Catalog, Definition, Kind, migrations::Migrations};
+use super::{Catalog, Definition, Kind, migrations::Migrations, shop::Shop};
 use crate::config::{
     Fault, Faults, Loaded,
     setting::{Setting, Thousandths},
@@ -37,16 +37,19 @@ pub struct Rules {
     pub kit: Vec<(ItemId, NonZeroU64)>,
     /// The steps that players take at a load.
     pub migrations: Migrations,
+    /// What is for sale in limited numbers.
+    pub shop: Shop,
 }
 
 impl Rules {
-    /// Reads the files that the settings name, catalogue and migrations, and checks the settings against them.
+    /// Reads the files that the settings name, catalogue, migrations and shop, and checks the settings against them.
     ///
     /// # Errors
     /// Everything that is wrong with any.
     pub fn read(loaded: &Loaded) -> Result<Self, Faults> {
         let mut rules = Self::read_items(loaded)?;
         rules.migrations = read_migrations(loaded, &rules.catalog)?;
+        rules.shop = read_shop(loaded, &rules.catalog)?;
         Ok(rules)
     }
 
@@ -85,6 +88,7 @@ impl Rules {
             offer_lines_max: limits.offer_lines_max,
             kit: Vec::new(),
             migrations: Migrations::default(),
+            shop: Shop::default(),
         };
         let mut faults = Faults::default();
         rules.choose_currency(loaded, &mut faults);
@@ -142,6 +146,16 @@ fn read_migrations(loaded: &Loaded, catalog: &Catalog) -> Result<Migrations, Fau
         Err(error) => {
             Err(unreadable(path, format!("the migrations cannot be read: {error}; catalog.migrations_file names them")))
         }
+    }
+}
+
+/// The shop's file, which may be absent.
+fn read_shop(loaded: &Loaded, catalog: &Catalog) -> Result<Shop, Faults> {
+    let path = &loaded.settings.catalog.shop_file;
+    match std::fs::read_to_string(path) {
+        Ok(text) => Shop::parse(&text, &path.display().to_string(), catalog),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Shop::default()),
+        Err(error) => Err(unreadable(path, format!("the shop cannot be read: {error}; catalog.shop_file names it"))),
     }
 }
 

@@ -95,6 +95,14 @@ pub(super) fn no_player(player: &PlayerId) -> Failure {
     Failure::failed(format!("there is no player {player} in this store"))
 }
 
+/// Connects to the server that runs on a data directory, for what only a server can do.
+pub(super) async fn server_on(directory: &Path) -> Result<Client, Failure> {
+    Client::connect(directory).await.map_err(|error| {
+        let directory = directory.display();
+        Failure::refused(format!("no server answers on the control socket of data directory {directory}: {error}"))
+    })
+}
+
 async fn connect(directory: &Path) -> Result<Client, Failure> {
     Client::connect(directory).await.map_err(|error| {
         Failure::refused(format!(

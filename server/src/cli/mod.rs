@@ -12,6 +12,7 @@ mod key;
 mod ledger;
 mod migrate;
 mod progress;
+mod reload;
 mod restore;
 mod serve;
 mod verify;
@@ -23,6 +24,7 @@ pub use inspect::InspectArgs;
 pub use key::KeyArgs;
 pub use ledger::LedgerArgs;
 pub use migrate::MigrateArgs;
+pub use reload::ReloadArgs;
 pub use restore::RestoreArgs;
 pub use serve::ServeArgs;
 pub use verify::VerifyArgs;
@@ -78,6 +80,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Set a player back to an earlier revision
     Restore(RestoreArgs),
+    /// Let a running server read its settings and its catalogue again
+    Reload(ReloadArgs),
 }
 
 /// Reads the command line. Help, version and usage errors end the process.
@@ -100,6 +104,7 @@ pub fn run(command: Command, serve: impl FnOnce(ServeArgs) -> ExitCode) -> ExitC
         Command::Migrate(args) => to_end(migrate::run(args)),
         Command::Verify(args) => to_end(verify::run(args)),
         Command::Restore(args) => to_end(restore::run(args)),
+        Command::Reload(args) => to_end(reload::run(args)),
     }
 }
 

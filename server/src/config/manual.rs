@@ -13,6 +13,8 @@ const HEAD: &str = "\
 # A knob is set, from the weakest to the strongest, by its default, by this file, by the environment
 # (HOLDALL_LIMITS__FRAME_BYTES_MAX=32768) and by flags (`holdall --help`). `holdall config show` tells which one
 # stands, `holdall config check` what is wrong. Paths are relative to this file.
+#
+# `holdall reload` or SIGHUP makes a running server read all of it again; what only a start reads says so.
 ";
 
 /// The config file as it is shipped: every knob, explained.
@@ -27,6 +29,9 @@ pub fn manual() -> String {
         }
         if let Some(range) = knob.range {
             push(&mut text, format_args!("# A number {}.", in_words(Some(range))));
+        }
+        if knob.needs_restart() && !section_needs_restart(knob.section) {
+            text.push_str("# Read at the start only.\n");
         }
         match knob.shipped {
             Some(value) => push(&mut text, format_args!("{} = {value}", knob.name)),
@@ -43,7 +48,12 @@ fn open_section(text: &mut String, n: usize, knob: &Knob) {
     if before.is_some_and(|before| before.section == knob.section) {
         return;
     }
-    push(text, format_args!("#{}\n[{}]\n", knob.about, knob.section));
+    let at_start = if section_needs_restart(knob.section) { " Read at the start only." } else { "" };
+    push(text, format_args!("#{}{at_start}\n[{}]\n", knob.about, knob.section));
+}
+
+fn section_needs_restart(section: &str) -> bool {
+    KNOBS.iter().filter(|knob| knob.section == section).all(Knob::needs_restart)
 }
 
 fn push(text: &mut String, line: std::fmt::Arguments<'_>) {

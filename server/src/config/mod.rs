@@ -8,6 +8,7 @@
 pub mod document;
 pub mod fault;
 mod kinds;
+mod live;
 mod load;
 mod manual;
 mod realm;
@@ -17,6 +18,7 @@ mod table;
 
 pub use fault::{Fault, Faults};
 pub use kinds::{Ack, Algorithm, KitLine, Level, LogFormat, SignIn, WebOrigin};
+pub use live::Turned;
 pub use load::{Flag, Loaded, Origin, Sources};
 pub use manual::manual;
 pub use realm::{RealmName, StoreUrl};

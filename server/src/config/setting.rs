@@ -3,7 +3,7 @@
 use super::document::{Wrong, described};
 use holdall_protocol::{
     NUMBER_MAX,
-    ids::{AttributeKey, BadId, ItemId, SlotId},
+    ids::{AttributeKey, BadId, ItemId, SkuId, SlotId},
 };
 use std::{
     borrow::Cow,
@@ -158,40 +158,28 @@ fn without_name(bad: &BadId) -> String {
     text.find("must be").and_then(|at| text.get(at..)).unwrap_or(&text).to_owned()
 }
 
-impl Word for ItemId {
-    const TAKES: &'static str = "an item id";
+/// Ids are read by their own rule.
+macro_rules! id_words {
+    ($($id:ident, $takes:literal;)*) => {
+        $(impl Word for $id {
+            const TAKES: &'static str = $takes;
 
-    fn read(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|bad| without_name(&bad))
-    }
+            fn read(text: &str) -> Result<Self, String> {
+                Self::new(text).map_err(|bad| without_name(&bad))
+            }
 
-    fn written(&self) -> Cow<'_, str> {
-        self.as_str().into()
-    }
+            fn written(&self) -> Cow<'_, str> {
+                self.as_str().into()
+            }
+        })*
+    };
 }
 
-impl Word for SlotId {
-    const TAKES: &'static str = "an equipment slot";
-
-    fn read(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|bad| without_name(&bad))
-    }
-
-    fn written(&self) -> Cow<'_, str> {
-        self.as_str().into()
-    }
-}
-
-impl Word for AttributeKey {
-    const TAKES: &'static str = "an attribute's key";
-
-    fn read(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|bad| without_name(&bad))
-    }
-
-    fn written(&self) -> Cow<'_, str> {
-        self.as_str().into()
-    }
+id_words! {
+    ItemId, "an item id";
+    SlotId, "an equipment slot";
+    AttributeKey, "an attribute's key";
+    SkuId, "a SKU";
 }
 
 impl Setting for bool {

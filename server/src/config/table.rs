@@ -130,6 +130,8 @@ knobs! {
         items_file: PathBuf = "items.toml";
         /// The steps that change what players already have, taken once by each player when it is loaded. May be absent.
         migrations_file: PathBuf = "migrations.toml";
+        /// What is for sale in limited numbers. May be absent.
+        shop_file: PathBuf = "shop.toml";
     }
 
     /// Bags, and selling out of them.
@@ -253,6 +255,16 @@ knobs! {
         invites_per_pair_per_minute: usize = 5, in 1..=10_000;
         /// Invites to trade that may wait for one player's answer.
         incoming_invites_max: usize = 8, in 1..=1_000;
+        /// Seconds for which a player holds something in the shop, where the client does not say.
+        hold_seconds: u64 = 120, in 1..=3_600;
+        /// Holds in the shop that one player, or one cart, may have open.
+        holds_max: u32 = 8, in 1..=64;
+        /// Units in one hold.
+        hold_units_max: u64 = 1_000, in 1..=1_000_000;
+        /// Holds that a player may make in a minute; each is an action as well.
+        holds_per_minute: u32 = 30, in 1..=1_000_000;
+        /// Holds that a rested player may make at once.
+        holds_burst: u32 = 5, in 1..=1_000_000;
         /// Attributes on one stack.
         attributes_max: usize = 32, in 0..=256;
         /// Bytes of all attributes on one stack, keys and values.

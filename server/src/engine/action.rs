@@ -94,6 +94,15 @@ pub enum Action {
         /// How much.
         amount: NonZeroU64,
     },
+    /// Pays for things from the shop, which come out of the catalogue as new ones.
+    Purchase {
+        /// The item; of kind currency it is a balance.
+        item: ItemId,
+        /// How many.
+        quantity: NonZeroU64,
+        /// What they cost in all, each currency once.
+        price: Vec<(ItemId, NonZeroU64)>,
+    },
     /// Sets a player back to having exactly this, whatever weight and room say.
     Restore {
         /// Everything.

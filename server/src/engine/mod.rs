@@ -22,10 +22,11 @@ mod moving;
 pub mod offer;
 pub mod player;
 pub mod post;
+mod purchase;
 pub mod refusal;
 pub mod restore;
 mod sort;
-mod standing;
+pub mod standing;
 mod sums;
 mod taking;
 
@@ -61,6 +62,16 @@ pub fn apply(
             Err(refusal)
         }
     }
+}
+
+/// Whether an action would be done now. Nothing changes.
+///
+/// # Errors
+/// The rule that forbids it.
+pub fn judge(player: &mut Player, action: &Action, rules: &Rules, moment: &mut Moment<'_>) -> Result<(), Refusal> {
+    player.keep_sums(rules);
+    let mut changes = Changes::default();
+    decide(player, action, rules, moment, &mut changes).and_then(|()| player.permits(&changes, rules))
 }
 
 /// A new player with the starting kit, and the changes that make it of nobody.
@@ -112,6 +123,9 @@ fn decide(
         }
         Action::Credit { currency, amount } => money::credit(player, currency, *amount, rules, out),
         Action::Debit { currency, amount } => money::debit(player, currency, *amount, rules, out),
+        Action::Purchase { item, quantity, price } => {
+            purchase::Purchase { item, quantity: *quantity, price }.decide(player, rules, moment, out)
+        }
         Action::Restore { things } => restore::set(player, things, out),
     }
 }

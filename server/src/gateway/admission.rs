@@ -16,13 +16,13 @@ const REFUSING_MAX: usize = 64;
 /// The bounds and what counts against them.
 #[derive(Debug)]
 pub(super) struct Admission {
-    connections_max: usize,
-    per_address_max: usize,
     counts: Mutex<Counts>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
+    connections_max: usize,
+    per_address_max: usize,
     admitted: usize,
     refusing: usize,
     by_address: HashMap<IpAddr, usize>,
@@ -49,13 +49,21 @@ pub(super) struct Place {
 
 impl Admission {
     pub(super) fn new(connections_max: usize, per_address_max: usize) -> Arc<Self> {
-        Arc::new(Self { connections_max, per_address_max, counts: Mutex::default() })
+        let (admitted, refusing, by_address) = (0, 0, HashMap::new());
+        let counts = Counts { connections_max, per_address_max, admitted, refusing, by_address };
+        Arc::new(Self { counts: Mutex::new(counts) })
+    }
+
+    /// Other bounds for whoever comes from now on; nobody has to leave.
+    pub(super) fn set_bounds(&self, connections_max: usize, per_address_max: usize) {
+        let mut counts = self.counts.lock();
+        (counts.connections_max, counts.per_address_max) = (connections_max, per_address_max);
     }
 
     /// Takes a place for a new connection; none where not even a refusal can be afforded.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
         let mut counts = self.counts.lock();
-        let standing = if counts.admitted < self.connections_max { Standing::Admitted } else { Standing::Full };
+        let standing = if counts.admitted < counts.connections_max { Standing::Admitted } else { Standing::Full };
         let taken = counts.take(standing);
         // A place gives itself back under the same lock, so that none may exist while it is held and nothing was taken.
         drop(counts);
@@ -93,8 +101,9 @@ impl Place {
         }
         let mut counts = self.admission.counts.lock();
         let key = network(address);
+        let per_address_max = counts.per_address_max;
         let count = counts.by_address.entry(key).or_default();
-        if *count < self.admission.per_address_max {
+        if *count < per_address_max {
             *count += 1;
             self.address = Some(key);
             return true;

@@ -6,6 +6,7 @@
 use super::{
     Options,
     admission::{Admission, Place},
+    descriptors,
     handshake::{Answer, Policy, judge},
 };
 use crate::session::Serve;
@@ -44,7 +45,7 @@ pub(super) struct Gate {
     pub(super) admission: Arc<Admission>,
     pub(super) policy: Policy,
     pub(super) tls: Option<TlsAcceptor>,
-    hello_deadline: Duration,
+    hello_deadline: Mutex<Duration>,
     websocket: WebSocketConfig,
 }
 
@@ -54,7 +55,7 @@ impl Gate {
             admission: Admission::new(connections_max, options.connections_per_address_max),
             policy: Policy::new(options),
             tls,
-            hello_deadline: options.hello_deadline,
+            hello_deadline: Mutex::new(options.hello_deadline),
             websocket: WebSocketConfig::default()
                 .read_buffer_size(options.read_buffer_bytes)
                 .write_buffer_size(WRITE_BUFFER_BYTES)
@@ -62,6 +63,13 @@ impl Gate {
                 .max_frame_size(Some(options.frame_bytes_max))
                 .accept_unmasked_frames(false),
         }
+    }
+
+    /// Of these, what can change while it is open: how many may come in, and how long they may take.
+    pub(super) fn set(&self, options: &Options) {
+        let connections_max = descriptors::make_room(options.connections_max);
+        self.admission.set_bounds(connections_max, options.connections_per_address_max);
+        *self.hello_deadline.lock() = options.hello_deadline;
     }
 }
 
@@ -110,9 +118,10 @@ where
     F: Future<Output = Option<IO>>,
 {
     let Arrival { tcp, peer, place, mut stop } = arrival;
+    let hello_deadline = *gate.hello_deadline.lock();
     let opened = async { http(open(tcp).await?, peer, place, &gate).await };
     tokio::select! {
-        done = timeout(gate.hello_deadline, opened) => done.inspect_err(|_| {
+        done = timeout(hello_deadline, opened) => done.inspect_err(|_| {
             tracing::debug!(%peer, "closed a connection: no WebSocket within the hello deadline");
         }).ok().flatten(),
         _ = stop.wait_for(|stop| *stop) => None,

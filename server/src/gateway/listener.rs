@@ -28,6 +28,18 @@ pub struct Bound {
     gate: Arc<Gate>,
 }
 
+/// The bounds of a gateway that may be running already.
+#[derive(Clone)]
+pub struct Bounds(Arc<Gate>);
+
+impl Bounds {
+    /// Of these options, puts in force what can change while the gateway is open: how many connections may come in, and how
+    /// long a handshake may take.
+    pub fn set(&self, options: &Options) {
+        self.0.set(options);
+    }
+}
+
 /// Opens the listening socket, reads certificate and key, and raises the file-descriptor limit.
 ///
 /// # Errors
@@ -52,6 +64,12 @@ fn listen(address: SocketAddr, send_buffer_bytes: u32) -> io::Result<(TcpListene
 }
 
 impl Bound {
+    /// Its bounds, to be changed while it runs.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        Bounds(Arc::clone(&self.gate))
+    }
+
     /// Accepts until `stop` turns true. Then the address is closed at once, handshakes under way are cut, and it
     /// returns when `serve` has ended the last of its connections.
     pub async fn run<S: Serve>(self, serve: Arc<S>, mut stop: watch::Receiver<bool>) {

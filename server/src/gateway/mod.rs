@@ -10,7 +10,7 @@ mod handshake;
 mod listener;
 mod tls;
 
-pub use listener::{Bound, bind};
+pub use listener::{Bound, Bounds, bind};
 
 use std::{
     io,

@@ -164,6 +164,12 @@ impl Journal {
         self.pending.lock().bytes()
     }
 
+    /// Whether anything of this player is not yet known to be durable.
+    #[must_use]
+    pub fn holds(&self, player: &PlayerId) -> bool {
+        self.pending.lock().holds(player)
+    }
+
     /// Adds a record of one player or two, whose locks the caller holds. `at_once`: do not wait for an autosave.
     pub fn push(&self, sides: &[Side<'_>], at_once: bool) {
         let due = match self.options.ack {

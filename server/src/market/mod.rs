@@ -1,4 +1,4 @@
-//! Several players' things at once: gifts and trades.
+//! Several players' things at once: gifts, trades, and what all of them want of the shop.
 //!
 //! Called by `session`. Locks both players through the roster's one helper and makes one record of both. What belongs to
 //! a trade and not to one of its players is behind the desk's own lock, which is taken before theirs.
@@ -6,6 +6,7 @@
 #![warn(clippy::arithmetic_side_effects, clippy::wildcard_enum_match_arm)]
 
 pub mod gift;
+pub mod shop_desk;
 mod trade;
 pub mod trade_desk;
 

@@ -1,6 +1,11 @@
 //! What only the control socket answers: long work on all players, left to whoever may read and write the data directory.
 
-use super::{Operator, answers::Failure, extract::Query};
+use super::{
+    Operator,
+    answers::Failure,
+    extract::Query,
+    reload::{self, Reload},
+};
 use crate::{
     roster::Roster,
     upkeep::{
@@ -22,13 +27,17 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 pub struct Control {
     /// The server's players.
     pub roster: Arc<Roster>,
+    /// What reads settings and catalogue again.
+    pub reload: Arc<dyn Reload>,
     /// Turns true when the server stops.
     pub stopped: watch::Receiver<bool>,
 }
 
 /// Every route.
 pub(super) fn router(control: Control) -> Router<Operator> {
-    Router::new().route("/v1/verify", post(prove)).route("/v1/migrate", post(bring_forward)).with_state(control)
+    let reload = reload::router(control.reload.clone());
+    let own = Router::new().route("/v1/verify", post(prove)).route("/v1/migrate", post(bring_forward));
+    own.with_state(control).merge(reload)
 }
 
 /// How a migration is to be done.
@@ -67,14 +76,14 @@ async fn bring_forward(
         return Err(Failure::new(StatusCode::CONFLICT, "other_steps", message));
     }
     let mode = if dry_run { Mode::DryRun } else { Mode::ForReal };
-    let Control { roster, stopped } = control;
+    let Control { roster, stopped, .. } = control;
     let work = move |tell: Tell| async move { migrate::migrate(&roster, mode, tell).await };
     Ok(in_lines(work, stopped))
 }
 
 /// Proves every player's things by the ledger; the answer is lines of JSON, [`Line`]s of a [`verify::Verified`]. Whoever
 /// stops reading stops the work.
-async fn prove(State(Control { roster, stopped }): State<Control>) -> body::Body {
+async fn prove(State(Control { roster, stopped, .. }): State<Control>) -> body::Body {
     let work = move |tell: Tell| async move { verify::verify(roster.store(), By::Server, tell).await };
     in_lines(work, stopped)
 }

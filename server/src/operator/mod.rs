@@ -14,6 +14,7 @@ pub mod keys;
 mod openapi;
 pub mod orders;
 pub mod players;
+pub mod reload;
 mod routes;
 mod shop;
 mod socket;

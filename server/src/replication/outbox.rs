@@ -7,7 +7,7 @@ use bytes::Bytes;
 use holdall_protocol::{
     frame::Subprotocol,
     ids::{Revision, Seq, TradeId},
-    message::{Answer, Answered, Applied, ServerMessage},
+    message::{Answer, Answered, Applied, Hold, ServerMessage},
 };
 use std::collections::VecDeque;
 
@@ -26,11 +26,15 @@ pub enum Kind {
         checksum: u32,
         /// What a partial grant could not place.
         overflow: Option<u64>,
+        /// Whether it also tells how a hold stands.
+        tells_hold: bool,
     },
     /// A revision nobody here asked for.
     Delta,
     /// How a trade stands: a later one of the same trade says it all.
     Trade(TradeId),
+    /// What is in force: a later one says it all.
+    Reloaded,
     /// Anything that is neither counted nor collapsed: welcome, snapshot.
     Other,
 }
@@ -59,7 +63,9 @@ impl Frame {
                 | ServerMessage::Applied(_)
                 | ServerMessage::Refused(_)
                 | ServerMessage::Answer(_)
+                | ServerMessage::Hold(_)
                 | ServerMessage::Delta(_) => 256,
+                ServerMessage::Reloaded(reloaded) => places_bytes(reloaded.frozen.len()),
                 ServerMessage::Trade(trade) => {
                     places_bytes(trade.yours.items.len().saturating_add(trade.theirs.items.len()))
                 }
@@ -86,7 +92,7 @@ impl Queued {
     fn collapsible(&self) -> usize {
         match self.kind {
             Kind::Applied { .. } | Kind::Delta => self.frame.bytes(),
-            Kind::Reply | Kind::Trade(_) | Kind::Other => 0,
+            Kind::Reply | Kind::Trade(_) | Kind::Reloaded | Kind::Other => 0,
         }
     }
 }
@@ -134,9 +140,12 @@ impl Outbox {
         if self.collapsed && kind == Kind::Delta {
             return;
         }
-        if let Kind::Trade(_) = kind
-            && self.is_full()
-        {
+        let replaces = match kind {
+            Kind::Trade(_) => self.is_full(),
+            Kind::Reloaded => true,
+            Kind::Reply | Kind::Applied { .. } | Kind::Delta | Kind::Other => false,
+        };
+        if replaces {
             self.queue.retain(|queued| queued.kind != kind);
             self.count();
         }
@@ -167,12 +176,23 @@ impl Outbox {
     }
 
     fn without_changes(&self, queued: Queued) -> Queued {
-        let Kind::Applied { seq, revision, checksum, overflow } = queued.kind else { return queued };
+        let Kind::Applied { seq, revision, checksum, overflow, tells_hold } = queued.kind else { return queued };
+        let hold = if tells_hold { self.hold_in(&queued.frame) } else { None };
         let changes = Vec::new();
-        let applied = ServerMessage::Applied(Applied { seq, revision, changes, checksum, overflow, collapsed: true });
+        let applied = Applied { seq, revision, changes, checksum, overflow, hold, collapsed: true };
+        let applied = ServerMessage::Applied(applied);
         let mut frame = Vec::with_capacity(96);
         self.subprotocol.encode(&applied, &mut frame);
         Queued { gate: queued.gate, kind: Kind::Reply, frame: Frame::Encoded(frame.into()) }
+    }
+
+    /// What a reply tells of a hold: it is not in the snapshot that stands for the rest.
+    fn hold_in(&self, frame: &Frame) -> Option<Box<Hold>> {
+        let Frame::Encoded(bytes) = frame else { return None };
+        match self.subprotocol.decode_server(bytes) {
+            Ok(ServerMessage::Applied(applied)) => applied.hold,
+            Ok(_) | Err(_) => None,
+        }
     }
 
     /// Moves all frames to `out` that may leave now that `durable` is. Returns how many of them are replies.
@@ -183,7 +203,7 @@ impl Outbox {
             self.collapsible = self.collapsible.saturating_sub(queued.collapsible());
             match queued.kind {
                 Kind::Reply | Kind::Applied { .. } => replies = replies.saturating_add(1),
-                Kind::Delta | Kind::Trade(_) | Kind::Other => {}
+                Kind::Delta | Kind::Trade(_) | Kind::Reloaded | Kind::Other => {}
             }
             out.push(queued.frame);
         }

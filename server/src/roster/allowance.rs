@@ -8,26 +8,33 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 use holdall_protocol::ids::PlayerId;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::{collections::VecDeque, num::NonZeroU32, time::Duration};
 use tokio::time::Instant;
 
 /// What a player may ask for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
     /// Requests.
     pub actions: Quota,
     /// Gifts among them.
     pub gifts: Quota,
+    /// Holds in the shop among them.
+    pub holds: Quota,
 }
 
 impl Quotas {
-    /// So many requests a second with so many at once, and so many gifts a minute with so many at once.
+    /// So many requests a second with so many at once, and so many gifts and holds a minute with so many at once.
     #[must_use]
-    pub fn new(actions: (NonZeroU32, NonZeroU32), gifts: (NonZeroU32, NonZeroU32)) -> Self {
+    pub fn new(
+        actions: (NonZeroU32, NonZeroU32),
+        gifts: (NonZeroU32, NonZeroU32),
+        holds: (NonZeroU32, NonZeroU32),
+    ) -> Self {
         Self {
             actions: Quota::per_second(actions.0).allow_burst(actions.1),
             gifts: Quota::per_minute(gifts.0).allow_burst(gifts.1),
+            holds: Quota::per_minute(holds.0).allow_burst(holds.1),
         }
     }
 }
@@ -46,11 +53,32 @@ impl Clock for RuntimeClock {
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, RuntimeClock, NoOpMiddleware<Nanos>>;
 
-/// One player's limiters.
+/// The limiters of one player's quotas.
 #[derive(Debug)]
-pub struct Allowance {
+struct Limiters {
+    quotas: Quotas,
     actions: Limiter,
     gifts: Limiter,
+    holds: Limiter,
+}
+
+impl Limiters {
+    fn new(quotas: Quotas) -> Self {
+        let clock = RuntimeClock(Instant::now());
+        Self {
+            quotas,
+            actions: Limiter::direct_with_clock(quotas.actions, clock.clone()),
+            gifts: Limiter::direct_with_clock(quotas.gifts, clock.clone()),
+            holds: Limiter::direct_with_clock(quotas.holds, clock),
+        }
+    }
+}
+
+/// What one player may still ask for.
+#[derive(Debug)]
+pub struct Allowance {
+    /// Written by a reload only: a player's requests never wait for each other here.
+    limiters: RwLock<Limiters>,
     /// Invites to trade of the last minute, oldest first.
     invites: Mutex<VecDeque<(Instant, PlayerId)>>,
 }
@@ -70,11 +98,14 @@ impl Allowance {
     /// Full.
     #[must_use]
     pub fn new(quotas: Quotas) -> Self {
-        let clock = RuntimeClock(Instant::now());
-        Self {
-            actions: Limiter::direct_with_clock(quotas.actions, clock.clone()),
-            gifts: Limiter::direct_with_clock(quotas.gifts, clock),
-            invites: Mutex::default(),
+        Self { limiters: RwLock::new(Limiters::new(quotas)), invites: Mutex::default() }
+    }
+
+    /// From now on, this much. Other quotas than before begin full; with the same ones nothing is given back.
+    pub fn set(&self, quotas: Quotas) {
+        let mut limiters = self.limiters.write();
+        if limiters.quotas != quotas {
+            *limiters = Limiters::new(quotas);
         }
     }
 
@@ -83,7 +114,7 @@ impl Allowance {
     /// # Errors
     /// How long to wait before one is allowed again.
     pub fn action(&self) -> Result<(), Duration> {
-        take(&self.actions)
+        take(&self.limiters.read().actions)
     }
 
     /// Takes one gift.
@@ -91,7 +122,15 @@ impl Allowance {
     /// # Errors
     /// How long to wait before one is allowed again.
     pub fn gift(&self) -> Result<(), Duration> {
-        take(&self.gifts)
+        take(&self.limiters.read().gifts)
+    }
+
+    /// Takes one hold in the shop.
+    ///
+    /// # Errors
+    /// How long to wait before one is allowed again.
+    pub fn hold(&self) -> Result<(), Duration> {
+        take(&self.limiters.read().holds)
     }
 
     /// Takes one invite to this player.

@@ -15,7 +15,7 @@ use holdall_protocol::{
     checksum::Checksum,
     close::Close,
     ids::{Incarnation, PlayerId, Revision, Seq, SessionId},
-    message::Trade,
+    message::{Hold, Trade},
 };
 use parking_lot::{Mutex, MutexGuard};
 use std::{collections::VecDeque, sync::Arc};
@@ -117,6 +117,8 @@ pub struct Seat {
     pub(super) unrecorded: Option<Unrecorded>,
     /// The trades that are not over, as the player was last told of them: an open one and invites.
     pub(super) trades: Vec<Trade>,
+    /// The open holds in the shop, as the player was last told of them.
+    pub(super) holds: Vec<Hold>,
 }
 
 /// One connection's end of a cell.

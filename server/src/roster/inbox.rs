@@ -240,7 +240,7 @@ impl Roster {
 
     /// Reads a gift and brings it forward, as a load does with a record.
     fn open(&self, id: GiftId, bytes: &[u8]) -> Result<Ready, String> {
-        let gift = waiting::read(self.options.chain, bytes).map_err(|error| error.to_string())?;
+        let gift = waiting::read(self.chain(), bytes).map_err(|error| error.to_string())?;
         let rules = self.rules();
         let steps = rules.migrations.after(gift.slip.content).map_err(|error| error.to_string())?;
         let mut dice = self.dice.clone();
@@ -292,7 +292,7 @@ impl Roster {
 
     fn is_overdue(&self, slip: &Slip) -> bool {
         let waited = Duration::from_millis(self.clock.now_ms().saturating_sub(slip.sent_at));
-        !slip.returned && waited >= self.options.inbox_time
+        !slip.returned && waited >= self.options.read().inbox_time
     }
 
     fn record_taken(&self, cell: &Cell, inner: &mut Inner, ready: &Ready, changes: &Changes) {
@@ -340,7 +340,7 @@ impl Roster {
     }
 
     fn form_of(&self, stamp: Stamp) -> Form {
-        self.options.chain.form().over(stamp)
+        self.chain().form().over(stamp)
     }
 }
 

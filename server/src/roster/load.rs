@@ -6,6 +6,7 @@ use super::{
     Roster,
     allowance::Allowance,
     cell::{Cell, REMEMBERED_REQUESTS, Seat, Stage},
+    holds::Terms,
     upgrade::{Plan, Unrecorded},
 };
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
 use holdall_protocol::{
     frame::Subprotocol,
     ids::{Incarnation, PlayerId, Revision, Seq},
+    message::Hold,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -73,7 +75,7 @@ impl Roster {
             let mut first = false;
             let new = || {
                 first = true;
-                Cell::loading(player.clone(), Allowance::new(self.options.quotas))
+                Cell::loading(player.clone(), Allowance::new(self.options.read().quotas))
             };
             let cell = self.cells.entry(player.clone()).or_insert_with(new).value().clone();
             let changed = cell.changed.notified();
@@ -201,7 +203,7 @@ impl Roster {
         let now = self.clock.now_ms();
         let rules = self.rules();
         let mut dice = self.dice.clone();
-        let plan = Plan::of(&(&loaded).into(), self.options.chain, &rules, &mut Moment::new(now, &mut dice));
+        let plan = Plan::of(&(&loaded).into(), self.chain(), &rules, &mut Moment::new(now, &mut dice));
         let Plan { player: mut things, form, rewrite, course, content } = plan.map_err(unreadable)?;
         let changes = course.outcome.map_err(|stuck| unreadable(stuck.to_string()))?;
         let checksum = snapshot::checksum(&things);
@@ -216,6 +218,10 @@ impl Roster {
         }
         let Recent { applied, remembers_from } = Recent::of(&loaded).map_err(unreadable)?;
         let incarnation = Incarnation::new(dice.uuid(now));
+        let holds: Vec<Hold> = loaded.holds.iter().filter_map(|hold| Terms::told(hold).ok()).collect();
+        for hold in &holds {
+            self.watch_hold(hold.expires_at, hold.reservation, player);
+        }
         Ok(Box::new(Seat {
             origin: loaded.origin(),
             owner: loaded.owner,
@@ -228,7 +234,7 @@ impl Roster {
             incarnation,
             checksum,
             shared: loaded.revision,
-            feed: Feed::new(Subprotocol::Msgpack, self.options.resume_bytes_max),
+            feed: Feed::new(Subprotocol::Msgpack, self.options.read().resume_bytes_max),
             applied,
             remembers_from,
             preferences: loaded.preferences,
@@ -238,6 +244,7 @@ impl Roster {
             unrepaired: true,
             unrecorded,
             trades: Vec::new(),
+            holds,
         }))
     }
 }

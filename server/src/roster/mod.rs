@@ -7,6 +7,7 @@
 
 pub mod allowance;
 pub mod cell;
+pub mod holds;
 pub mod inbox;
 pub mod lease;
 mod load;
@@ -14,6 +15,7 @@ mod mail;
 pub mod orders;
 pub mod pair;
 pub mod record;
+pub mod reload;
 pub mod retention;
 pub mod trades;
 mod unload;
@@ -77,8 +79,10 @@ pub struct Roster {
     pub clock: Clock,
     /// Chance.
     pub dice: Dice,
-    options: Options,
+    options: RwLock<Arc<Options>>,
     departures: OnceLock<Arc<dyn Departures>>,
+    /// Holds of loaded players that will expire.
+    watched: holds::Watch,
     /// Orders on their way to other processes.
     given: orders::Given,
     /// Held by whoever works on a long ledger.
@@ -99,16 +103,27 @@ impl Roster {
     ) -> Arc<Self> {
         let cells = DashMap::new();
         let lease = Lease::new(store.lease());
-        let rules = RwLock::new(rules);
-        let (departures, given) = (OnceLock::new(), orders::Given::default());
-        let shortening = tokio::sync::Mutex::default();
-        let roster =
-            Arc::new(Self { cells, journal, store, rules, clock, dice, options, departures, given, shortening, lease });
+        let (rules, options) = (RwLock::new(rules), RwLock::new(Arc::new(options)));
+        let roster = Arc::new(Self {
+            cells,
+            journal,
+            store,
+            rules,
+            clock,
+            dice,
+            options,
+            departures: OnceLock::new(),
+            watched: holds::Watch::default(),
+            given: orders::Given::default(),
+            shortening: tokio::sync::Mutex::default(),
+            lease,
+        });
         roster.journal.set_watcher(Arc::new(Told(Arc::downgrade(&roster))));
         roster
     }
 
-    /// The rules in force.
+    /// The rules in force. Ask under the lock of the player who is judged by them: then whoever is told of new ones has
+    /// not been judged, or shown anything, by earlier ones since.
     #[must_use]
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.read().clone()
@@ -116,8 +131,14 @@ impl Roster {
 
     /// The roster's bounds.
     #[must_use]
-    pub const fn options(&self) -> &Options {
-        &self.options
+    pub fn options(&self) -> Arc<Options> {
+        self.options.read().clone()
+    }
+
+    /// The record formats.
+    #[must_use]
+    pub fn chain(&self) -> &'static Chain {
+        self.options.read().chain
     }
 
     /// A player that is in memory, in whatever stage.
@@ -145,7 +166,7 @@ impl Roster {
     }
 
     /// Waits until a revision of a player is durable. False where the player left the game before that.
-    async fn is_durable(&self, cell: &Cell, revision: Revision) -> bool {
+    pub async fn is_durable(&self, cell: &Cell, revision: Revision) -> bool {
         loop {
             let changed = cell.changed.notified();
             tokio::pin!(changed);

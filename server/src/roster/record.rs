@@ -5,6 +5,7 @@
 use super::{
     Roster,
     cell::{Inner, Seat},
+    holds::Held,
 };
 use crate::{
     engine::change::Changes,
@@ -18,12 +19,12 @@ use crate::{
         feed::Kept,
         outbox::{Frame, Kind},
     },
-    store::{InboxChange, KeptAnswer, Preferences, stock::Purchase},
+    store::{InboxChange, KeptAnswer, Preferences},
 };
 use bytes::Bytes;
 use holdall_protocol::{
     ids::{PlayerId, ReservationId, Revision},
-    message::{Applied, Cause, Delta, ServerMessage},
+    message::{Applied, Cause, Delta, Hold, ServerMessage},
 };
 use std::cell::RefCell;
 
@@ -63,8 +64,8 @@ pub struct Effects {
     pub preferences: Option<Preferences>,
     /// The operator's order that it carries out, and what is answered to it.
     pub order: Option<(Ordered, KeptAnswer)>,
-    /// The hold of the shop that it is about, and what it pays for.
-    pub hold: Option<(ReservationId, Option<Purchase>)>,
+    /// The hold of the shop that it is about.
+    pub hold: Option<Held>,
 }
 
 /// What else an entry is about.
@@ -107,7 +108,7 @@ impl Roster {
         if at_once {
             seat.shared = seat.revision;
         }
-        self.reply(inner, changes, &note);
+        self.reply(inner, changes, (&note, None));
     }
 
     /// Records one player's change that does more than change places, and does not wait for an autosave. A request is
@@ -116,12 +117,17 @@ impl Roster {
         let Half { player, inner, changes, note } = half;
         let seat = inner.seat().expect("only a player in the game has records");
         let Effects { waits, inbox, receiver, preferences, order, hold } = effects;
-        let ((ordered, answer), (hold, purchase)) = (order.unzip(), hold.unzip());
+        let (ordered, answer) = order.unzip();
+        let (told, purchase) = hold.map(|held| (held.told, held.purchase)).unzip();
         let (answers, purchases) = (Vec::from_iter(answer), Vec::from_iter(purchase.flatten()));
         let effects = SideEffects { inbox, preferences, answers, purchases };
         seat.preferences = preferences.unwrap_or(seat.preferences);
         let mut scratch = Scratch::default();
+        let hold = told.as_ref().map(|told| told.reservation);
         let about = About { waits, ordered, hold, ..About::default() };
+        if let Some(told) = &told {
+            self.note_hold(player, seat, told);
+        }
         seat.advance((player, changes, &note), about, self.clock.now_ms(), &mut scratch);
         let own = seat.side(player, changes, &scratch.entries);
         self.journal.push(&[Side { effects: Some(&effects), ..own }], true);
@@ -131,7 +137,7 @@ impl Roster {
             inner.announce(revision, receiver);
         }
         match note.asked {
-            Some(_) => self.reply(inner, changes, &note),
+            Some(_) => self.reply(inner, changes, (&note, told)),
             None => self.tell_delta(inner, changes, cause),
         }
     }
@@ -181,7 +187,7 @@ impl Roster {
         });
         first.shared = first.revision;
         second.shared = second.revision;
-        self.reply(one.inner, one.changes, &one.note);
+        self.reply(one.inner, one.changes, (&one.note, None));
         self.tell_delta(other.inner, other.changes, cause);
     }
 
@@ -192,7 +198,7 @@ impl Roster {
     }
 
     /// Tells the current connection of its own request's effect, or, where nobody asked, of a change by the server.
-    fn reply(&self, inner: &mut Inner, changes: &Changes, note: &Note) {
+    fn reply(&self, inner: &mut Inner, changes: &Changes, (note, told): (&Note, Option<Hold>)) {
         let Some(asked) = note.asked else {
             return self.tell_delta(inner, changes, Cause::Server(holdall_protocol::message::Nothing {}));
         };
@@ -205,11 +211,17 @@ impl Roster {
             changes: delta::changes(&changes.list),
             checksum,
             overflow,
+            hold: told.map(Box::new),
             collapsed: false,
         });
+        let tells_hold = matches!(&message, ServerMessage::Applied(applied) if applied.hold.is_some());
         let gate = self.gate(seat);
         let frame = seat.keep(&message, true, Some(asked));
-        inner.tell(gate, Kind::Applied { seq: asked.seq, revision, checksum, overflow }, Frame::Encoded(frame));
+        inner.tell(
+            gate,
+            Kind::Applied { seq: asked.seq, revision, checksum, overflow, tells_hold },
+            Frame::Encoded(frame),
+        );
     }
 
     fn tell_delta(&self, inner: &mut Inner, changes: &Changes, cause: Cause) {

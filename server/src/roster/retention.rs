@@ -59,7 +59,7 @@ impl Retention {
 impl Roster {
     /// Looks at the ledger of a player who was just loaded, if it may be too long.
     pub(super) fn shorten_ledger(self: &Arc<Self>, cell: &Arc<Cell>, seat: &Seat) {
-        let Retention { entries_max, time_max } = self.options.retention;
+        let Retention { entries_max, time_max } = self.options.read().retention;
         let entries = seat.revision.get().saturating_sub(seat.opened.get());
         if entries > entries_max || (time_max.is_some() && entries > KEPT_MIN) {
             tokio::spawn(self.clone().shorten(cell.clone()));
@@ -105,7 +105,7 @@ impl Roster {
     async fn opening_of(&self, player: &PlayerId) -> Result<Option<(Owner, store::Opening)>, Left> {
         let Some(stored) = self.store.peek(player.clone()).await? else { return Ok(None) };
         let Some(owner) = stored.owner.clone() else { return Ok(None) };
-        let (now, chain) = (self.clock.now_ms(), self.options.chain);
+        let (now, chain, retention) = (self.clock.now_ms(), self.chain(), self.options.read().retention);
         let (mut cut, mut rest, mut mark) = (None, Vec::new(), None);
         loop {
             let page = self.store.ledger(player.clone(), mark).await?;
@@ -115,8 +115,7 @@ impl Roster {
             }
             match (book.pages.last(), &page.next) {
                 (Some(last), Some(end))
-                    if rest.is_empty()
-                        && self.options.retention.lets_go(last.revision, last.at, stored.revision, now) =>
+                    if rest.is_empty() && retention.lets_go(last.revision, last.at, stored.revision, now) =>
                 {
                     cut = Some(Cut { revision: last.revision, at: last.at, mark: end.clone() });
                 }

@@ -27,7 +27,8 @@ impl Roster {
         }
         let roster = self.clone();
         tokio::spawn(async move {
-            sleep(roster.options.linger).await;
+            let linger = roster.options.read().linger;
+            sleep(linger).await;
             let mut inner = cell.lock();
             if inner.visits == visits {
                 roster.unload(&cell, &mut inner);

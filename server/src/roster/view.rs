@@ -65,7 +65,7 @@ impl Roster {
         let Some(stored) = stored else { return Ok(None) };
         let (rules, mut dice) = (self.rules(), self.dice.clone());
         let mut moment = Moment::new(self.clock.now_ms(), &mut dice);
-        let plan = Plan::of(&(&stored).into(), self.options.chain, &rules, &mut moment);
+        let plan = Plan::of(&(&stored).into(), self.options().chain, &rules, &mut moment);
         let Plan { player: mut things, course, .. } = plan.map_err(ReadError::Unreadable)?;
         // As the next load will see it; a content step that cannot be taken leaves what is there.
         if let Ok(changes) = &course.outcome {

@@ -1,7 +1,7 @@
 //! The first message: who is there, and where the client's mirror stands.
 
 use super::{
-    End, Sessions,
+    End, Sessions, reload,
     token::SignedIn,
     turn::{self, Read},
 };
@@ -23,7 +23,7 @@ use holdall_protocol::{
     close::Close,
     frame::Subprotocol,
     ids::{PlayerId, Revision, SessionId},
-    message::{CatalogVersion, ClientMessage, Hello, Limits, Resume, ServerMessage, Settings, Welcome},
+    message::{ClientMessage, Hello, Resume, ServerMessage, Settings, Welcome},
 };
 use std::{net::IpAddr, sync::Arc};
 use tokio::{
@@ -55,10 +55,11 @@ impl Sessions {
     ) -> Result<Join, End> {
         let end = |why: Close, reason: &str| Some((why, reason.to_owned()));
         let mut stopping = self.stopping.clone();
+        let hello_deadline = self.options.borrow().hello_deadline;
         let hello = tokio::select! {
             biased;
             _ = stopping.wait_for(|stop| *stop) => return Err(end(Close::Restart, "the server stops")),
-            read = timeout(self.options.hello_deadline, first(socket, subprotocol)) => match read {
+            read = timeout(hello_deadline, first(socket, subprotocol)) => match read {
                 Ok(hello) => hello?,
                 Err(_) => return Err(end(Close::HelloTimeout, "say hello first")),
             },
@@ -163,19 +164,12 @@ impl Sessions {
             revision: seat.revision,
             seq: seat.seq,
             resumed: missed.is_some(),
-            limits: Limits {
-                frame_bytes_max: self.options.frame_bytes_max,
-                actions_per_second: self.options.actions_per_second,
-                actions_burst: self.options.actions_burst,
-                in_flight_max: self.options.in_flight_max,
-                max_slots: rules.max_slots,
-                max_weight: rules.max_weight,
-                idle_seconds: u32::try_from(self.options.idle_timeout.as_secs()).unwrap_or(u32::MAX),
-            },
-            catalog: CatalogVersion { version: rules.catalog.version(), hash: rules.catalog.hash().to_owned() },
+            limits: self.options.borrow().told(&rules),
+            catalog: reload::told(&rules.catalog),
             durability: (self.in_force)(),
             now: self.roster.clock.now_ms(),
             trades: seat.trades().to_vec(),
+            holds: seat.holds().to_vec(),
             settings: Some(Settings { gifts: seat.takes_gifts(), invites: seat.takes_invites() }),
         }));
         let snapshot = missed.is_none().then(|| snapshot::of(&seat.player, seat.revision, seat.checksum, &rules));

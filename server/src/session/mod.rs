@@ -7,7 +7,9 @@ mod dedupe;
 mod hello;
 mod inquiry;
 pub mod leave;
+mod reload;
 mod request;
+mod shop;
 pub mod token;
 mod trade;
 mod turn;
@@ -17,7 +19,10 @@ pub use inquiry::{Answer, Inquiry, Known};
 pub use request::Heard;
 
 use crate::{
-    market::trade_desk::{self, TradeDesk},
+    market::{
+        shop_desk::{self, ShopDesk},
+        trade_desk::{self, TradeDesk},
+    },
     replication::{outbox::Frame, snapshot},
     roster::{Roster, cell::Cell},
 };
@@ -69,14 +74,17 @@ pub struct Options {
     pub excess_max: u32,
     /// The bounds of trades.
     pub trades: trade_desk::Options,
+    /// The bounds of the shop.
+    pub shop: shop_desk::Options,
 }
 
 /// All that the sessions of a process share.
 pub struct Sessions {
     roster: Arc<Roster>,
     desk: Arc<TradeDesk>,
+    shop: Arc<ShopDesk>,
     verifier: Verifier,
-    options: Options,
+    options: watch::Sender<Arc<Options>>,
     in_force: InForce,
     /// True once the server stops: nobody joins any more.
     stopping: watch::Receiver<bool>,
@@ -99,13 +107,14 @@ impl Sessions {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let desk = TradeDesk::new(roster.clone(), options.trades);
-        Self { roster, desk, verifier, options, in_force, stopping }
+        let shop = ShopDesk::new(roster.clone(), options.shop);
+        Self { roster, desk, shop, verifier, options: watch::Sender::new(Arc::new(options)), in_force, stopping }
     }
 
     /// Queues the snapshot that stands for deltas that were too many to keep for this session.
     pub fn queue_snapshot(&self, cell: &Cell, session: SessionId) {
-        let rules = self.roster.rules();
         let mut inner = cell.lock();
+        let rules = self.roster.rules();
         let Some(seat) = inner.seat() else { return };
         let gate = self.roster.gate(seat);
         let snapshot = snapshot::of(&seat.player, seat.revision, seat.checksum, &rules);
@@ -116,6 +125,12 @@ impl Sessions {
     #[must_use]
     pub const fn desk(&self) -> &Arc<TradeDesk> {
         &self.desk
+    }
+
+    /// Where these sessions' players buy. Somebody has to run it.
+    #[must_use]
+    pub const fn shop(&self) -> &Arc<ShopDesk> {
+        &self.shop
     }
 
     /// The players of these sessions.

@@ -8,6 +8,7 @@ use super::{
     Sessions,
     dedupe::{self, Standing},
     inquiry::{Inquiry, Known},
+    shop::Visit,
     trade::{Asking, Step},
 };
 use crate::{
@@ -252,7 +253,9 @@ impl Sessions {
         self.room()?;
         let items = lines(&gift.items)?;
         let door = match (&here, case.known) {
-            (None, None) => return Err(Stop::Ask(Inquiry::Door(gift.to.clone()))),
+            (None, None | Some(Known::Stocks(_) | Known::Hold(_) | Known::Claim(_))) => {
+                return Err(Stop::Ask(Inquiry::Door(gift.to.clone())));
+            }
             (Some(_), _) => None,
             (None, Some(Known::Door(door))) => Some(door),
         };
@@ -298,6 +301,9 @@ impl Sessions {
             }
             return self.give(cell, own, None, (gift, case));
         }
+        if let Some(visit) = Visit::of(action) {
+            return self.visit(cell, own, &visit, case);
+        }
         match understand(action)? {
             Do::Ask(Question::Resync) if own.is_full() => {
                 Err(No::new(Code::LimitExceeded, "read what has been sent first").into())
@@ -340,6 +346,23 @@ impl Sessions {
         asked: Asked,
     ) -> Result<(), No> {
         self.room()?;
+        let changes = self.apply(cell, own, action)?;
+        if changes.is_empty() {
+            self.nothing_to_change(own, asked, changes.overflow);
+        } else {
+            let note = Note { actor: Actor::Player(cell.id.clone()), reason, asked: Some(asked) };
+            self.roster.record(Half { player: &cell.id, inner: own, changes: &changes, note }, false);
+        }
+        Ok(())
+    }
+
+    /// Has the rules do an action. The caller records what it changed.
+    pub(super) fn apply(
+        &self,
+        cell: &Arc<Cell>,
+        own: &mut Inner,
+        action: &engine::action::Action,
+    ) -> Result<Changes, No> {
         let rules = self.roster.rules();
         let mut dice = self.roster.dice.clone();
         let mut moment = Moment::new(self.roster.clock.now_ms(), &mut dice);
@@ -356,16 +379,10 @@ impl Sessions {
                 return Err(No::fault());
             }
         }
-        if changes.is_empty() {
-            self.nothing_to_change(own, asked, changes.overflow);
-        } else {
-            let note = Note { actor: Actor::Player(cell.id.clone()), reason, asked: Some(asked) };
-            self.roster.record(Half { player: &cell.id, inner: own, changes: &changes, note }, false);
-        }
-        Ok(())
+        Ok(changes)
     }
 
-    fn room(&self) -> Result<(), No> {
+    pub(super) fn room(&self) -> Result<(), No> {
         if self.roster.journal.has_room() {
             return Ok(());
         }
@@ -381,6 +398,7 @@ impl Sessions {
             changes: Vec::new(),
             checksum: seat.checksum.get(),
             overflow: (overflow > 0).then_some(overflow),
+            hold: None,
             collapsed: false,
         });
         self.reply(own, asked, &message);
@@ -494,6 +512,9 @@ fn understand(action: &Action) -> Result<Do, Refusal> {
         | Action::TradeOffer(_)
         | Action::TradeAccept(_)
         | Action::TradeCancel(_) => unreachable!("what may lock two players went its own way"),
+        Action::ShopList(_) | Action::ShopHold(_) | Action::ShopConfirm(_) | Action::ShopRelease(_) => {
+            unreachable!("what the shop is asked went its own way")
+        }
         Action::Settings(settings) => Ok(Do::Set(settings.clone())),
         Action::Resync(action::Resync {}) => Ok(Do::Ask(Question::Resync)),
         Action::Count(action::Count { item }) => Ok(Do::Ask(Question::Count(item.clone()))),

@@ -52,6 +52,10 @@ impl<'a> Step<'a> {
             Action::TradeAccept(accept) => Some(Self::Accept(accept)),
             Action::TradeCancel(cancel) => Some(Self::Cancel(cancel)),
             Action::Move(_)
+            | Action::ShopList(_)
+            | Action::ShopHold(_)
+            | Action::ShopConfirm(_)
+            | Action::ShopRelease(_)
             | Action::Sort(_)
             | Action::Use(_)
             | Action::Drop(_)

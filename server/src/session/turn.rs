@@ -1,6 +1,6 @@
 //! The loop: what is there is read, what may leave is written, until the session ends.
 
-use super::{Answer, End, Heard, Join, Known, Sessions};
+use super::{Answer, End, Heard, Join, Known, Options, Sessions};
 use crate::{
     replication::outbox::Frame,
     roster::cell::{Cell, Taken},
@@ -11,7 +11,7 @@ use holdall_protocol::{action::Request, close::Close, frame::Subprotocol, ids::S
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, Sleep, sleep_until, timeout},
 };
 use tokio_tungstenite::{
@@ -32,6 +32,9 @@ const CLOSE_ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 /// One session at its socket.
 pub(super) struct Turn<'a, IO> {
     sessions: &'a Sessions,
+    /// As they stand; looked at again when a reload has woken the session.
+    options: Arc<Options>,
+    newest_options: watch::Receiver<Arc<Options>>,
     cell: Arc<Cell>,
     session: SessionId,
     wake: Arc<Notify>,
@@ -80,8 +83,12 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         subprotocol: Subprotocol,
     ) -> Self {
         let now = Instant::now();
+        let mut newest_options = sessions.options.subscribe();
+        let options = newest_options.borrow_and_update().clone();
         let mut turn = Self {
             sessions,
+            options,
+            newest_options,
             cell: join.cell,
             session: join.session,
             wake: join.wake,
@@ -111,6 +118,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
 
     async fn until_the_end(&mut self) -> Result<std::convert::Infallible, End> {
         loop {
+            self.look_at_options();
             let taken = self.flush().await?;
             if taken.collapsed {
                 self.sessions.queue_snapshot(&self.cell, self.session);
@@ -118,7 +126,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             }
             if let Some(why) = taken.closing {
                 let since = *self.closing_since.get_or_insert_with(Instant::now);
-                if !taken.waiting || since.elapsed() >= self.sessions.options.slow_reader_grace {
+                if !taken.waiting || since.elapsed() >= self.options.slow_reader_grace {
                     return Err(Some((why, why.meaning().to_owned())));
                 }
             }
@@ -138,6 +146,14 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         }
     }
 
+    fn look_at_options(&mut self) {
+        if self.newest_options.has_changed().unwrap_or(false) {
+            self.options = self.newest_options.borrow_and_update().clone();
+            let next = self.next_tick();
+            self.tick.as_mut().reset(next);
+        }
+    }
+
     async fn next_event(&mut self) -> Event {
         let listening = self.listening();
         tokio::select! {
@@ -150,7 +166,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     }
 
     fn listening(&self) -> bool {
-        let in_flight_max = usize::try_from(self.sessions.options.in_flight_max).unwrap_or(usize::MAX);
+        let in_flight_max = usize::try_from(self.options.in_flight_max).unwrap_or(usize::MAX);
         self.in_flight < in_flight_max && self.closing_since.is_none() && self.asking.is_none()
     }
 
@@ -188,7 +204,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         match heard {
             Heard::Replied | Heard::Excess => self.in_flight = self.in_flight.saturating_add(1),
             Heard::Ignored => {}
-            Heard::Asks(inquiry) => self.asking = Some(Box::new((request, self.sessions.ask(inquiry)))),
+            Heard::Asks(inquiry) => self.asking = Some(Box::new((request, self.sessions.ask(&self.cell, inquiry)))),
         }
         self.count(excess)
     }
@@ -202,7 +218,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             tracing::debug!(player = %self.cell.id, "more requests than allowed");
         }
         self.excess = self.excess.saturating_add(1);
-        if self.excess < self.sessions.options.excess_max {
+        if self.excess < self.options.excess_max {
             return Ok(());
         }
         tracing::info!(player = %self.cell.id, excess = self.excess, "suspicious: excess requests in a row; closed");
@@ -227,7 +243,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             }
             self.socket.flush().await
         };
-        match timeout(self.sessions.options.slow_reader_grace, writing).await {
+        match timeout(self.options.slow_reader_grace, writing).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(None),
             Err(_) => return Err(slow()),
@@ -243,12 +259,12 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             return Err(Some((Close::TokenExpired, "sign in again".to_owned())));
         }
         // A client that is not listened to, because its replies are still on their way, is not silent.
-        if silent >= self.sessions.options.idle_timeout && self.listening() {
+        if silent >= self.options.idle_timeout && self.listening() {
             return Err(Some((Close::Idle, "nothing was heard for too long".to_owned())));
         }
-        if silent >= self.sessions.options.ping_interval {
+        if silent >= self.options.ping_interval {
             let ping = self.socket.send(Message::Ping(Bytes::new()));
-            match timeout(self.sessions.options.slow_reader_grace, ping).await {
+            match timeout(self.options.slow_reader_grace, ping).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(None),
                 Err(_) => return Err(Some((Close::Slow, "not even a ping could be sent".to_owned()))),
@@ -260,7 +276,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     }
 
     fn next_tick(&self) -> Instant {
-        let options = &self.sessions.options;
+        let options = &self.options;
         let step = options.ping_interval.min(options.idle_timeout).min(options.slow_reader_grace);
         let next = Instant::now().checked_add(step).unwrap_or_else(Instant::now);
         self.expires.map_or(next, |expires| next.min(expires))

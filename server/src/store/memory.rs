@@ -121,6 +121,11 @@ impl Shelf {
         self.0.lock().nodes.lease = Some(lease);
     }
 
+    /// Says what time it is on the shelf.
+    pub fn set_clock(&self, clock: Clock) {
+        self.0.lock().clock = clock;
+    }
+
     /// Breaks rules on purpose.
     pub fn break_rules(&self, rules: BrokenRules) {
         self.0.lock().broken_rules = rules;

@@ -183,7 +183,7 @@ async fn is_forward(roster: &Roster, player: &PlayerId) -> Result<bool, MigrateE
 fn planned(roster: &Roster, stored: &Stored) -> Result<Plan, String> {
     let mut dice = roster.dice.clone();
     let mut moment = Moment::new(roster.clock.now_ms(), &mut dice);
-    Plan::of(&AtRest::from(stored), roster.options().chain, &roster.rules(), &mut moment)
+    Plan::of(&AtRest::from(stored), roster.chain(), &roster.rules(), &mut moment)
 }
 
 const fn is_behind(plan: &Plan, stored: &Stored) -> bool {

@@ -50,7 +50,7 @@ impl Link {
         match heard {
             Heard::Replied | Heard::Excess => self.expected.push_back(request.seq.get()),
             Heard::Ignored => {}
-            Heard::Asks(inquiry) => self.asking = Some((request, tokio::spawn(self.sessions.ask(inquiry)))),
+            Heard::Asks(inquiry) => self.asking = Some((request, tokio::spawn(self.sessions.ask(&self.cell, inquiry)))),
         }
     }
 
@@ -362,6 +362,12 @@ impl Client {
                 self.delta(world, &delta);
             }
             ServerMessage::Trade(trade) => self.see(world, link, &trade),
+            ServerMessage::Hold(_) => {}
+            ServerMessage::Reloaded(reloaded) => {
+                if let Some((_, mirror)) = &mut self.mirror {
+                    mirror.freeze(&reloaded.frozen);
+                }
+            }
             ServerMessage::Refused(refused) => {
                 self.check(world, link, refused.revision, "refusal");
                 let seq = refused.seq.get();
@@ -391,6 +397,7 @@ impl Client {
                     Answered::Snapshot(snapshot) => self.take_snapshot(world, link, snapshot),
                     Answered::Trade(trade) if is_news => self.see(world, link, trade),
                     Answered::Trade(_) | Answered::Count(_) | Answered::Item(_) | Answered::Stats(_) => {}
+                    Answered::Shop(_) => {}
                 }
             }
         }
@@ -514,5 +521,7 @@ fn brief(message: &ServerMessage) -> String {
         ServerMessage::Answer(answer) => format!("answer s{} r{}", answer.seq, answer.revision),
         ServerMessage::Delta(delta) => format!("delta r{} {:08x}", delta.revision, delta.checksum),
         ServerMessage::Trade(trade) => format!("trade {} {:?}", trade.trade, trade.stage),
+        ServerMessage::Hold(hold) => format!("hold {} {:?}", hold.reservation, hold.state),
+        ServerMessage::Reloaded(reloaded) => format!("reloaded v{}", reloaded.catalog.version),
     }
 }

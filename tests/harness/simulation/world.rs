@@ -6,7 +6,7 @@ use holdall_server::{
     catalog::Rules,
     clock::{Clock, Dice},
     journal::{Ack, Journal, Options as JournalOptions},
-    market::trade_desk,
+    market::{shop_desk, trade_desk},
     roster::{
         Options as RosterOptions, Roster,
         allowance::{Invites, Quotas},
@@ -153,6 +153,7 @@ impl World {
             hide_losses: plan.sabotage == Some(Sabotage::SkipAudit),
         });
         let clock = Clock::Runtime { start_ms: 1_800_000_000_000, origin: Instant::now() };
+        shelf.set_clock(clock);
         let mut world = Self {
             plan,
             random: SmallRng::seed_from_u64(plan.seed),
@@ -189,7 +190,7 @@ impl World {
             linger: LINGER,
             resume_bytes_max: 4_096,
             outbox_bytes_max: 6_000,
-            quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
+            quotas: Quotas::new((some(50), some(50)), (some(600), some(50)), (some(600), some(50))),
             chain: &OURS,
         };
         let roster = Roster::new(journal.clone(), store, self.rules.clone(), (self.clock, dice), options);
@@ -428,5 +429,6 @@ fn session_options() -> SessionOptions {
             invites: Invites { max: 100, per_pair_max: 50 },
             incoming_max: 4,
         },
+        shop: shop_desk::Options { hold_time: Duration::from_secs(5), holds_max: 4, units_max: 10 },
     }
 }

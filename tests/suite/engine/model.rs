@@ -158,20 +158,16 @@ impl Model {
                 })?;
             }
             Action::Credit { currency, amount } => self.credit(currency, amount.get(), world)?,
-            Action::Debit { currency, amount } => {
-                let known = self.money(currency, world)?;
-                let mut ids = vec![known.id.clone()];
-                ids.extend(known.renamed_from.iter().cloned());
-                let mut left = amount.get();
-                for id in ids {
-                    let there = self.wallet.remove(&id).unwrap_or(0);
-                    let paid = there.min(left);
-                    left -= paid;
-                    self.wallet.extend((there > paid).then_some((id, there - paid)));
+            Action::Debit { currency, amount } => self.debit(currency, amount.get(), world)?,
+            Action::Purchase { item, quantity, price } => {
+                if world.rules.catalog.get(item).is_none() {
+                    return Err(Code::InvalidItem);
                 }
-                if left > 0 {
-                    return Err(Code::InsufficientFunds);
+                for (currency, amount) in price {
+                    self.debit(currency, amount.get(), world)?;
                 }
+                let (item, quantity) = (item.clone(), *quantity);
+                self.grant(&Action::Grant { item, quantity, attributes: None, partial: false }, world)?;
             }
             Action::Restore { things } => {
                 *self = Self::default();
@@ -481,6 +477,20 @@ impl Model {
             None if self.wallet.contains_key(currency) => Err(Code::ItemFrozen),
             known => known.ok_or(Code::InvalidItem),
         }
+    }
+
+    fn debit(&mut self, currency: &ItemId, amount: u64, world: &World<'_>) -> Result<(), Code> {
+        let known = self.money(currency, world)?;
+        let mut ids = vec![known.id.clone()];
+        ids.extend(known.renamed_from.iter().cloned());
+        let mut left = amount;
+        for id in ids {
+            let there = self.wallet.remove(&id).unwrap_or(0);
+            let paid = there.min(left);
+            left -= paid;
+            self.wallet.extend((there > paid).then_some((id, there - paid)));
+        }
+        if left > 0 { Err(Code::InsufficientFunds) } else { Ok(()) }
     }
 
     fn credit(&mut self, currency: &ItemId, amount: u64, world: &World<'_>) -> Result<(), Code> {

@@ -5,7 +5,7 @@ use holdall_protocol::{
     ids::{AttributeKey, ItemId, SlotId},
     message::ItemDefinition,
 };
-use holdall_server::catalog::{Catalog, Definition, Kind, Rarity, Rules, migrations::Migrations};
+use holdall_server::catalog::{Catalog, Definition, Kind, Rarity, Rules, migrations::Migrations, shop::Shop};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 pub fn item(text: &str) -> ItemId {
@@ -125,6 +125,7 @@ pub fn rules() -> Rules {
         offer_lines_max: 4,
         kit: Vec::new(),
         migrations: Migrations::default(),
+        shop: Shop::default(),
     }
 }
 

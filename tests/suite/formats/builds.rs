@@ -226,7 +226,7 @@ impl Build {
             linger: Duration::from_secs(3_600),
             resume_bytes_max: 4_096,
             outbox_bytes_max: 6_000,
-            quotas: Quotas::new((some(50), some(50)), (some(600), some(50))),
+            quotas: Quotas::new((some(50), some(50)), (some(600), some(50)), (some(600), some(50))),
             chain,
             inbox_max: 100,
             inbox_time: Duration::from_secs(60),

@@ -106,6 +106,17 @@ pub(super) struct Scene {
     pub(super) trades: Vec<Trade>,
 }
 
+/// The bounds of every scene.
+pub(super) const LIMITS: Limits = Limits {
+    frame_bytes_max: 16_384,
+    actions_per_second: 10,
+    actions_burst: 10,
+    in_flight_max: 64,
+    max_slots: 100,
+    max_weight: 0,
+    idle_seconds: 60,
+};
+
 impl Scene {
     /// A player at revision 1 with these things, welcomed and shown them.
     pub(super) fn new(things: impl IntoIterator<Item = Filled>) -> Self {
@@ -157,20 +168,13 @@ impl Scene {
             revision: Revision::new(self.revision),
             seq: Seq::new(seq),
             resumed,
-            limits: Limits {
-                frame_bytes_max: 16_384,
-                actions_per_second: 10,
-                actions_burst: 10,
-                in_flight_max: 64,
-                max_slots: 100,
-                max_weight: 0,
-                idle_seconds: 60,
-            },
+            limits: LIMITS,
             catalog: CatalogVersion { version: 1, hash: "0".into() },
             durability: Durability { ack: self.ack.into(), store: "embedded".into(), promise: String::new() },
             now: 1_700_000_000_000,
             trades: self.trades.clone(),
             settings: None,
+            holds: Vec::new(),
         };
         self.hear(ServerMessage::Welcome(Box::new(welcome)));
     }
@@ -213,7 +217,7 @@ impl Scene {
     /// The reply to a request that made this revision.
     pub(super) fn kept(&self, seq: u64, revision: u64, changes: Vec<Change>) -> Applied {
         let (seq, revision, checksum) = (Seq::new(seq), Revision::new(revision), self.checksum());
-        Applied { seq, revision, changes, checksum, overflow: None, collapsed: false }
+        Applied { seq, revision, changes, checksum, overflow: None, hold: None, collapsed: false }
     }
 
     /// Asks for a drop from slot 0 and takes effect truly.

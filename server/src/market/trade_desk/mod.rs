@@ -20,7 +20,7 @@ use holdall_protocol::{
     ids::{Incarnation, PlayerId, TradeId},
     message::TradeEnd,
 };
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::{
     convert::Infallible,
     sync::{Arc, Weak},
@@ -48,7 +48,7 @@ pub struct Options {
 /// All trades of a process.
 pub struct TradeDesk {
     roster: Arc<Roster>,
-    options: Options,
+    options: RwLock<Options>,
     floor: Mutex<Floor>,
     /// Who has left with trades that are not over, and is to be dealt with before anything else.
     left: Mutex<Vec<Left>>,
@@ -73,9 +73,20 @@ impl TradeDesk {
     #[must_use]
     pub fn new(roster: Arc<Roster>, options: Options) -> Arc<Self> {
         let floor = Mutex::default();
+        let options = RwLock::new(options);
         let desk = Arc::new(Self { roster, options, floor, left: Mutex::default(), wake: Notify::new() });
         desk.roster.set_departures(Arc::new(Watch(Arc::downgrade(&desk))));
         desk
+    }
+
+    /// The bounds in force.
+    fn options(&self) -> Options {
+        *self.options.read()
+    }
+
+    /// Other bounds from now on. What began before ends when it would have.
+    pub fn set_options(&self, options: Options) {
+        *self.options.write() = options;
     }
 
     /// Locks the desk, once trades that are over by themselves have been closed. The caller holds no player's lock.

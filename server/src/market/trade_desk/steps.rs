@@ -167,7 +167,7 @@ impl Entered<'_> {
     /// # Errors
     /// [`TradeRefused::TooOften`].
     pub fn count_invite(&self, own: &Cell, to: &PlayerId) -> Result<(), TradeRefused> {
-        own.allowance.invite(to, self.desk.options.invites).map_err(TradeRefused::TooOften)
+        own.allowance.invite(to, self.desk.options().invites).map_err(TradeRefused::TooOften)
     }
 
     fn invite(
@@ -176,7 +176,7 @@ impl Entered<'_> {
         own: &mut Party<'_>,
         other: Option<&mut Party<'_>>,
     ) -> Result<Done, TradeRefused> {
-        let options = self.desk.options;
+        let options = self.desk.options();
         if own.cell.id == *to {
             return Err(Refusal::SamePlayer.into());
         }
@@ -249,7 +249,7 @@ impl Entered<'_> {
                 return Err(TradeRefused::Busy(player.clone()));
             }
         }
-        trade.open(self.desk.expiry(self.desk.options.trade_expiry));
+        trade.open(self.desk.expiry(self.desk.options().trade_expiry));
         self.floor.update(&trade);
         // It may end before the invite would have.
         self.desk.wake.notify_one();
@@ -263,7 +263,7 @@ impl Entered<'_> {
         }
         let seat = own.inner.seat().expect("found in the game under this lock");
         seat.player.lock(offer, &self.desk.roster.rules())?;
-        trade.offer(who, shown(seat), self.desk.expiry(self.desk.options.trade_expiry));
+        trade.offer(who, shown(seat), self.desk.expiry(self.desk.options().trade_expiry));
         self.floor.update(&trade);
         Ok(self.tell(&trade, who, (own, other)))
     }

@@ -88,7 +88,7 @@ impl Roster {
         let mut dice = self.dice.clone();
         let mut moment = Moment::new(self.clock.now_ms(), &mut dice);
         let stored = &whole.stored;
-        let at_rest = Plan::of(&stored.into(), self.options.chain, &rules, &mut moment);
+        let at_rest = Plan::of(&stored.into(), self.chain(), &rules, &mut moment);
         let at_rest = at_rest.map_err(OrderError::Unreadable)?;
         if at_rest.content != stored.content {
             return Err(OrderError::Impossible(
@@ -97,14 +97,14 @@ impl Roster {
                     .to_owned(),
             ));
         }
-        let Book { opening, pages, unreadable } = Book::read(self.options.chain, &whole.ledger);
+        let Book { opening, pages, unreadable } = Book::read(self.chain(), &whole.ledger);
         if let Some((_, error)) = unreadable.into_iter().next() {
             return Err(OrderError::Unreadable(error));
         }
         let to = wish.to.revision(&pages, stored.revision, self.clock.now_ms())?;
         let stamp = Stamp::stored(stored.schema, stored.readable_by);
         let now = Now { revision: stored.revision, stamp, places: &stored.places };
-        let past = Past::of(self.options.chain, now, opening, pages).map_err(lost)?;
+        let past = Past::of(self.chain(), now, opening, pages).map_err(lost)?;
         let (since, others) = since(past, to, player)?;
         let undo = if wish.allow_duplicates { Undo::All } else { Undo::Own };
         let player_now = &at_rest.player;

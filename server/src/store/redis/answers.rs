@@ -2,6 +2,7 @@
 
 use super::{Inner, damaged_or_away, keys::Keys, reply, script::Call};
 use crate::store::{Batch, KeptAnswer, ReadError};
+use bytes::Bytes;
 use holdall_protocol::ids::OrderKey;
 use redis::{Value, cmd};
 
@@ -25,6 +26,8 @@ impl Inner {
         }
         let order = u64::from_str_radix(&reply::text(order)?, 16)
             .map_err(|error| ReadError::Unreadable(format!("the hash of order {key}: {error}")))?;
-        Ok(Some(KeptAnswer { key, order, bytes: reply::bytes(bytes)? }))
+        // Where a deed was answered, there are no bytes for whoever asks about an order.
+        let bytes = if matches!(bytes, Value::Nil) { Bytes::new() } else { reply::bytes(bytes)? };
+        Ok(Some(KeptAnswer { key, order, bytes }))
     }
 }

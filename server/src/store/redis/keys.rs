@@ -1,6 +1,7 @@
 //! The names of things in Redis. Every key of a realm carries its hash tag, so that one script may touch any of them.
 
-use holdall_protocol::ids::{OrderKey, PlayerId};
+use holdall_protocol::ids::{PlayerId, ReservationId, SkuId};
+use std::fmt::Display;
 
 /// The one builder of keys.
 #[derive(Debug, Clone)]
@@ -28,8 +29,8 @@ impl Keys {
         format!("{}player:{player}:inbox", self.prefix)
     }
 
-    /// Hash: what was answered to an operator's order. It expires.
-    pub(super) fn answer(&self, key: &OrderKey) -> String {
+    /// Hash: what was answered to an operator's order, or to a deed of the shop. It expires.
+    pub(super) fn answer(&self, key: &impl Display) -> String {
         format!("{}idem:{key}", self.prefix)
     }
 
@@ -52,6 +53,50 @@ impl Keys {
     /// Stream: letters to a node.
     pub(super) fn mail(&self, node: &str) -> String {
         format!("{}node:{node}:mail", self.prefix)
+    }
+
+    /// What all players' keys begin with.
+    pub(super) fn players_begin(&self) -> String {
+        format!("{}player:", self.prefix)
+    }
+
+    /// What all stocks' keys begin with. Behind it a SKU: a hash of its units; and behind that:
+    /// - `:active`, `:claims`: sorted sets of its open holds, by expiry
+    /// - `:holders`: a hash of the units that players have held or bought
+    /// - `:audit`: a stream of its changes
+    pub(super) fn stocks_begin(&self) -> String {
+        format!("{}stock:", self.prefix)
+    }
+
+    /// Hash: the SKU's units. Behind it, see [`Keys::stocks_begin`].
+    pub(super) fn stock(&self, sku: &SkuId, behind: &str) -> String {
+        format!("{}{sku}{behind}", self.stocks_begin())
+    }
+
+    /// Stream: the changes of all stocks.
+    pub(super) fn stock_audit(&self) -> String {
+        format!("{}stock-audit", self.prefix)
+    }
+
+    /// Set: all SKUs.
+    pub(super) fn skus(&self) -> String {
+        format!("{}skus", self.prefix)
+    }
+
+    /// What all holds' keys begin with. Behind it an id: a hash.
+    pub(super) fn reservations_begin(&self) -> String {
+        format!("{}reservation:", self.prefix)
+    }
+
+    /// The hold whose hash this is, if it is one.
+    pub(super) fn reservation_of(&self, key: &str) -> Option<ReservationId> {
+        let id = key.strip_prefix(&self.prefix)?.strip_prefix("reservation:")?;
+        id.parse().ok().map(ReservationId::new)
+    }
+
+    /// What the keys of all holders' holds begin with. Behind it a holder: a set of its open holds.
+    pub(super) fn holds_begin(&self) -> String {
+        format!("{}holds:", self.prefix)
     }
 
     /// A pattern for all keys that begin like a player's; those of its ledger and inbox are among them.

@@ -23,7 +23,11 @@ impl Inner {
         Ok(Page { items: keys.iter().filter_map(|key| self.keys.player_of(key)).collect(), next })
     }
 
-    async fn scan(&self, pattern: &str, mark: Option<String>) -> Result<(Vec<String>, Option<String>), Failure> {
+    pub(super) async fn scan(
+        &self,
+        pattern: &str,
+        mark: Option<String>,
+    ) -> Result<(Vec<String>, Option<String>), Failure> {
         let mut command = cmd("SCAN");
         command.arg(mark.as_deref().unwrap_or("0")).arg("MATCH").arg(pattern).arg("COUNT").arg(1_000);
         let mut parts = reply::list(self.look(&command).await?)?.into_iter();

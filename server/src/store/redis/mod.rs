@@ -17,7 +17,7 @@ mod world;
 
 use super::{
     ANSWERS_KEPT, AcquireError, Answer, Batch, Door, Found, KeptAnswer, LedgerItem, Letter, Life, Loaded, Node,
-    Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standings, Store, Stored, Waiting,
+    Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standings, Store, Stored, Waiting, stock::Holder,
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision};
@@ -212,7 +212,9 @@ impl Inner {
         let mut call = Call::default();
         let steps = batch.players.iter().map(|write| write.inbox.len()).sum::<usize>();
         call.bytes(batch.id.as_bytes()).number(u64::try_from(batch.players.len()).unwrap_or(u64::MAX));
+        let answers = batch.players.iter().map(|write| write.answers.len()).sum::<usize>();
         call.number(u64::try_from(steps).unwrap_or(u64::MAX)).number(millis(ANSWERS_KEPT));
+        call.number(u64::try_from(answers).unwrap_or(u64::MAX));
         for write in &batch.players {
             call.keys.push(self.keys.player(&write.player));
             call.keys.push(self.keys.ledger(&write.player));
@@ -220,6 +222,7 @@ impl Inner {
         }
         inbox::add_steps(&mut call, &self.keys, batch);
         answers::add_answers(&mut call, &self.keys, batch);
+        stock::add_purchases(&mut call, &self.keys, batch);
         call
     }
 
@@ -234,7 +237,8 @@ impl Inner {
         let keys = &self.keys;
         let run = self.shared.run(life);
         call.keys.extend([keys.player(player), keys.ledger(player), keys.world(), keys.nodes(), keys.node("")]);
-        call.keys.push(keys.inbox(player));
+        let holds = format!("{}{}", keys.holds_begin(), Holder::Player(player.clone()));
+        call.keys.extend([keys.inbox(player), holds, keys.reservations_begin()]);
         call.bytes(&self.world).bytes(&self.node.id).bytes(&boot);
         call.number(millis(self.lease)).number(RECENT_ITEMS).bytes(&run);
         let answered = call.run(&self.looks, &live, &script::ACQUIRE).await.map_err(away)?;

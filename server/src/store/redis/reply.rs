@@ -1,6 +1,6 @@
 //! From what Redis answers to what the contract says.
 
-use super::link::Failure;
+use super::{link::Failure, stock};
 use crate::store::{
     AcquireError, Batch, GiftId, Header, LedgerItem, Loaded, Outcome, Owner, Preferences, Stored, Waiting,
 };
@@ -9,7 +9,7 @@ use holdall_protocol::ids::{PlayerId, Revision, Seq};
 use redis::Value;
 
 /// An answer that no script of ours gives: whatever it is, nothing is known of what was done.
-fn strange(value: &Value) -> Failure {
+pub(super) fn strange(value: &Value) -> Failure {
     Failure::Lost(format!("Redis answered what no script of this server answers: {value:?}"))
 }
 
@@ -186,10 +186,11 @@ pub(super) fn loaded(answered: Value) -> Result<Result<Loaded, AcquireError>, Fa
             let owner = Owner::stored(&text(part())?);
             let (fields, recent) = (Fields::read(part())?, ledger(part())?);
             let has_mail = text(part())? == "1";
+            let holds = stock::open_holds(part())?;
             match (fields, recent) {
                 (Ok(fields), Ok(recent)) => {
                     let recent = recent.into_iter().map(|(_, item)| item).collect();
-                    Ok(Ok(fields.loaded(owner, recent, has_mail)))
+                    Ok(Ok(Loaded { holds, ..fields.loaded(owner, recent, has_mail) }))
                 }
                 (Err(why), _) | (_, Err(why)) => unreadable(why),
             }

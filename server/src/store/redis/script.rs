@@ -2,28 +2,43 @@
 
 use super::link::{Failure, Link, Live};
 use redis::{Value, cmd};
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 /// One script and the digest by which Redis knows it.
 pub(super) struct Script {
-    text: &'static str,
+    text: Cow<'static, str>,
     digest: String,
 }
 
 impl Script {
-    fn new(text: &'static str) -> Self {
-        Self { text, digest: redis::Script::new(text).get_hash().to_owned() }
+    fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        let text = text.into();
+        let digest = redis::Script::new(&text).get_hash().to_owned();
+        Self { text, digest }
+    }
+
+    /// With parts that other scripts share, behind its first line.
+    fn with(parts: &[&str], text: &str) -> Self {
+        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+        Self::new(format!("{first}\n{}{rest}", parts.concat()))
     }
 }
 
-pub(super) static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("commit.lua")));
-pub(super) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("acquire.lua")));
+/// The parts that scripts share.
+const SHOP: &str = include_str!("shop.lua");
+const LEASE: &str = include_str!("lease.lua");
+
+pub(super) static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::with(&[SHOP], include_str!("commit.lua")));
+pub(super) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::with(&[LEASE], include_str!("acquire.lua")));
 pub(super) static STANDINGS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("standings.lua")));
 pub(super) static RECLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("reclaim.lua")));
 pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("renew.lua")));
 pub(super) static DOOR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("door.lua")));
 pub(super) static TOGETHER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("together.lua")));
 pub(super) static IMPORT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("import.lua")));
+pub(super) static STOCK: LazyLock<Script> = LazyLock::new(|| Script::with(&[SHOP], include_str!("stock.lua")));
+pub(super) static SWEEP: LazyLock<Script> = LazyLock::new(|| Script::with(&[SHOP, LEASE], include_str!("sweep.lua")));
+pub(super) static IMPORT_STOCK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("import_stock.lua")));
 
 /// What a script is called with.
 #[derive(Default)]
@@ -75,7 +90,7 @@ impl<'a> Call<'a> {
     pub(super) async fn run(&self, link: &Link, live: &Live, script: &Script) -> Result<Value, Failure> {
         match link.call(live, &self.command("EVALSHA", &script.digest)).await {
             Err(Failure::Said { code, .. }) if code == "NOSCRIPT" => {
-                link.call(live, &self.command("EVAL", script.text)).await
+                link.call(live, &self.command("EVAL", &script.text)).await
             }
             answered => answered,
         }
