@@ -11,6 +11,7 @@ fields!(Quantity, Target, ItemId, PlayerId, InstanceId, ReservationId, SkuId, Sl
 
 /// A quantity as a client wrote it. Any number can be read, so that a bad one is a refusal
 /// (`invalid_quantity`) and not the end of the connection.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(minimum = 1, maximum = 9_007_199_254_740_991_u64))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Quantity(u64);
@@ -56,6 +57,7 @@ impl<'de> Deserialize<'de> for Quantity {
 }
 
 /// Which stack is meant: one instance, or whatever there is of an item, highest bag slot first.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {

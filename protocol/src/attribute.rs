@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Serialize
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// One attribute's value, typed on the wire because JSON cannot tell 1 from 1.0: `{"float": 1.0}`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AttributeValue))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
@@ -15,6 +16,7 @@ pub enum Value {
     /// `{"float": 0.5}`, finite, never −0.
     Float(Float),
     /// `{"string": "…"}`
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     String(Arc<str>),
 }
 
@@ -45,6 +47,7 @@ pub enum BadValue {
 }
 
 /// An integer that survives any JSON reader.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Integer(i64);
@@ -70,6 +73,7 @@ impl<'de> Deserialize<'de> for Integer {
 }
 
 /// A finite float with one bit pattern a value, so that equality and the checksum agree.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Float(f64);
@@ -97,6 +101,7 @@ impl<'de> Deserialize<'de> for Float {
 
 /// A stack's attributes, in byte order of their keys. Immutable: a change makes a new set, so that two stacks never
 /// share one. An empty set costs one null pointer.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = BTreeMap<String, Value>))]
 #[derive(Clone, Default, PartialEq)]
 pub struct Attributes(Option<Arc<BTreeMap<AttributeKey, Value>>>);
 

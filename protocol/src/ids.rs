@@ -25,8 +25,9 @@ impl BadId {
 
 /// Declares a cheap-to-clone text id with its alphabet.
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $pattern:literal, $valid:expr) => {
         $(#[$doc])*
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = $pattern))]
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
 
@@ -94,36 +95,39 @@ fn plain(bytes: &[u8], longest: usize) -> bool {
 
 text_id! {
     /// Who plays: chosen by the studio's account system, carried by the sign-in token.
-    PlayerId, "a player id", "1 to 64 characters of A-Z, a-z, 0-9, _ and -",
+    PlayerId, "a player id", "1 to 64 characters of A-Z, a-z, 0-9, _ and -", "^[A-Za-z0-9_-]{1,64}$",
     |bytes| plain(bytes, 64)
 }
 text_id! {
     /// A kind of thing, as the catalogue names it. Currencies are items too, so this also names a balance.
-    ItemId, "an item id", "1 to 64 characters of a-z, 0-9 and _", |bytes| lower(bytes, 64)
+    ItemId, "an item id", "1 to 64 characters of a-z, 0-9 and _", "^[a-z0-9_]{1,64}$",
+    |bytes| lower(bytes, 64)
 }
 text_id! {
     /// An equipment slot, such as `main_hand`.
-    SlotId, "an equipment slot", "1 to 32 characters of a-z, 0-9 and _", |bytes| lower(bytes, 32)
+    SlotId, "an equipment slot", "1 to 32 characters of a-z, 0-9 and _", "^[a-z0-9_]{1,32}$",
+    |bytes| lower(bytes, 32)
 }
 text_id! {
     /// Names one order of an operator: chosen by whoever gives it, and never again for another one. Said twice, it is done
     /// once.
-    OrderKey, "an idempotency key", "1 to 64 characters of A-Z, a-z, 0-9, _ and -",
+    OrderKey, "an idempotency key", "1 to 64 characters of A-Z, a-z, 0-9, _ and -", "^[A-Za-z0-9_-]{1,64}$",
     |bytes| plain(bytes, 64)
 }
 text_id! {
     /// The name of an attribute.
-    AttributeKey, "an attribute key", "1 to 32 characters of a-z, 0-9 and _", |bytes| lower(bytes, 32)
+    AttributeKey, "an attribute key", "1 to 32 characters of a-z, 0-9 and _", "^[a-z0-9_]{1,32}$",
+    |bytes| lower(bytes, 32)
 }
 
 text_id! {
     /// What is for sale in limited numbers.
-    SkuId, "a SKU", "1 to 64 characters of A-Z, a-z, 0-9, _ and -",
+    SkuId, "a SKU", "1 to 64 characters of A-Z, a-z, 0-9, _ and -", "^[A-Za-z0-9_-]{1,64}$",
     |bytes| plain(bytes, 64)
 }
 text_id! {
     /// A cart of somebody who is no player: a web shop's, a launcher's.
-    CartId, "a cart id", "1 to 64 characters of A-Z, a-z, 0-9, _ and -",
+    CartId, "a cart id", "1 to 64 characters of A-Z, a-z, 0-9, _ and -", "^[A-Za-z0-9_-]{1,64}$",
     |bytes| plain(bytes, 64)
 }
 
@@ -131,6 +135,7 @@ text_id! {
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(Uuid);
@@ -185,6 +190,7 @@ uuid_id! {
 }
 
 /// How many records a player's state has seen. The record of birth is 1; 0 is a player that does not exist yet.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(u64);
@@ -222,6 +228,7 @@ impl fmt::Display for Revision {
 }
 
 /// The number of a request, chosen by the client, rising per player. The first may be 1; 0 is "none yet".
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seq(u64);
@@ -331,3 +338,17 @@ impl<'de> Deserialize<'de> for Place {
         Self::parse(&text.0).map_err(de::Error::custom)
     }
 }
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Place {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        let what = "A bag slot (`b:3`), an equipment slot (`e:head`) or a balance (`c:gold`).";
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some(what))
+            .into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Place {}

@@ -223,6 +223,7 @@ pub struct Durability {
 }
 
 /// One stack.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stack {
     /// Its identity, for ever.
@@ -239,6 +240,7 @@ pub struct Stack {
 }
 
 /// A place and what it holds: a stack (bag and equipment) or an amount (balances).
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Filled {
     /// The place.
@@ -401,6 +403,7 @@ pub struct ItemAnswer {
 }
 
 /// An item as clients are told of it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ItemDefinition {
     /// Its id.
@@ -435,6 +438,7 @@ pub struct ItemDefinition {
 }
 
 /// The inventory's figures.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Bag slots in use.

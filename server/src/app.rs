@@ -17,7 +17,12 @@ use crate::{
     config::{Faults, Loaded, Settings},
     gateway,
     journal::{Ack, Journal, spool},
-    operator::{self, Operator, control::Control},
+    operator::{
+        self, Operator,
+        auth::Access,
+        control::Control,
+        keys::{KeyFile, Keyring},
+    },
     roster::Roster,
     session::{InForce, Sessions, token},
     store::{Life, Outcome, Store},
@@ -99,12 +104,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let sessions = Arc::new(Sessions::new(roster.clone(), verifier, options, in_force.clone(), stopped.clone()));
     let game = gateway::bind(settings.server.listen, &wiring::gateway_options(&settings), &roster.metrics)
         .map_err(|error| StartError::Config(error.to_string()))?;
-    let operators = operator::bind(settings.server.operator_listen)
-        .await
-        .map_err(|error| StartError::Config(format!("operator port {}: {error}", settings.server.operator_listen)))?;
-    let socket = operator::bind_socket(data.path())
-        .map_err(|error| StartError::Store(format!("control socket in {}: {error}", data.path().display())))?;
-    let addresses = (game.addr, operators.addr);
+    let (operators, socket) = operators_doors(&settings, &data).await?;
     let writer = {
         let journal = journal.clone();
         tokio::spawn(async move { journal.run().await })
@@ -119,10 +119,19 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     let letters = tokio::spawn(roster.clone().read_letters());
     let reloader = Arc::new(Reloader::new((read, loaded), sessions.clone(), game.bounds(), log.clone()));
     let hangups = tokio::spawn(reloader.clone().on_hangup(hangups));
+    let access = access(&settings, development)?;
     let scrape = scrape::scrape(roster.clone(), readiness.clone());
-    let operator = Operator { readiness: readiness.clone(), log, scrape };
-    let control = Control { roster: roster.clone(), reload: reloader.clone(), stopped: stopped.clone() };
-    let control = socket.run(operator.clone(), control, stopped.clone());
+    let operator = Operator {
+        readiness: readiness.clone(),
+        log,
+        scrape,
+        roster: roster.clone(),
+        reload: reloader.clone(),
+        access,
+    };
+    let whole = Control { roster: roster.clone(), stopped: stopped.clone() };
+    let addresses = (game.addr, operators.addr);
+    let control = socket.run(operator.clone(), whole, stopped.clone());
     let operators = operators.run(operator, stopped.clone());
     let operator_task = tokio::spawn(async {
         tokio::join!(operators, control);
@@ -170,6 +179,27 @@ async fn first_sign_of_life(roster: &Roster, settings: &Settings) {
     if first.await.is_err() {
         tracing::warn!("the store does not answer: nobody is served before it does");
     }
+}
+
+/// The operator port and the control socket, which do not answer yet.
+async fn operators_doors(
+    settings: &Settings,
+    data: &DataDir,
+) -> Result<(operator::Bound, operator::BoundSocket), StartError> {
+    let address = settings.server.operator_listen;
+    let port = operator::bind(address).await;
+    let port = port.map_err(|error| StartError::Config(format!("operator port {address}: {error}")))?;
+    let socket = operator::bind_socket(data.path())
+        .map_err(|error| StartError::Store(format!("control socket in {}: {error}", data.path().display())))?;
+    Ok((port, socket))
+}
+
+/// Who may ask for what on the operator port. Without any key, on this machine and in development, everybody for everything.
+fn access(settings: &Settings, development: bool) -> Result<Arc<Access>, StartError> {
+    let server = &settings.server;
+    let file = KeyFile::new(server.operator_keys_file.as_deref(), &server.data_dir);
+    let keyring = Keyring::open(file).map_err(|error| StartError::Config(error.to_string()))?;
+    Ok(Arc::new(Access::new(keyring, development && server.operator_listen.ip().is_loopback())))
 }
 
 /// The rooms in which players are, over a store.

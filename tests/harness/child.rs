@@ -1,6 +1,6 @@
 //! A real server: the `holdall` program as a child process on a data directory of its own, killed and started again at will.
 
-use crate::server::TempDir;
+use crate::{http::Asker, server::TempDir};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{BufRead as _, BufReader},
@@ -12,11 +12,7 @@ use std::{
     thread::JoinHandle,
     time::{Duration, Instant},
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 /// Guards against hangs only.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -285,17 +281,13 @@ impl Server {
     /// # Panics
     /// When there is no answer.
     pub async fn operate(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut tcp = TcpStream::connect(self.operator).await.expect("the operator port listens");
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        tcp.write_all(request.as_bytes()).await.expect("the operator port reads");
-        let mut answer = String::new();
-        timeout(PATIENCE, tcp.read_to_string(&mut answer)).await.expect("an answer in time").expect("an answer");
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        (status, answer.split_once("\r\n\r\n").expect("a body").1.to_owned())
+        self.asker(None).ask(method, path, &[], body).await
+    }
+
+    /// Somebody who asks the operator port with this key.
+    #[must_use]
+    pub fn asker(&self, key: Option<&str>) -> Asker {
+        Asker { addr: self.operator, key: key.map(str::to_owned) }
     }
 
     fn expect_quiet(&self) {

@@ -5,6 +5,7 @@ pub mod child;
 pub mod client;
 pub mod command;
 pub mod disk;
+pub mod http;
 pub mod metrics;
 pub mod proxy;
 pub mod raw;

@@ -1,14 +1,24 @@
 //! A whole server in this process: real sockets, the embedded store in a directory of its own.
 
 use holdall_server::{
-    app::{self, Plan, Stopped},
+    app::{self, Plan, Stopped, workshop::Workshop},
     config::{Loaded, Settings},
-    telemetry::log::LogLevel,
+    operator::{
+        Operator,
+        auth::Access,
+        keys::{KeyFile, Keyring},
+        reload::{NotReloaded, Reload, Report},
+    },
+    store::{Node, memory::Shelf},
+    telemetry::{log::LogLevel, readiness::Readiness},
 };
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
@@ -43,6 +53,39 @@ impl Default for TempDir {
 impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What operators' routes answer from, over nothing that lasts, and without a key as long as there is none in `dir`.
+///
+/// # Panics
+/// When the keys in `dir` cannot be read.
+#[must_use]
+pub fn operator(readiness: Arc<Readiness>, dir: &Path) -> Operator {
+    let store = Arc::new(Shelf::default().open(Node { id: "here".to_owned(), boot: 1 }));
+    let roster = Workshop::new(&Settings::default(), crate::rules(), store).roster;
+    let keyring = Keyring::open(KeyFile::new(None, dir)).expect("keys, or none");
+    let access = Arc::new(Access::new(keyring, true));
+    Operator {
+        readiness,
+        log: LogLevel::start("warn", false),
+        scrape: Arc::new(String::new),
+        roster,
+        reload: Arc::new(Fixed),
+        access,
+    }
+}
+
+/// A server that reloads nothing.
+struct Fixed;
+
+impl Reload for Fixed {
+    fn look(&self) -> Result<Report, NotReloaded> {
+        Err(NotReloaded::Faults(Vec::new()))
+    }
+
+    fn reload(&self) -> Result<Report, NotReloaded> {
+        self.look()
     }
 }
 

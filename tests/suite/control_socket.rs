@@ -4,19 +4,11 @@ use holdall_harness::{
     child::Site,
     client::{Client, grant},
     command::holdall,
-    rules,
-    server::TempDir,
+    server::{self, TempDir},
 };
 use holdall_server::{
-    app::workshop::Workshop,
-    config::Settings,
-    operator::{
-        self, Operator, client,
-        control::Control,
-        reload::{NotReloaded, Reload, Report},
-    },
-    store::{Node, memory::Shelf},
-    telemetry::{log::LogLevel, readiness::Readiness},
+    operator::{self, client, control::Control},
+    telemetry::readiness::Readiness,
 };
 use serde_json::Value;
 use std::{
@@ -39,9 +31,9 @@ async fn it_is_its_owners_alone_and_what_only_it_answers_is_on_no_port() {
     let socket = site.dir().join("data/control.sock");
     is_its_owners_alone(&socket);
     Client::enter(server.game, "anna").await.apply(grant("ore", 1)).await;
-    let path = "/v1/players/anna/stored";
-    let (status, body) = server.operate("GET", path, "").await;
+    let (status, body) = server.operate("POST", "/v1/verify", "").await;
     assert_eq!(status, 404, "the port has no such route: {body}");
+    let path = "/v1/players/anna/stored";
     let mut client = client::Client::connect(&site.dir().join("data")).await.expect("the server listens");
     assert_eq!(client.get::<Value>(path).await.expect("an answer")["revision"], 2);
     let ready: Value = client.get("/readyz").await.expect("the port's routes are here too");
@@ -78,19 +70,6 @@ async fn a_directory_without_a_server_that_is_in_use_says_so() {
         .expect(3, &["in use", "control socket", "try again"]);
 }
 
-/// A server that reloads nothing.
-struct Fixed;
-
-impl Reload for Fixed {
-    fn look(&self) -> Result<Report, NotReloaded> {
-        Err(NotReloaded::Faults(Vec::new()))
-    }
-
-    fn reload(&self) -> Result<Report, NotReloaded> {
-        self.look()
-    }
-}
-
 #[tokio::test]
 async fn it_may_lie_deeper_than_the_address_of_a_socket_is_long() {
     let dir = TempDir::new();
@@ -99,10 +78,8 @@ async fn it_may_lie_deeper_than_the_address_of_a_socket_is_long() {
     let bound = operator::bind_socket(&deep).expect("it listens");
     let (stop, stopped) = watch::channel(false);
     let readiness = Arc::new(Readiness::starting("memory", Box::new(|| "nothing".to_owned())));
-    let operator = Operator { readiness, log: LogLevel::start("warn", false), scrape: Arc::new(String::new) };
-    let store = Arc::new(Shelf::default().open(Node { id: "here".to_owned(), boot: 1 }));
-    let workshop = Workshop::new(&Settings::default(), rules(), store);
-    let control = Control { roster: workshop.roster.clone(), reload: Arc::new(Fixed), stopped: stopped.clone() };
+    let operator = server::operator(readiness, dir.path());
+    let control = Control { roster: operator.roster.clone(), stopped: stopped.clone() };
     let served = tokio::spawn(bound.run(operator, control, stopped));
     is_its_owners_alone(&deep.join("control.sock"));
     let mut client = client::Client::connect(&deep).await.expect("it can be reached");

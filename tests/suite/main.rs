@@ -27,6 +27,7 @@ mod metrics;
 mod migrate;
 mod migrations;
 mod operator;
+mod operator_api;
 mod orders;
 mod pending;
 mod proxy_harness;

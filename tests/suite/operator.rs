@@ -1,9 +1,10 @@
 //! The operator port alone: health, readiness, and what every wrong request hears.
 
-use holdall_server::{
-    operator::{self, Operator},
-    telemetry::{log::LogLevel, readiness::Readiness},
+use holdall_harness::{
+    http::Asker,
+    server::{self, TempDir},
 };
+use holdall_server::{operator, telemetry::readiness::Readiness};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -19,22 +20,12 @@ async fn start() -> (SocketAddr, Arc<Readiness>, watch::Sender<bool>, tokio::tas
     let readiness =
         Arc::new(Readiness::starting("embedded", Box::new(|| "every acknowledged change survives".to_owned())));
     let (stop, stopped) = watch::channel(false);
-    let operator =
-        Operator { readiness: readiness.clone(), log: LogLevel::start("warn", false), scrape: Arc::new(String::new) };
+    let operator = server::operator(readiness.clone(), TempDir::new().path());
     (addr, readiness, stop, tokio::spawn(bound.run(operator, stopped)))
 }
 
 async fn ask(addr: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
-    let mut tcp = TcpStream::connect(addr).await.unwrap();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    tcp.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    timeout(Duration::from_secs(10), tcp.read_to_string(&mut answer)).await.expect("an answer").unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-    (head.split(' ').nth(1).expect("a status").parse().expect("a number"), body.to_owned())
+    Asker { addr, key: None }.ask(method, path, &[], body).await
 }
 
 #[tokio::test]

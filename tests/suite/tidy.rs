@@ -21,8 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("roster", &["journal", "store", "replication", "ledger", "schema", "engine", "catalog", "clock", "telemetry"]),
     ("market", &["roster", "store", "engine", "ledger", "catalog", "telemetry"]),
     ("upkeep", &["roster", "journal", "store", "ledger", "schema", "engine", "clock"]),
-    ("session", &["market", "roster", "replication", "ledger", "engine", "catalog", "store", "telemetry"]),
-    ("operator", &["upkeep", "roster", "store", "telemetry"]),
+    ("session", &["market", "roster", "replication", "ledger", "engine", "catalog", "store", "clock", "telemetry"]),
+    ("operator", &["upkeep", "roster", "store", "engine", "catalog", "clock", "telemetry"]),
     ("gateway", &["session", "telemetry"]),
     (
         "app",

@@ -51,7 +51,7 @@ impl HistoryArgs {
                 "--since must be a revision such as 12, or a time such as 2026-11-21 or 2026-11-21T10:00:00Z, not {since:?}"
             )));
         }
-        Ok(Wanted { revision, at, item })
+        Ok(Wanted { revision, at, item, limit: None })
     }
 }
 
@@ -84,9 +84,11 @@ pub(super) async fn told(at: &mut At, player: &PlayerId, wanted: &Wanted) -> Res
 }
 
 /// Nothing in a player's or an item's id has a meaning in a path.
-fn path(player: &PlayerId, Wanted { revision, at, item }: &Wanted) -> String {
+fn path(player: &PlayerId, Wanted { revision, at, item, limit }: &Wanted) -> String {
+    // Without a word of it a server tells the newest ones only.
+    let limit = limit.unwrap_or(usize::MAX);
     let revision = revision.map(|revision| format!("revision={revision}"));
     let (at, item) = (at.map(|at| format!("at={at}")), item.as_ref().map(|item| format!("item={item}")));
-    let query: Vec<String> = revision.into_iter().chain(at).chain(item).collect();
+    let query: Vec<String> = [format!("limit={limit}")].into_iter().chain(revision).chain(at).chain(item).collect();
     format!("/v1/players/{player}/history?{}", query.join("&"))
 }

@@ -9,7 +9,7 @@ use crate::{
     app::stores::Purpose,
     clock::from_iso,
     config::Settings,
-    operator::control::Listed,
+    operator::players::Listed,
     upkeep::{
         self,
         history::{History, Wanted},
@@ -19,6 +19,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use holdall_protocol::ids::PlayerId;
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     process::ExitCode,
 };
@@ -92,8 +93,15 @@ async fn everybody(at: &mut At) -> Result<Vec<PlayerId>, Failure> {
             all.map_err(|error| Failure::refused(inspect::refusal(&error)))
         }
         At::Server(server) => {
-            let Listed { players } = server.get("/v1/players").await?;
-            Ok(players)
+            let (mut all, mut mark) = (BTreeSet::new(), String::new());
+            loop {
+                let Listed { players, next } = server.get(&format!("/v1/players{mark}")).await?;
+                all.extend(players);
+                match next {
+                    Some(next) => mark = format!("?mark={next}"),
+                    None => return Ok(all.into_iter().collect()),
+                }
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod copy;
 mod failure;
 mod history;
 mod inspect;
+mod key;
 mod ledger;
 mod migrate;
 mod progress;
@@ -20,6 +21,7 @@ pub use config::ConfigArgs;
 pub use copy::CopyArgs;
 pub use history::HistoryArgs;
 pub use inspect::InspectArgs;
+pub use key::KeyArgs;
 pub use ledger::LedgerArgs;
 pub use migrate::MigrateArgs;
 pub use reload::ReloadArgs;
@@ -62,6 +64,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Look at the settings
     Config(ConfigArgs),
+    /// Make, list and revoke the keys of the operator API
+    Key(KeyArgs),
     /// Print a stored player readably
     Inspect(InspectArgs),
     /// Tell what happened to a player, entry by entry
@@ -92,6 +96,7 @@ pub fn run(command: Command, serve: impl FnOnce(ServeArgs) -> ExitCode) -> ExitC
     match command {
         Command::Serve(args) => serve(args),
         Command::Config(args) => config::run(&args),
+        Command::Key(args) => key::run(args),
         Command::Inspect(args) => to_end(inspect::run(args)),
         Command::History(args) => to_end(history::run(args)),
         Command::Ledger(args) => to_end(ledger::run(args)),

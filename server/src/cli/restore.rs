@@ -12,15 +12,16 @@ use crate::{
     },
     clock::{self, Clock, Dice},
     config::Settings,
-    operator::client::{Client, ClientError},
+    operator::{
+        auth::COMMAND_LINE,
+        client::{Client, ClientError},
+        orders::Restore,
+    },
     upkeep::restore::{Asked, Restored, Signed, To, Wish, restore},
 };
 use clap::{ArgGroup, Args};
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision};
 use std::{fmt::Display, process::ExitCode};
-
-/// Who orders what is ordered on the command line, as the ledger has it.
-const OPERATOR: &str = "cli";
 
 /// Whom to set back, and to when.
 #[derive(Debug, Args)]
@@ -138,7 +139,7 @@ fn signed(args: &RestoreArgs) -> Result<Option<Signed>, Failure> {
     };
     let key = key.map_err(|error| Failure::usage(error.to_string()))?;
     let reason = args.reason.clone().filter(|_| !args.dry_run);
-    Ok(reason.map(|reason| Signed { key, by: OPERATOR.to_owned(), reason }))
+    Ok(reason.map(|reason| Signed { key, by: COMMAND_LINE.to_owned(), reason }))
 }
 
 /// Where the work is done.
@@ -155,7 +156,7 @@ impl Place {
             Self::Here(here) => {
                 restore(&here.0.roster, player, asked).await.map_err(|error| not_done(error.code(), &error))
             }
-            Self::There(client) => match client.post(&format!("/v1/players/{player}/restore"), &asked).await {
+            Self::There(client) => match client.post(&format!("/v1/players/{player}/restore"), &body(asked)).await {
                 Err(ClientError::Refused(refused)) => Err(not_done(&refused.code, &refused)),
                 answer => Ok(answer?),
             },
@@ -163,10 +164,17 @@ impl Place {
     }
 }
 
+/// As a server is asked, which knows by the socket who orders it.
+fn body(Asked { wish: Wish { to, allow_duplicates }, order }: Asked) -> Restore {
+    let dry_run = order.is_none();
+    let (reason, key) = order.map(|signed| (signed.reason, signed.key)).unzip();
+    Restore { to, allow_duplicates, dry_run, reason, key }
+}
+
 fn not_done(code: &str, why: &dyn Display) -> Failure {
     match code {
         "not_found" | "impossible" | "key_taken" | "bad_request" => Failure::usage(why.to_string()),
-        "refused" => Failure::failed(why.to_string()),
-        _ => Failure::refused(why.to_string()),
+        "busy" | "store_unavailable" | "unreadable" | "internal_error" | "timeout" => Failure::refused(why.to_string()),
+        _ => Failure::failed(why.to_string()),
     }
 }

@@ -86,10 +86,13 @@ knobs! {
     server: Server {
         /// Address and port for game clients (ws://ADDRESS/ws). Port 0 takes a free one.
         listen: SocketAddr = "127.0.0.1:7777";
-        /// Address and port for operators: /healthz and /readyz. Keep it off the internet.
+        /// Address and port for operators: health, metrics and the operator API. Keep it off the internet.
         operator_listen: SocketAddr = "127.0.0.1:7780";
         /// Directory of this process's own files: the embedded store, the node id, the spool. Made if it is not there.
         data_dir: PathBuf = "data", shipped "\"../data\"";
+        /// File with the operators' API keys (their hashes), which `holdall key` writes; "" is operator-keys.json in the data
+        /// directory. Read again when it changes.
+        operator_keys_file: Option<PathBuf> = "";
         /// Threads that serve clients; 0 is one a core.
         worker_threads: usize = 0, in 0..=1_024;
         /// Web pages that may connect, as browsers name them: `["https://play.example.com"]`. A client that is no browser

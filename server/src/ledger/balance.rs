@@ -94,9 +94,16 @@ const fn flow(reason: Reason) -> Flow {
         | Reason::Settings
         | Reason::Hold
         | Reason::Release
+        | Reason::Attributes
+        | Reason::Kick
         | Reason::InboxReturned => Flow::None,
-        Reason::Born | Reason::GiftReceived | Reason::InboxTaken | Reason::DevGrant => Flow::In,
-        Reason::Use | Reason::Drop | Reason::GiftSent | Reason::Gift => Flow::Out,
+        Reason::Born
+        | Reason::GiftReceived
+        | Reason::InboxTaken
+        | Reason::DevGrant
+        | Reason::Grant
+        | Reason::Credit => Flow::In,
+        Reason::Use | Reason::Drop | Reason::GiftSent | Reason::Gift | Reason::Revoke | Reason::Debit => Flow::Out,
         Reason::Sell => Flow::ForMoney,
         Reason::Buy => Flow::ForThings,
         Reason::Trade | Reason::Migration | Reason::Restore => Flow::Any,

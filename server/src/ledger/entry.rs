@@ -66,11 +66,23 @@ pub enum Reason {
     DevGrant,
     /// Set back to an earlier revision by an operator.
     Restore,
+    /// Made out of nothing by an operator.
+    Grant,
+    /// Taken away by an operator.
+    Revoke,
+    /// Attributes set or removed by an operator.
+    Attributes,
+    /// Paid in by an operator.
+    Credit,
+    /// Taken out by an operator.
+    Debit,
+    /// Sent out of the game by an operator.
+    Kick,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 29] = [
         Self::Born,
         Self::Repair,
         Self::Upgrade,
@@ -94,6 +106,12 @@ impl Reason {
         Self::Buy,
         Self::DevGrant,
         Self::Restore,
+        Self::Grant,
+        Self::Revoke,
+        Self::Attributes,
+        Self::Credit,
+        Self::Debit,
+        Self::Kick,
     ];
 
     /// The stored name.
@@ -123,6 +141,12 @@ impl Reason {
             Self::Buy => "buy",
             Self::DevGrant => "dev_grant",
             Self::Restore => "restore",
+            Self::Grant => "grant",
+            Self::Revoke => "revoke",
+            Self::Attributes => "attributes",
+            Self::Credit => "credit",
+            Self::Debit => "debit",
+            Self::Kick => "kick",
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     roster::{
         Roster,
         cell::Inner,
-        inbox::{Door, ReadError},
+        inbox::{self, Door, ReadError, Unwelcome},
         record::{Half, Note},
     },
     telemetry::metrics::labels::Gift,
@@ -24,24 +24,9 @@ pub enum GiftRefused {
     /// The rules say no.
     #[error(transparent)]
     Rules(#[from] Refusal),
-    /// Nobody has that id.
-    #[error("there is no such player")]
-    NoSuchPlayer,
-    /// The receiver has switched gifts off.
-    #[error("the receiver does not accept gifts")]
-    NotAccepting,
-    /// What waits for the receiver cannot be read, so nothing is added to it.
-    #[error("the receiver's inbox takes nothing until it is mended")]
-    InboxDamaged,
-    /// Too much waits for the receiver already.
-    #[error("{max} gifts wait for the receiver already")]
-    InboxFull {
-        /// The bound.
-        max: usize,
-    },
-    /// Whether the receiver can be given anything could not be learned in time.
-    #[error("the store is away; nothing was applied")]
-    StoreAway,
+    /// The receiver can be given nothing.
+    #[error(transparent)]
+    Unwelcome(#[from] Unwelcome),
 }
 
 /// Whether a player is in the game here, so that a gift goes straight into their hands.
@@ -69,7 +54,7 @@ pub fn give(
         let from = giver.inner.seat().expect("the giver was found ready under this lock");
         let to = receiver.inner.seat().expect("the receiver was found ready under this lock");
         if !to.takes_gifts() {
-            return Err(GiftRefused::NotAccepting);
+            return Err(Unwelcome::NotAccepting.into());
         }
         exchange::gift(&mut from.player, &mut to.player, items, &rules, &mut moment, &mut changes)?;
     }
@@ -98,7 +83,7 @@ pub fn leave(
     items: &[Line],
     asked: Asked,
 ) -> Result<(), GiftRefused> {
-    accepts(door, roster.options().inbox_max)?;
+    inbox::welcomes(door, roster.options().inbox_max)?;
     let rules = roster.rules();
     let mut dice = roster.dice.clone();
     let mut moment = Moment::new(roster.clock.now_ms(), &mut dice);
@@ -109,15 +94,4 @@ pub fn leave(
     let half = Half { player: &giver.cell.id, inner: giver.inner, changes: &changes, note };
     roster.put_in_inbox(half, receiver, &stacks);
     Ok(())
-}
-
-fn accepts(door: &Result<Door, ReadError>, max: usize) -> Result<(), GiftRefused> {
-    match door {
-        Ok(Door { exists: false, .. }) => Err(GiftRefused::NoSuchPlayer),
-        Ok(door) if !door.preferences.takes_gifts() => Err(GiftRefused::NotAccepting),
-        Ok(door) if door.waiting >= max => Err(GiftRefused::InboxFull { max }),
-        Ok(_) => Ok(()),
-        Err(ReadError::Unavailable(_)) => Err(GiftRefused::StoreAway),
-        Err(ReadError::Unreadable(_) | ReadError::Exists) => Err(GiftRefused::InboxDamaged),
-    }
 }

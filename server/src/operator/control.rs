@@ -1,33 +1,15 @@
-//! What only the control socket answers: what is left to whoever may read and write the data directory.
+//! What only the control socket answers: long work on all players, left to whoever may read and write the data directory.
 
-use super::{
-    answers::Failure,
-    reload::{self, Reload},
-};
+use super::{Operator, answers::Failure, extract::Query};
 use crate::{
     roster::Roster,
-    store::ReadError,
     upkeep::{
-        self,
-        history::{self, History},
-        inspect::{self, Inspection},
         migrate::{self, Mode},
-        restore::{self, Asked, OrderError, Restored},
         verify::{self, By},
     },
 };
-use axum::{
-    Json, Router,
-    body::Body,
-    extract::{
-        Path, Query, State,
-        rejection::{JsonRejection, QueryRejection},
-    },
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{Router, body, extract::State, http::StatusCode, routing::post};
 use futures_util::stream;
-use holdall_protocol::ids::PlayerId;
 use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, fmt::Display, pin::Pin, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
@@ -40,97 +22,14 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 pub struct Control {
     /// The server's players.
     pub roster: Arc<Roster>,
-    /// What reads settings and catalogue again.
-    pub reload: Arc<dyn Reload>,
     /// Turns true when the server stops.
     pub stopped: watch::Receiver<bool>,
 }
 
 /// Every route.
-pub(super) fn router(control: Control) -> Router {
-    Router::new()
-        .route("/v1/players", get(players))
-        .route("/v1/players/{player}/stored", get(stored))
-        .route("/v1/players/{player}/history", get(past))
-        .route("/v1/verify", post(prove))
-        .route("/v1/players/{player}/restore", post(set_back))
-        .route("/v1/migrate", post(bring_forward))
-        .merge(reload::router(control.reload.clone()))
-        .with_state(control)
-}
-
-/// Every player of the store.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Listed {
-    /// In order.
-    pub players: Vec<PlayerId>,
-}
-
-async fn players(State(control): State<Control>) -> Result<Json<Listed>, Failure> {
-    let players = upkeep::all_players(control.roster.store()).await.map_err(|error| unread(&error))?;
-    Ok(Json(Listed { players }))
-}
-
-/// A player as the store has it; what is only in memory is not in it.
-async fn stored(State(control): State<Control>, Path(player): Path<String>) -> Result<Json<Inspection>, Failure> {
-    let player = player_id(&player)?;
-    let found = inspect::look(control.roster.store(), &player).await;
-    found.map_err(|error| unread(&error))?.map(Json).ok_or_else(|| no_player(&player))
-}
-
-/// What happened to a player, as far as the store has it.
-async fn past(
-    State(control): State<Control>,
-    Path(player): Path<String>,
-    wanted: Result<Query<history::Wanted>, QueryRejection>,
-) -> Result<Json<History>, Failure> {
-    let (player, Query(wanted)) = (player_id(&player)?, wanted.map_err(bad_query)?);
-    let told = history::tell(control.roster.store(), &player, &wanted).await;
-    told.map_err(|error| unread(&error))?.map(Json).ok_or_else(|| no_player(&player))
-}
-
-fn no_player(player: &PlayerId) -> Failure {
-    Failure::new(StatusCode::NOT_FOUND, "not_found", format!("there is no player {player}"))
-}
-
-fn bad_query(error: QueryRejection) -> Failure {
-    Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text())
-}
-
-fn player_id(text: &str) -> Result<PlayerId, Failure> {
-    PlayerId::new(text).map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string()))
-}
-
-/// Says what setting a player back changes, or does it.
-async fn set_back(
-    State(control): State<Control>,
-    Path(player): Path<String>,
-    asked: Result<Json<Asked>, JsonRejection>,
-) -> Result<Json<Restored>, Failure> {
-    let bad = |error: JsonRejection| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text());
-    let Json(asked) = asked.map_err(bad)?;
-    restore::restore(&control.roster, &player_id(&player)?, asked).await.map(Json).map_err(|error| not_done(&error))
-}
-
-fn not_done(error: &OrderError) -> Failure {
-    let status = match error {
-        OrderError::NoSuchPlayer => StatusCode::NOT_FOUND,
-        OrderError::Impossible(_) => StatusCode::BAD_REQUEST,
-        OrderError::KeyTaken | OrderError::Refused(_) => StatusCode::CONFLICT,
-        OrderError::Busy | OrderError::StoreAway => StatusCode::SERVICE_UNAVAILABLE,
-        OrderError::Unreadable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        OrderError::Fault => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    Failure::new(status, error.code(), error.to_string())
-}
-
-fn unread(error: &ReadError) -> Failure {
-    let (status, code) = match error {
-        ReadError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
-        ReadError::Unreadable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unreadable"),
-        ReadError::Exists => (StatusCode::CONFLICT, "exists"),
-    };
-    Failure::new(status, code, inspect::refusal(error))
+pub(super) fn router(control: Control) -> Router<Operator> {
+    let own = Router::new().route("/v1/verify", post(prove)).route("/v1/migrate", post(bring_forward));
+    own.with_state(control)
 }
 
 /// How a migration is to be done.
@@ -158,9 +57,8 @@ pub enum Line<T> {
 /// reading stops the work.
 async fn bring_forward(
     State(control): State<Control>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Body, Failure> {
-    let Query(Wanted { dry_run, newest_step }) = wanted.map_err(bad_query)?;
+    Query(Wanted { dry_run, newest_step }): Query<Wanted>,
+) -> Result<body::Body, Failure> {
     let known = control.roster.rules().migrations.newest();
     if newest_step != known {
         let message = format!(
@@ -177,7 +75,7 @@ async fn bring_forward(
 
 /// Proves every player's things by the ledger; the answer is lines of JSON, [`Line`]s of a [`verify::Verified`]. Whoever
 /// stops reading stops the work.
-async fn prove(State(Control { roster, stopped, .. }): State<Control>) -> Body {
+async fn prove(State(Control { roster, stopped, .. }): State<Control>) -> body::Body {
     let work = move |tell: Tell| async move { verify::verify(roster.store(), By::Server, tell).await };
     in_lines(work, stopped)
 }
@@ -186,7 +84,7 @@ async fn prove(State(Control { roster, stopped, .. }): State<Control>) -> Body {
 type Tell = Box<dyn FnMut(usize, usize) + Send>;
 
 /// A long work's answer, line by line.
-fn in_lines<T, E, F>(work: impl FnOnce(Tell) -> F, stopped: watch::Receiver<bool>) -> Body
+fn in_lines<T, E, F>(work: impl FnOnce(Tell) -> F, stopped: watch::Receiver<bool>) -> body::Body
 where
     T: Serialize + 'static,
     E: Display + 'static,
@@ -197,7 +95,7 @@ where
         progress.send_replace((done, total));
     };
     let task = Task { work: Box::pin(work(Box::new(tell))), heard, stopped };
-    Body::from_stream(stream::unfold(Some(task), next_line))
+    body::Body::from_stream(stream::unfold(Some(task), next_line))
 }
 
 /// A work under way, which goes on while its next line is waited for.

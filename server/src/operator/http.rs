@@ -1,11 +1,6 @@
 //! The operators' listeners, a port and a local socket: HTTP/1.1 with every wait bounded.
 
-use super::{
-    Operator,
-    answers::Failure,
-    control::{self, Control},
-    routes, socket,
-};
+use super::{Operator, answers::Failure, control::Control, routes, socket};
 use axum::{
     Router,
     extract::Request,
@@ -80,14 +75,14 @@ pub fn bind_socket(directory: &Path) -> io::Result<BoundSocket> {
 impl Bound {
     /// Answers until `stop` turns true, then finishes what is under way, for at most two seconds.
     pub async fn run(self, operator: Operator, stop: watch::Receiver<bool>) {
-        serve(&self.listener, routes::router(operator), stop).await;
+        serve(&self.listener, routes::port(operator), stop).await;
     }
 }
 
 impl BoundSocket {
-    /// Answers the port's routes and those of [`control`], as long as the port would.
+    /// Answers the port's routes and those of [`super::control`], as long as the port would.
     pub async fn run(self, operator: Operator, control: Control, stop: watch::Receiver<bool>) {
-        serve(&self.listener, routes::router(operator).merge(control::router(control)), stop).await;
+        serve(&self.listener, routes::socket(operator, control), stop).await;
     }
 }
 

@@ -4,17 +4,30 @@
 //! Called by `app`, and at the socket's other end by `cli`. Never on the players' port, and never in the way of a player.
 
 mod answers;
+pub mod auth;
 pub mod client;
 pub mod control;
+mod docs;
+mod extract;
 mod http;
+pub mod keys;
 mod metrics;
+mod openapi;
+pub mod orders;
+pub mod players;
 pub mod reload;
 mod routes;
+mod shop;
 mod socket;
 
 pub use http::{Bound, BoundSocket, bind, bind_socket};
 
-use crate::telemetry::{log::LogLevel, readiness::Readiness};
+use crate::{
+    roster::Roster,
+    telemetry::{log::LogLevel, readiness::Readiness},
+};
+use auth::Access;
+use reload::Reload;
 use std::sync::Arc;
 
 /// Writes down every metric as it is now.
@@ -29,4 +42,10 @@ pub struct Operator {
     pub log: LogLevel,
     /// The metrics.
     pub scrape: Scrape,
+    /// The players.
+    pub roster: Arc<Roster>,
+    /// What reads settings and catalogue again.
+    pub reload: Arc<dyn Reload>,
+    /// Who may ask.
+    pub access: Arc<Access>,
 }

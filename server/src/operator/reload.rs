@@ -1,19 +1,13 @@
 //! The reload of settings and catalogue: its route, what is told of one, and what it needs of the server.
 
-use super::answers::Failure;
-use axum::{
-    Json, Router,
-    extract::{Query, State, rejection::QueryRejection},
-    http::StatusCode,
-    routing::post,
-};
+use super::{Operator, answers::Failure, extract::Query};
+use axum::{Json, extract::State, http::StatusCode};
 use holdall_protocol::ids::ItemId;
 use serde::{Deserialize, Serialize};
-use std::{
-    fmt::{self, Display},
-    sync::Arc,
-};
+use std::fmt::{self, Display};
 use tokio::task::spawn_blocking;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Whoever can read settings and catalogue again. Both ways read files and look at every loaded player, and block meanwhile.
 pub trait Reload: Send + Sync {
@@ -42,7 +36,7 @@ pub enum NotReloaded {
 }
 
 /// What a reload does, or has done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     /// Whether it is only what would be.
     pub dry_run: bool,
@@ -63,7 +57,7 @@ pub struct Report {
 }
 
 /// A knob that stands otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Knob {
     /// `section.name`.
     pub knob: String,
@@ -74,7 +68,7 @@ pub struct Knob {
 }
 
 /// What is different in a catalogue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Items {
     /// New ones.
     pub added: Vec<ItemId>,
@@ -87,7 +81,7 @@ pub struct Items {
 }
 
 /// An item that has another id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Renamed {
     /// Its earlier id.
     pub from: ItemId,
@@ -96,7 +90,7 @@ pub struct Renamed {
 }
 
 /// An item whose definition is another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Changed {
     /// Which.
     pub item: ItemId,
@@ -105,7 +99,7 @@ pub struct Changed {
 }
 
 /// What freezes of an item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Freezing {
     /// Which.
     pub item: ItemId,
@@ -118,7 +112,7 @@ pub struct Freezing {
 }
 
 /// Why something freezes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// The item is removed.
@@ -132,7 +126,7 @@ pub enum Why {
 }
 
 /// What thaws of an item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Thawing {
     /// Which.
     pub item: ItemId,
@@ -143,23 +137,27 @@ pub struct Thawing {
 }
 
 /// The route.
-pub(super) fn router<S: Clone + Send + Sync + 'static>(reload: Arc<dyn Reload>) -> Router<S> {
-    Router::new().route("/v1/reload", post(answer)).with_state(reload)
+pub(super) fn routes() -> OpenApiRouter<Operator> {
+    OpenApiRouter::new().routes(routes!(answer))
 }
 
-#[derive(Deserialize)]
+/// How a reload is to be done.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Wanted {
+    /// Whether it is only told what would be.
     #[serde(default)]
     dry_run: bool,
 }
 
-/// Reloads settings and catalogue, or says what that would do.
+/// Reads settings, catalogue and shop again, whole or not at all, or says what that would change.
+#[utoipa::path(post, path = "/v1/reload", tag = "process", params(Wanted),
+    responses((status = 200, body = Report), (status = 409), (status = 500)))]
 async fn answer(
-    State(reload): State<Arc<dyn Reload>>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    State(Operator { reload, .. }): State<Operator>,
+    Query(Wanted { dry_run }): Query<Wanted>,
 ) -> Result<Json<Report>, Failure> {
-    let bad = |error: QueryRejection| Failure::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text());
-    let Query(Wanted { dry_run }) = wanted.map_err(bad)?;
     let done = spawn_blocking(move || if dry_run { reload.look() } else { reload.reload() }).await;
     let fault = |_| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "a fault in the server");
     done.map_err(fault)?.map(Json).map_err(|error| {

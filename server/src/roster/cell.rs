@@ -345,6 +345,12 @@ impl Seat {
         self.preferences.takes_invites()
     }
 
+    /// Until when the player may not sign in, in milliseconds since 1970.
+    #[must_use]
+    pub const fn barred_until(&self) -> Option<u64> {
+        self.preferences.barred_until()
+    }
+
     /// What becomes of the preferences with these; `None` where nothing does.
     #[must_use]
     pub fn preferring(&self, gifts: Option<bool>, invites: Option<bool>) -> Option<Preferences> {

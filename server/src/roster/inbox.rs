@@ -9,7 +9,7 @@ pub use crate::store::{Door, Owner, ReadError};
 
 use super::{
     Roster,
-    cell::{Cell, Inner, Stage},
+    cell::{Cell, Inner, Seat, Stage},
     record::{Effects, Half, Note},
 };
 use crate::{
@@ -30,6 +30,7 @@ use crate::{
     telemetry::metrics::labels,
 };
 use holdall_protocol::{
+    code::Code,
     ids::{PlayerId, Revision},
     message::Cause,
 };
@@ -79,6 +80,57 @@ struct Ready {
     things: Vec<Thing>,
 }
 
+/// Why nothing can be put into a player's inbox.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unwelcome {
+    /// Nobody has that id.
+    #[error("there is no such player")]
+    NoSuchPlayer,
+    /// The receiver has switched gifts off.
+    #[error("the receiver does not accept gifts")]
+    NotAccepting,
+    /// What waits for the receiver cannot be read, so nothing is added to it.
+    #[error("the receiver's inbox takes nothing until it is mended")]
+    InboxDamaged,
+    /// Too much waits for the receiver already.
+    #[error("{max} gifts wait for the receiver already")]
+    InboxFull {
+        /// The bound.
+        max: usize,
+    },
+    /// Whether the receiver can be given anything could not be learned in time.
+    #[error("the store is away; nothing was applied")]
+    StoreAway,
+}
+
+impl Unwelcome {
+    /// The stable code on the wire.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NoSuchPlayer => Code::NotFound,
+            Self::NotAccepting | Self::InboxDamaged => Code::NotAccepting,
+            Self::InboxFull { .. } => Code::LimitExceeded,
+            Self::StoreAway => Code::StoreUnavailable,
+        }
+    }
+}
+
+/// Whether something can be put into the inbox behind this door, in which at most `max` gifts may wait.
+///
+/// # Errors
+/// [`Unwelcome`].
+pub fn welcomes(door: &Result<Door, ReadError>, max: usize) -> Result<(), Unwelcome> {
+    match door {
+        Ok(Door { exists: false, .. }) => Err(Unwelcome::NoSuchPlayer),
+        Ok(door) if !door.preferences.takes_gifts() => Err(Unwelcome::NotAccepting),
+        Ok(door) if door.waiting >= max => Err(Unwelcome::InboxFull { max }),
+        Ok(_) => Ok(()),
+        Err(ReadError::Unavailable(_)) => Err(Unwelcome::StoreAway),
+        Err(ReadError::Unreadable(_) | ReadError::Exists) => Err(Unwelcome::InboxDamaged),
+    }
+}
+
 /// What a record puts into a receiver's inbox: the effects on the giver's side.
 #[must_use]
 pub fn gift_for(receiver: PlayerId, id: GiftId, content: bytes::Bytes) -> Effects {
@@ -98,14 +150,19 @@ impl Roster {
 
     /// Gives stacks, which have just left the giver under this lock, to a player who is not here.
     pub fn put_in_inbox(&self, half: Half<'_>, receiver: &PlayerId, stacks: &[Stack]) {
-        let now = self.clock.now_ms();
         let giver = half.player.clone();
         let seat = half.inner.seat().expect("only a player in the game has records");
+        let effects = self.gift_of(&giver, seat, receiver, stacks);
+        self.record_with(half, effects, Cause::Gift { from: giver });
+        self.metrics.gifts.inc(&labels::Gift::Left);
+    }
+
+    /// What the giver's record does to the receiver's inbox.
+    pub(super) fn gift_of(&self, giver: &PlayerId, seat: &Seat, receiver: &PlayerId, stacks: &[Stack]) -> Effects {
+        let now = self.clock.now_ms();
         let slip = Slip { from: giver.clone(), sent_at: now, returned: false, content: seat.content };
         let content = waiting::write(&slip, stacks, seat.form);
-        let id = GiftId::new(self.dice.clone().uuid(now));
-        self.record_with(half, gift_for(receiver.clone(), id, content), Cause::Gift { from: giver });
-        self.metrics.gifts.inc(&labels::Gift::Left);
+        gift_for(receiver.clone(), GiftId::new(self.dice.clone().uuid(now)), content)
     }
 
     /// Something was put into a player's inbox and is durable: whoever has the player is told.

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 const STAY_MIN: Duration = Duration::from_secs(1);
 
 /// A letter from another process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Letter {
     /// Somebody logs in elsewhere: save and release this player, which you hold under this token.

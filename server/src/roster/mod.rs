@@ -20,6 +20,7 @@ pub mod retention;
 pub mod trades;
 mod unload;
 pub mod upgrade;
+pub mod view;
 
 pub use load::LoadError;
 

@@ -6,6 +6,7 @@ use super::{
     turn::{self, Read},
 };
 use crate::{
+    clock::iso,
     engine::{self, moment::Moment},
     ledger::entry::{Actor, Reason},
     replication::{
@@ -105,6 +106,10 @@ impl Sessions {
             if !self.roster.lease.is_held() {
                 let error = LoadError::StoreAway;
                 return Err(Some((close_of(&error), error.to_string())));
+            }
+            let until = inner.seat().and_then(|seat| seat.barred_until());
+            if let Some(until) = until.filter(|until| *until > self.roster.clock.now_ms()) {
+                return Err(Some((Close::Kicked, format!("an operator allows no sign-in before {}", iso(until)))));
             }
             self.begin(&cell.id, &mut inner, subprotocol)?;
             let outbox = Outbox::new(subprotocol, self.roster.options().outbox_bytes_max);

@@ -25,6 +25,7 @@ use crate::{
     },
     roster::{
         cell::{Cell, Inner},
+        inbox::Unwelcome,
         pair,
         record::{Effects, Half, Note},
     },
@@ -116,10 +117,8 @@ impl From<GiftRefused> for No {
     fn from(refused: GiftRefused) -> Self {
         match refused {
             GiftRefused::Rules(refusal) => refusal.into(),
-            GiftRefused::NoSuchPlayer => Self::new(Code::NotFound, refused.to_string()),
-            GiftRefused::NotAccepting | GiftRefused::InboxDamaged => Self::new(Code::NotAccepting, refused.to_string()),
-            GiftRefused::InboxFull { .. } => Self::new(Code::LimitExceeded, refused.to_string()),
-            GiftRefused::StoreAway => Self::store_away(),
+            GiftRefused::Unwelcome(Unwelcome::StoreAway) => Self::store_away(),
+            GiftRefused::Unwelcome(unwelcome) => Self::new(unwelcome.code(), unwelcome.to_string()),
         }
     }
 }

@@ -77,24 +77,30 @@ pub struct InboxChange {
     pub content: Option<Bytes>,
 }
 
-/// What a player has set for themselves: a set of bits, in which everything is allowed that no bit forbids.
+/// What is settled about a player beside their things: what they accept, and whether they are let in. One number: in its
+/// low 16 bits everything is allowed that no bit forbids; above them stands the second since 1970 from which on the player
+/// may sign in, 0 where nobody forbade it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Preferences(u32);
+pub struct Preferences(u64);
 
 impl Preferences {
-    const NO_GIFTS: u32 = 1;
-    const NO_INVITES: u32 = 2;
+    const NO_GIFTS: u64 = 1;
+    const NO_INVITES: u64 = 2;
+    const CHOICES: u64 = 0xffff;
+    const BARRED_SHIFT: u32 = 16;
+    /// The last second of the year 9999. The number stays far below 2^63.
+    const SECOND_MAX: u64 = 253_402_300_799;
 
-    /// The bits as stored; those that this build does not know are kept.
+    /// The number as stored; bits that this build does not know are kept.
     #[must_use]
-    pub const fn stored(bits: u32) -> Self {
+    pub const fn stored(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// The bits.
+    /// The number.
     #[must_use]
-    pub const fn bits(self) -> u32 {
+    pub const fn bits(self) -> u64 {
         self.0
     }
 
@@ -116,7 +122,23 @@ impl Preferences {
         self.set(Self::NO_GIFTS, gifts).set(Self::NO_INVITES, invites)
     }
 
-    const fn set(self, bit: u32, allowed: Option<bool>) -> Self {
+    /// Until when the player may not sign in, in milliseconds since 1970; `None` where nobody forbade it.
+    #[must_use]
+    pub const fn barred_until(self) -> Option<u64> {
+        match self.0 >> Self::BARRED_SHIFT {
+            0 => None,
+            second => Some(second.saturating_mul(1_000)),
+        }
+    }
+
+    /// The same with this end of it, in milliseconds since 1970, to the next full second; 0 is a bar that is over.
+    #[must_use]
+    pub fn barred(self, until_ms: u64) -> Self {
+        let second = until_ms.div_ceil(1_000).min(Self::SECOND_MAX);
+        Self(self.0 & Self::CHOICES | second << Self::BARRED_SHIFT)
+    }
+
+    const fn set(self, bit: u64, allowed: Option<bool>) -> Self {
         match allowed {
             Some(true) => Self(self.0 & !bit),
             Some(false) => Self(self.0 | bit),

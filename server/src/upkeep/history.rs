@@ -3,20 +3,23 @@
 mod text;
 
 use super::{
-    inspect::{Entry, What, shown},
+    inspect::{Entry, What},
     whole,
 };
 use crate::{
-    engine::change::{Change, Content},
+    engine::change::Change,
     ledger::past::{Book, Now, Past, Step},
     schema::{OURS, Stamp},
     store::{ReadError, Store, Whole},
 };
 use holdall_protocol::ids::{ItemId, PlayerId, Revision};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// What of a history is told.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Wanted {
     /// From this revision on.
     pub revision: Option<Revision>,
@@ -24,10 +27,12 @@ pub struct Wanted {
     pub at: Option<u64>,
     /// Only what changed units of this item or currency, or a place that holds it.
     pub item: Option<ItemId>,
+    /// Of these, so many at most: the newest.
+    pub limit: Option<usize>,
 }
 
 /// What happened to a player.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct History {
     /// Who.
     pub player: PlayerId,
@@ -47,7 +52,7 @@ pub struct History {
 }
 
 /// An opening balance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Opened {
     /// The newest revision that it stands for.
     pub revision: Revision,
@@ -56,7 +61,8 @@ pub struct Opened {
 }
 
 /// One entry.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = HistoryEntry)]
 pub struct Told {
     /// Who, when, why and what went where.
     #[serde(flatten)]
@@ -66,7 +72,8 @@ pub struct Told {
 }
 
 /// One place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ChangedContent)]
 pub struct Changed {
     /// Where.
     pub place: String,
@@ -106,7 +113,9 @@ pub async fn tell(store: &dyn Store, player: &PlayerId, wanted: &Wanted) -> Resu
     pages.truncate(pages.len().saturating_sub(told.len()));
     let rest = pages.into_iter().map(|page| Told { entry: page.into(), changes: Vec::new() });
     let all = rest.chain(told.into_iter().rev().map(Told::from));
-    let entries = all.filter(|told| wanted.covers(told)).collect();
+    let mut entries: Vec<Told> = all.filter(|told| wanted.covers(told)).collect();
+    let surplus = wanted.limit.map_or(0, |limit| entries.len().saturating_sub(limit));
+    entries.drain(..surplus);
     Ok(Some(History {
         player: player.clone(),
         revision: stored.revision,
@@ -142,13 +151,7 @@ impl From<Step> for Told {
 
 impl From<Change> for Changed {
     fn from(Change { place, before, after }: Change) -> Self {
-        let what = |content: Option<Content>| {
-            content.map(|content| match content {
-                Content::Stack(stack) => shown(stack),
-                Content::Amount(amount) => What::Balance { amount },
-            })
-        };
-        Self { place: place.to_string(), before: what(before), after: what(after) }
+        Self { place: place.to_string(), before: before.map(What::from), after: after.map(What::from) }
     }
 }
 

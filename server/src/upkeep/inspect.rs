@@ -23,16 +23,19 @@ use holdall_protocol::{
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, fmt::Write as _};
+use utoipa::ToSchema;
 
 /// Ledger entries that are shown.
 const ENTRIES_SHOWN: usize = 10;
 
 /// A stored player.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StoredPlayer)]
 pub struct Inspection {
     /// Who.
     pub player: PlayerId,
     /// Who may write it, as stored; nobody after a release.
+    #[schema(value_type = Option<String>)]
     pub owner: Option<Owner>,
     /// The highest epoch ever given out.
     pub epoch: u64,
@@ -54,6 +57,9 @@ pub struct Inspection {
     pub takes_gifts: bool,
     /// Whether others may invite the player to a trade.
     pub takes_invites: bool,
+    /// Until when the player may not sign in, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub barred_until: Option<u64>,
     /// What waits for the player, the oldest first.
     pub inbox: Vec<Waiting>,
     /// Its ledger.
@@ -61,7 +67,7 @@ pub struct Inspection {
 }
 
 /// What stands in one place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Held {
     /// Where.
     pub place: String,
@@ -71,8 +77,9 @@ pub struct Held {
 }
 
 /// What a place can hold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = Content)]
 pub enum What {
     /// A stack.
     Stack {
@@ -102,7 +109,8 @@ pub enum What {
 }
 
 /// A gift that waits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = WaitingGift)]
 pub struct Waiting {
     /// Its id.
     pub gift: String,
@@ -112,7 +120,7 @@ pub struct Waiting {
 }
 
 /// What can wait.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Parcel {
     /// A gift.
@@ -140,7 +148,7 @@ pub enum Parcel {
 }
 
 /// What the ledger says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Ledger {
     /// Entries that could be read.
     pub entries: u64,
@@ -151,7 +159,8 @@ pub struct Ledger {
 }
 
 /// One revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LedgerEntry)]
 pub struct Entry {
     /// Which.
     pub revision: Revision,
@@ -181,7 +190,7 @@ pub struct Entry {
 }
 
 /// An operator's order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Order {
     /// Under which key it was given.
     pub key: OrderKey,
@@ -190,7 +199,8 @@ pub struct Order {
 }
 
 /// A quantity that went from one account to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LedgerLine)]
 pub struct Line {
     /// Whence.
     pub from: String,
@@ -224,6 +234,7 @@ pub async fn look(store: &dyn Store, player: &PlayerId) -> Result<Option<Inspect
         places,
         takes_gifts: stored.preferences.takes_gifts(),
         takes_invites: stored.preferences.takes_invites(),
+        barred_until: stored.preferences.barred_until(),
         inbox: stored
             .inbox
             .iter()
@@ -267,15 +278,29 @@ async fn read_ledger(store: &dyn Store, player: &PlayerId) -> Result<Ledger, Rea
 
 fn held(stored: &Stored, place: &str, value: &[u8]) -> Held {
     let what = match OURS.read(Stamp::stored(stored.schema, stored.readable_by), place, value) {
-        Ok((_, Content::Stack(stack))) => shown(stack),
-        Ok((_, Content::Amount(amount))) => What::Balance { amount },
+        Ok((_, content)) => content.into(),
         Err(error) => What::Unreadable { unreadable: error.to_string(), bytes: hex(value) },
     };
     Held { place: place.to_owned(), what }
 }
 
+impl From<(Place, Content)> for Held {
+    fn from((place, content): (Place, Content)) -> Self {
+        Self { place: place.to_string(), what: content.into() }
+    }
+}
+
+impl From<Content> for What {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Stack(stack) => shown(stack),
+            Content::Amount(amount) => Self::Balance { amount },
+        }
+    }
+}
+
 /// What a newer build keeps beyond is nothing that this one could show.
-pub(super) fn shown(Stack { instance, item, quantity, acquired_at, attributes, beyond: _ }: Stack) -> What {
+fn shown(Stack { instance, item, quantity, acquired_at, attributes, beyond: _ }: Stack) -> What {
     What::Stack { instance, item, quantity: quantity.get(), acquired_at, attributes }
 }
 
@@ -289,7 +314,8 @@ fn parcel(bytes: &[u8]) -> Parcel {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
         write!(text, "{byte:02x}").expect("memory takes it");
         text

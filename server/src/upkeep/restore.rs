@@ -9,21 +9,19 @@ use crate::roster::{
     orders::{Act, Order},
 };
 use holdall_protocol::ids::{OrderKey, PlayerId};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// How somebody asks for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// How the player is to be set back.
-    #[serde(flatten)]
     pub wish: Wish,
     /// The order; without one, nothing is changed.
     pub order: Option<Signed>,
 }
 
 /// What makes a wish an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     /// The order's key.
     pub key: OrderKey,

@@ -22,8 +22,7 @@ async fn two_servers(redis: &Redis) -> [(Site, Server); 2] {
 /// Orders it of the server that runs on a site.
 async fn order(site: &Site, player: &str, revision: u64, key: &str) -> Result<Value, ClientError> {
     let mut control = Control::connect(&site.dir().join("data")).await.expect("the server listens");
-    let signed = json!({"key": key, "by": "olga", "reason": "a bug"});
-    let asked = json!({"to": {"revision": revision}, "order": signed});
+    let asked = json!({"to": {"revision": revision}, "key": key, "reason": "a bug"});
     control.post(&format!("/v1/players/{player}/restore"), &asked).await
 }
 
@@ -41,7 +40,7 @@ async fn a_player_on_another_server_is_set_back_by_that_one() {
     assert_eq!(order(&one, "anna", 4, "first").await.expect("it was done"), done);
     assert_eq!(order(&other, "anna", 4, "first").await.expect("it was done"), done, "whoever is asked");
     let entry = stored(&one, &redis.url(), "anna").await;
-    assert_eq!((&last(&entry)["actor"], &entry["revision"]), (&json!("operator:olga"), &json!(6)));
+    assert_eq!((&last(&entry)["actor"], &entry["revision"]), (&json!("operator:cli"), &json!(6)));
     for (revision, key, code) in [(3, "first", "key_taken"), (9, "second", "impossible")] {
         match order(&one, "anna", revision, key).await {
             Err(ClientError::Refused(refused)) => assert_eq!(refused.code, code),
@@ -67,7 +66,7 @@ async fn what_the_other_server_refuses_is_heard() {
     traders.offer_both().await;
     set_back(&one, &redis.url(), "anna", "1", &[]).await.expect(1, &["offered in a trade"]);
     match order(&one, "anna", 1, "key").await {
-        Err(ClientError::Refused(refused)) => assert_eq!((refused.status, refused.code.as_str()), (409, "refused")),
+        Err(ClientError::Refused(refused)) => assert_eq!((refused.status, refused.code.as_str()), (409, "item_locked")),
         other => panic!("{other:?}"),
     }
     traders.anna.compare().await;

@@ -6,10 +6,14 @@
 //! give an order again, after whatever went wrong, is therefore always right: it is done, or it was done, and the answer is
 //! the first one. A refusal changes nothing and is not kept.
 
+mod act;
 pub mod report;
 mod restore;
 
+pub use act::Act;
 pub use restore::{To, Wish};
+
+use act::{Judged, Performed};
 
 use super::{
     LoadError, Roster,
@@ -18,12 +22,12 @@ use super::{
     record::{Effects, Half, Note},
 };
 use crate::{
-    engine::{self, action::Action, change::Changes, moment::Moment},
-    ledger::entry::{Actor, Ordered, Reason},
+    ledger::entry::{Actor, Ordered},
     store::{KeptAnswer, Owner, ReadError},
 };
 use bytes::Bytes;
 use holdall_protocol::{
+    code::Code,
     ids::{OrderKey, PlayerId, Revision},
     message::{Cause, Nothing},
 };
@@ -53,7 +57,7 @@ const REMEMBERED_ORDERS: usize = 64;
 const REASON_CHARS_MAX: usize = 500;
 
 /// What an operator orders.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     /// Its key: the same order again bears the same.
     pub key: OrderKey,
@@ -65,14 +69,6 @@ pub struct Order {
     pub why: Arc<str>,
     /// What.
     pub act: Act,
-}
-
-/// What can be ordered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Act {
-    /// To set the player back.
-    Restore(Wish),
 }
 
 /// Why an order was not carried out. Nothing was changed, and the key is as good as new.
@@ -89,8 +85,13 @@ pub enum OrderError {
     #[error("{0}")]
     Impossible(String),
     /// The rules say no, for now.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{message}")]
+    Refused {
+        /// Which rule.
+        code: Code,
+        /// In words.
+        message: String,
+    },
     /// The player could not be got hold of in time. It may still be carried out.
     #[error("the player could not be got hold of in time: give the order again, with the same key")]
     Busy,
@@ -113,7 +114,7 @@ impl OrderError {
             Self::NoSuchPlayer => "not_found",
             Self::KeyTaken => "key_taken",
             Self::Impossible(_) => "impossible",
-            Self::Refused(_) => "refused",
+            Self::Refused { code, .. } => code.as_str(),
             Self::Busy => "busy",
             Self::StoreAway => "store_unavailable",
             Self::Unreadable(_) => "unreadable",
@@ -137,16 +138,6 @@ pub(super) struct Done {
     answer: KeptAnswer,
     /// What must be durable before anybody is told.
     revision: Revision,
-}
-
-/// What an order comes to, judged for a player at one revision.
-struct Judged {
-    /// For which.
-    at: Revision,
-    action: Action,
-    reason: Reason,
-    /// What will be answered, given the revision that it makes.
-    answer: report::Restored,
 }
 
 /// Orders that this process has given to others, and what they said instead of carrying them out.
@@ -287,7 +278,7 @@ impl Roster {
             return Ok(Some(answer));
         }
         for _ in 0..ATTEMPTS {
-            let Some(judged) = self.judge(cell, order).await? else { return Ok(None) };
+            let Some(judged) = self.judge(cell, &order.act).await? else { return Ok(None) };
             let done = self.do_judged(cell, &mut cell.lock(), order, judged)?;
             if let Some(done) = done {
                 let answer = order.answered_by(&done.answer)?;
@@ -295,17 +286,6 @@ impl Roster {
             }
         }
         Ok(None)
-    }
-
-    /// Decides what an order comes to, without a lock. `None` where the player has left the game.
-    async fn judge(&self, cell: &Cell, order: &Order) -> Result<Option<Judged>, OrderError> {
-        match &order.act {
-            Act::Restore(wish) => {
-                let Some(planned) = self.plan_restore(cell, wish).await? else { return Ok(None) };
-                let action = Action::Restore { things: planned.things };
-                Ok(Some(Judged { at: planned.report.from, action, reason: Reason::Restore, answer: planned.report }))
-            }
-        }
     }
 
     /// Does it, under the player's lock, where the player is still as it was judged for, and has not done it yet. `None`
@@ -324,18 +304,18 @@ impl Roster {
         if let Some(done) = seat.ordered.iter().find(|done| done.answer.key == order.key) {
             return Ok(Some(done.clone()));
         }
-        if seat.revision != judged.at {
+        if judged.at.is_some_and(|at| at != seat.revision) {
             return Ok(None);
         }
-        let changes = self.apply_ordered(cell, inner, &judged.action)?;
+        let Performed { changes, effects, reason, answer } = self.perform_or_drop(cell, inner, judged)?;
         let seat = inner.seat().expect("found in the game under this lock");
         let revision = seat.revision.next();
-        let answer = KeptAnswer { key: order.key.clone(), order: order.hash(), bytes: judged.answer.made(revision) };
+        let answer = KeptAnswer { key: order.key.clone(), order: order.hash(), bytes: answer };
         let done = Done { answer: answer.clone(), revision };
         seat.remember_order(done.clone());
-        let note = Note { actor: Actor::Operator(order.by.clone()), reason: judged.reason, asked: None };
+        let note = Note { actor: Actor::Operator(order.by.clone()), reason, asked: None };
         let ordered = Ordered { key: order.key.clone(), why: order.why.clone() };
-        let effects = Effects { order: Some((ordered, answer)), ..Effects::default() };
+        let effects = Effects { order: Some((ordered, answer)), ..effects };
         let half = Half { player: &cell.id, inner, changes: &changes, note };
         self.record_with(half, effects, Cause::Server(Nothing {}));
         let Order { key, by, .. } = order;
@@ -344,24 +324,12 @@ impl Roster {
         Ok(Some(done))
     }
 
-    fn apply_ordered(&self, cell: &Arc<Cell>, inner: &mut Inner, action: &Action) -> Result<Changes, OrderError> {
-        let rules = self.rules();
-        let mut dice = self.dice.clone();
-        let mut moment = Moment::new(self.clock.now_ms(), &mut dice);
-        let mut changes = Changes::default();
-        let seat = inner.seat().expect("found in the game under this lock");
-        let applied = catch_unwind(AssertUnwindSafe(|| {
-            engine::apply(&mut seat.player, action, &rules, &mut moment, &mut changes)
-        }));
-        match applied {
-            Ok(Ok(())) => Ok(changes),
-            Ok(Err(refusal)) => Err(OrderError::Refused(refusal.to_string())),
-            Err(_) => {
-                tracing::error!(player = %cell.id, "a rule panicked; the player is dropped and loaded anew");
-                self.abandon(cell, inner);
-                Err(OrderError::Fault)
-            }
-        }
+    fn perform_or_drop(&self, cell: &Arc<Cell>, inner: &mut Inner, judged: Judged) -> Result<Performed, OrderError> {
+        catch_unwind(AssertUnwindSafe(|| self.perform(cell, inner, judged))).unwrap_or_else(|_| {
+            tracing::error!(player = %cell.id, "a rule panicked; the player is dropped and loaded anew");
+            self.abandon(cell, inner);
+            Err(OrderError::Fault)
+        })
     }
 }
 

@@ -16,9 +16,10 @@ use holdall_protocol::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use utoipa::ToSchema;
 
 /// What a restore did, or would do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Restored {
     /// Who.
     pub player: PlayerId,
@@ -38,8 +39,52 @@ pub struct Restored {
     pub others_undone: bool,
 }
 
+/// What an order did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Carried {
+    /// To whom.
+    pub player: PlayerId,
+    /// The revision that it made.
+    pub revision: Revision,
+    /// Every place that holds something else since.
+    pub places: Vec<Changed>,
+    /// Units that found no room, of a grant that gives what fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overflow: Option<u64>,
+    /// Whether there was a connection to be closed, of a kick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<bool>,
+    /// Until when the player may not sign in, in milliseconds since 1970, of a kick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred_until: Option<u64>,
+}
+
+impl Carried {
+    pub(super) fn new(player: &PlayerId, revision: Revision, changes: &Changes) -> Self {
+        let changed = |Change { place, before, after }: &Change| Changed {
+            place: place.clone(),
+            before: before.as_ref().map(|content| held(place, content)),
+            after: after.as_ref().map(|content| held(place, content)),
+        };
+        Self {
+            player: player.clone(),
+            revision,
+            places: changes.list.iter().map(changed).collect(),
+            overflow: (changes.overflow > 0).then_some(changes.overflow),
+            closed: None,
+            barred_until: None,
+        }
+    }
+
+    /// As the answer to the order.
+    pub(super) fn to_bytes(&self) -> Bytes {
+        serde_json::to_vec(self).expect("a report serialises into memory").into()
+    }
+}
+
 /// One place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ChangedPlace)]
 pub struct Changed {
     /// Which.
     pub place: Place,
@@ -50,8 +95,9 @@ pub struct Changed {
 }
 
 /// What a place holds: a stack or an amount.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = PlaceContent)]
 pub enum Held {
     /// In bag and equipment.
     Stack(Stack),
@@ -63,7 +109,7 @@ pub enum Held {
 }
 
 /// One item or currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Total {
     /// Which.
     pub item: ItemId,
@@ -74,7 +120,7 @@ pub struct Total {
 }
 
 /// One revision in which things went to others or came from them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Others {
     /// Which.
     pub revision: Revision,
@@ -91,7 +137,7 @@ pub struct Others {
 }
 
 /// Units of one item or currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Moved {
     /// Of what.
     pub item: ItemId,

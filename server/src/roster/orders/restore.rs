@@ -20,6 +20,7 @@ use crate::{
 };
 use holdall_protocol::ids::{PlayerId, Revision};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How a player is to be set back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub struct Wish {
 }
 
 /// An earlier moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum To {
     /// When the player was at this revision.

@@ -15,6 +15,10 @@ const PAGE: usize = 256;
 
 impl Inner {
     pub(super) async fn players(&self, mark: Option<String>) -> Result<Page<PlayerId>, Failure> {
+        // A mark that no page has named marks the end: Redis would take it for a fault of the command.
+        if mark.as_ref().is_some_and(|mark| mark.parse::<u64>().is_err()) {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
         let (keys, next) = self.scan(&self.keys.players(), mark).await?;
         Ok(Page { items: keys.iter().filter_map(|key| self.keys.player_of(key)).collect(), next })
     }
@@ -95,7 +99,7 @@ impl Inner {
             ("readable_by", stored.readable_by.into()),
             ("content", stored.content.into()),
             ("saved_at", stored.saved_at),
-            ("prefs", stored.preferences.bits().into()),
+            ("prefs", stored.preferences.bits()),
         ];
         // Where there is an opening, it is the ledger's first item.
         let (opening, ledger) = match ledger.split_first() {

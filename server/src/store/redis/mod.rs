@@ -350,7 +350,7 @@ fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) 
         ("content", write.content.into()),
         ("saved_at", write.saved_at),
     ];
-    let preferences = write.preferences.map(|preferences| ("prefs", u64::from(preferences.bits())));
+    let preferences = write.preferences.map(|preferences| ("prefs", preferences.bits()));
     let writer = write.advances().then_some(&write.owner);
     // The batch's own field, the header, what was set, the writer of a new revision, an opening and the places that are set
     // come in pairs.

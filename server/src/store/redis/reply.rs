@@ -73,7 +73,7 @@ pub(super) struct Fields {
     readable_by: u32,
     content: u32,
     saved_at: u64,
-    preferences: u32,
+    preferences: u64,
     writer: Option<String>,
     opened: u64,
     opening: Option<Bytes>,

@@ -19,6 +19,9 @@ impl fmt::Display for Inspection {
         writeln!(f, "format    {}, content step {}", self.schema, self.content)?;
         let allowed = |allowed: bool| if allowed { "on" } else { "off" };
         writeln!(f, "settings  gifts {}, invites {}", allowed(self.takes_gifts), allowed(self.takes_invites))?;
+        if let Some(until) = self.barred_until {
+            writeln!(f, "barred    until {}", iso(until))?;
+        }
         for (title, prefix) in [("bag", "b:"), ("equipment", "e:"), ("wallet", "c:"), ("places of no known kind", "")] {
             let known = |held: &&Held| ["b:", "e:", "c:"].iter().any(|kind| held.place.starts_with(kind));
             let of_this = |held: &&Held| if prefix.is_empty() { !known(held) } else { held.place.starts_with(prefix) };
