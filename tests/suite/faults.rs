@@ -5,7 +5,7 @@ mod losses;
 mod market;
 mod network;
 mod refusals;
-mod stage;
+pub(crate) mod stage;
 mod starts;
 mod stops;
 mod storms;

@@ -1,0 +1,232 @@
+//! Purchases under way when a server is killed or a player logs in again: all of it is done, or the hold stands.
+
+use super::{customer, on_both_stores};
+use crate::faults::stage::enter_at_last;
+use holdall_harness::{
+    child::{PATIENCE, Server, Site},
+    client::{Client, Heard},
+    proxy::{Proxy, Way},
+    redis::Redis,
+    resp::Reply,
+    shop::{Stall, Units, confirm, hold, hold_for},
+};
+use holdall_protocol::{
+    action::Action,
+    close::Close,
+    code::Code,
+    message::{Hold, HoldState, ServerMessage},
+};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+on_both_stores! {
+    purchases_under_way_when_the_server_is_killed_are_done_or_stand_whoever_returns
+    a_purchase_under_way_at_a_second_login_is_done_once
+}
+
+/// Many swords for many.
+const SWORDS: &str = "[[sku]]\nid = \"sword\"\nstock = 100\nitem = \"iron_sword\"\nprice = { gold = 100 }\n";
+
+/// Players who have asked to pay, and whose answers nobody has read.
+async fn payers(server: &Server, round: usize, seconds: u64) -> Vec<(String, Hold)> {
+    let mut payers = Vec::new();
+    for n in 0..12 {
+        let name = format!("p{round}-{n}");
+        let mut client = customer(server, &name, 100).await;
+        let held = client.held(hold_for("sword", 1, seconds)).await;
+        payers.push((name, client, held));
+    }
+    let mut named = Vec::new();
+    for (name, mut client, held) in payers {
+        client.send(confirm(&held)).await;
+        // The connection stays open until the server dies.
+        tokio::spawn(async move { client.end().await });
+        named.push((name, held));
+    }
+    named
+}
+
+/// Pays, however often it has to be said; whether the hold was still there to be paid for.
+async fn pay_at_last(client: &mut Client, action: Action) -> bool {
+    let begun = Instant::now();
+    loop {
+        match client.ask(action.clone()).await {
+            ServerMessage::Applied(_) => return true,
+            ServerMessage::Refused(refused) if refused.code == Code::ReservationNotActive => {
+                return false;
+            }
+            ServerMessage::Refused(refused) if refused.retry_after_ms.is_some() => {
+                sleep(Duration::from_millis(50)).await;
+            }
+            other => panic!("{action:?}: {other:?}"),
+        }
+        assert!(begun.elapsed() < PATIENCE, "it is never paid for");
+    }
+}
+
+/// How many swords these have; each has paid for theirs.
+async fn swords(server: &Server, payers: &[(String, Hold)]) -> u64 {
+    let mut swords = 0;
+    for (name, _) in payers {
+        let mut client = Client::enter(server.game, name).await;
+        let has = client.count("iron_sword");
+        assert_eq!((client.count("gold"), has <= 1), (100 - 100 * has, true), "{name} paid for what {name} has");
+        client.compare().await;
+        swords += has;
+    }
+    swords
+}
+
+async fn purchases_under_way_when_the_server_is_killed_are_done_or_stand_whoever_returns(stall: Stall) {
+    stall.sell(SWORDS);
+    let mut rng = StdRng::seed_from_u64(5);
+    let (mut server, mut all) = (stall.start().await, Vec::new());
+    for round in 0..3 {
+        let payers = payers(&server, round, 4).await;
+        sleep(Duration::from_micros(rng.random_range(0..8_000))).await;
+        server.kill().await;
+        server = stall.start().await;
+        // Half of them come back and want their swords; the others are never seen again before all is over.
+        let (back, _) = payers.split_at(payers.len() / 2);
+        let mut paid = 0;
+        for (name, held) in back {
+            let mut client = Client::enter(server.game, name).await;
+            let had = client.count("iron_sword");
+            let pays = pay_at_last(&mut client, confirm(held)).await;
+            assert!(!(pays && had == 1), "{name} was charged twice");
+            paid += u64::from(pays);
+        }
+        println!("round {round}: {paid} of {} paid after the kill", back.len());
+        all.extend(payers);
+    }
+    let shop = server.asker(None);
+    let begun = Instant::now();
+    while shop.units("sword").await.reserved > 0 {
+        assert!(begun.elapsed() < PATIENCE, "holds of players who never return are never let go of");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let sold = shop.units("sword").await.confirmed;
+    stall.verify().await;
+    assert_eq!(swords(&server, &all).await, sold);
+    assert_eq!(shop.units("sword").await, Units::of(100 - sold, 0, sold));
+    stall.close(server).await;
+}
+
+async fn a_purchase_under_way_at_a_second_login_is_done_once(stall: Stall) {
+    stall.sell(SWORDS);
+    let server = stall.start().await;
+    let shop = server.asker(None);
+    let mut rng = StdRng::seed_from_u64(6);
+    let mut anna = customer(&server, "anna", 2_000).await;
+    let mut late = 0;
+    for round in 1..=20 {
+        let held = anna.held(hold("sword", 1)).await;
+        anna.send(confirm(&held)).await;
+        sleep(Duration::from_micros(rng.random_range(0..3_000))).await;
+        let mut other = Client::enter(server.game, "anna").await;
+        late += u64::from(pay_at_last(&mut other, confirm(&held)).await);
+        let (rest, end) = anna.rest().await;
+        assert!(matches!(end, Heard::Close(Close::Replaced, _)), "{end:?}");
+        assert!(rest.len() <= 2, "{rest:?}");
+        assert_eq!((other.count("gold"), other.count("iron_sword")), (2_000 - 100 * round, round));
+        assert_eq!(shop.units("sword").await, Units::of(100 - round, 0, round), "round {round}");
+        other.compare().await;
+        anna = other;
+    }
+    println!("{late} of 20 were paid by the second login");
+    stall.close(server).await;
+}
+
+/// Anna and bert were paying when their process was killed: their holds are claimed, and nothing was committed.
+struct Killed {
+    /// Whose first process has not run yet.
+    stall: Stall,
+    /// The killed one.
+    victim: Site,
+    /// What anna was paying for. Bert's hold runs out soon.
+    annas: Hold,
+    _proxy: Proxy,
+}
+
+impl Killed {
+    /// Redis answers late, so that the process is killed before it hears of its claims.
+    async fn between_claim_and_commit() -> Self {
+        let stall = Stall::on_redis().await.knob("store.lease_ms", 2_000);
+        stall.sell(SWORDS);
+        let redis = stall.redis.as_ref().expect("it is on Redis");
+        let proxy = Proxy::before_redis(redis.address(), 7).await;
+        let victim = stall.another().on(&redis.url_at(proxy.address)).knob("store.lease_ms", 2_000);
+        let server = victim.start().await;
+        let (mut anna, mut bert) = (customer(&server, "anna", 100).await, customer(&server, "bert", 100).await);
+        let annas = anna.held(hold_for("sword", 1, 600)).await;
+        let berts = bert.held(hold_for("sword", 1, 8)).await;
+        proxy.set(Way::Slow(Duration::from_millis(300)));
+        anna.send(confirm(&annas)).await;
+        bert.send(confirm(&berts)).await;
+        until_claimed(redis, 2).await;
+        server.kill().await;
+        proxy.set(Way::Open);
+        assert_eq!(claims(redis).await, 2, "the claims stand");
+        Self { stall, victim, annas, _proxy: proxy }
+    }
+
+    /// This process finds both holds standing: anna pays for hers, and bert's, who never returns, runs out.
+    async fn is_undone_by(&self, server: &Server) {
+        until_claimed(self.stall.redis.as_ref().expect("it is on Redis"), 0).await;
+        let shop = server.asker(None);
+        let sold = shop.units("sword").await.confirmed;
+        assert_eq!(sold, 0, "nothing was paid for");
+        let (mut anna, _) = enter_at_last(server.game, "anna").await;
+        assert_eq!((anna.welcome().holds.len(), anna.count("gold")), (1, 100));
+        assert!(pay_at_last(&mut anna, confirm(&self.annas)).await);
+        assert_eq!((anna.count("gold"), anna.count("iron_sword")), (0, 1));
+        shop.until_units("sword", Units::of(99, 0, 1)).await;
+        let mut bert = Client::enter(server.game, "bert").await;
+        assert_eq!((bert.welcome().holds.len(), bert.count("gold"), bert.count("iron_sword")), (0, 100, 0));
+        bert.compare().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_of_a_killed_process_are_undone_by_another() {
+    let killed = Killed::between_claim_and_commit().await;
+    let server = killed.stall.start().await;
+    killed.is_undone_by(&server).await;
+    killed.stall.close(server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_of_a_killed_process_are_undone_by_its_successor() {
+    let killed = Killed::between_claim_and_commit().await;
+    let server = killed.victim.start().await;
+    killed.is_undone_by(&server).await;
+    killed.stall.close(server).await;
+}
+
+/// The successor has the player before it has swept: who returns at once need not wait for a sweep.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_returns_to_a_claim_of_a_dead_process_pays_at_once() {
+    let killed = Killed::between_claim_and_commit().await;
+    let server = killed.victim.start().await;
+    let (mut anna, _) = enter_at_last(server.game, "anna").await;
+    assert_eq!(anna.held(confirm(&killed.annas)).await.state, HoldState::Confirmed);
+    assert_eq!((anna.count("gold"), anna.count("iron_sword")), (0, 1));
+    server.asker(None).until_units("sword", Units::of(99, 0, 1)).await;
+    killed.stall.close(server).await;
+}
+
+async fn claims(redis: &Redis) -> i64 {
+    match redis.tell(&["ZCARD", "holdall:{main}:stock:sword:claims"]).await {
+        Reply::Integer(claims) => claims,
+        other => panic!("no number but {other:?}"),
+    }
+}
+
+async fn until_claimed(redis: &Redis, wanted: i64) {
+    let begun = Instant::now();
+    while claims(redis).await != wanted {
+        assert!(begun.elapsed() < PATIENCE, "never {wanted} claims");
+        sleep(Duration::from_millis(1)).await;
+    }
+}
