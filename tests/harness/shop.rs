@@ -308,15 +308,23 @@ impl Stall {
         stall
     }
 
+    /// The Redis.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn redis(&self) -> &Redis {
+        self.redis.as_ref().expect("it is on Redis")
+    }
+
     /// One more process on the same Redis, which sells the same.
     ///
     /// # Panics
     /// When there is no Redis.
     #[must_use]
     pub fn another(&self) -> Site {
-        assert!(self.redis.is_some(), "a data directory has one process");
         let shop = self.site.dir().join("shop.toml");
-        site(self.redis.as_ref()).knob("catalog.shop_file", shop.display())
+        site(Some(self.redis())).knob("catalog.shop_file", shop.display())
     }
 
     /// Sets `section.name`.

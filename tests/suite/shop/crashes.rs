@@ -1,6 +1,6 @@
-//! Purchases under way when a server is killed or a player logs in again: all of it is done, or the hold stands.
+//! Purchases under way when a server is killed or stopped, or a player logs in again: all of it is done, or the hold stands.
 
-use super::{customer, on_both_stores};
+use super::{customer, entries_of, on_both_stores};
 use crate::faults::stage::enter_at_last;
 use holdall_harness::{
     child::{PATIENCE, Server, Site},
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 on_both_stores! {
-    purchases_under_way_when_the_server_is_killed_are_done_or_stand_whoever_returns
+    purchases_under_way_when_the_server_ends_are_done_or_stand_whoever_returns
     a_purchase_under_way_at_a_second_login_is_done_once
 }
 
@@ -78,14 +78,18 @@ async fn swords(server: &Server, payers: &[(String, Hold)]) -> u64 {
     swords
 }
 
-async fn purchases_under_way_when_the_server_is_killed_are_done_or_stand_whoever_returns(stall: Stall) {
+async fn purchases_under_way_when_the_server_ends_are_done_or_stand_whoever_returns(stall: Stall) {
     stall.sell(SWORDS);
     let mut rng = StdRng::seed_from_u64(5);
     let (mut server, mut all) = (stall.start().await, Vec::new());
     for round in 0..3 {
         let payers = payers(&server, round, 4).await;
         sleep(Duration::from_micros(rng.random_range(0..8_000))).await;
-        server.kill().await;
+        if round < 2 {
+            server.kill().await;
+        } else {
+            assert_eq!(server.stop().await, Some(0));
+        }
         server = stall.start().await;
         // Half of them come back and want their swords; the others are never seen again before all is over.
         let (back, _) = payers.split_at(payers.len() / 2);
@@ -97,7 +101,7 @@ async fn purchases_under_way_when_the_server_is_killed_are_done_or_stand_whoever
             assert!(!(pays && had == 1), "{name} was charged twice");
             paid += u64::from(pays);
         }
-        println!("round {round}: {paid} of {} paid after the kill", back.len());
+        println!("round {round}: {paid} of {} paid after the end", back.len());
         all.extend(payers);
     }
     let shop = server.asker(None);
@@ -138,82 +142,78 @@ async fn a_purchase_under_way_at_a_second_login_is_done_once(stall: Stall) {
     stall.close(server).await;
 }
 
-/// Anna and bert were paying when their process was killed: their holds are claimed, and nothing was committed.
+/// Anna was paying when her process was killed: her hold is claimed, and nothing was committed.
 struct Killed {
     /// Whose first process has not run yet.
     stall: Stall,
     /// The killed one.
     victim: Site,
-    /// What anna was paying for. Bert's hold runs out soon.
-    annas: Hold,
+    /// What she was paying for.
+    held: Hold,
     _proxy: Proxy,
 }
 
 impl Killed {
-    /// Redis answers late, so that the process is killed before it hears of its claims.
-    async fn between_claim_and_commit() -> Self {
+    /// Redis answers late, so that the process is killed before it hears of its claim. The hold is made for so many seconds.
+    async fn between_claim_and_commit(seconds: u64) -> Self {
         let stall = Stall::on_redis().await.knob("store.lease_ms", 2_000);
         stall.sell(SWORDS);
-        let redis = stall.redis.as_ref().expect("it is on Redis");
+        let redis = stall.redis();
         let proxy = Proxy::before_redis(redis.address(), 7).await;
         let victim = stall.another().on(&redis.url_at(proxy.address)).knob("store.lease_ms", 2_000);
         let server = victim.start().await;
-        let (mut anna, mut bert) = (customer(&server, "anna", 100).await, customer(&server, "bert", 100).await);
-        let annas = anna.held(hold_for("sword", 1, 600)).await;
-        let berts = bert.held(hold_for("sword", 1, 8)).await;
+        let mut anna = customer(&server, "anna", 100).await;
+        let held = anna.held(hold_for("sword", 1, seconds)).await;
         proxy.set(Way::Slow(Duration::from_millis(300)));
-        anna.send(confirm(&annas)).await;
-        bert.send(confirm(&berts)).await;
-        until_claimed(redis, 2).await;
+        anna.send(confirm(&held)).await;
+        until_claimed(redis, 1).await;
         server.kill().await;
         proxy.set(Way::Open);
-        assert_eq!(claims(redis).await, 2, "the claims stand");
-        Self { stall, victim, annas, _proxy: proxy }
+        assert_eq!(claims(redis).await, 1, "the claim stands");
+        Self { stall, victim, held, _proxy: proxy }
     }
 
-    /// This process finds both holds standing: anna pays for hers, and bert's, who never returns, runs out.
-    async fn is_undone_by(&self, server: &Server) {
-        until_claimed(self.stall.redis.as_ref().expect("it is on Redis"), 0).await;
-        let shop = server.asker(None);
-        let sold = shop.units("sword").await.confirmed;
-        assert_eq!(sold, 0, "nothing was paid for");
+    /// She comes back to this process and pays.
+    async fn is_paid_for_on(self, server: Server) {
         let (mut anna, _) = enter_at_last(server.game, "anna").await;
-        assert_eq!((anna.welcome().holds.len(), anna.count("gold")), (1, 100));
-        assert!(pay_at_last(&mut anna, confirm(&self.annas)).await);
+        assert_eq!((&anna.welcome().holds, anna.count("gold")), (&vec![self.held.clone()], 100));
+        assert_eq!(anna.held(confirm(&self.held)).await.state, HoldState::Confirmed);
         assert_eq!((anna.count("gold"), anna.count("iron_sword")), (0, 1));
-        shop.until_units("sword", Units::of(99, 0, 1)).await;
-        let mut bert = Client::enter(server.game, "bert").await;
-        assert_eq!((bert.welcome().holds.len(), bert.count("gold"), bert.count("iron_sword")), (0, 100, 0));
-        bert.compare().await;
+        assert_eq!(server.asker(None).units("sword").await, Units::of(99, 0, 1));
+        anna.compare().await;
+        self.stall.close(server).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn claims_of_a_killed_process_are_undone_by_another() {
-    let killed = Killed::between_claim_and_commit().await;
+async fn the_claim_of_a_killed_process_is_undone_by_another_though_its_player_never_returns() {
+    let killed = Killed::between_claim_and_commit(8).await;
     let server = killed.stall.start().await;
-    killed.is_undone_by(&server).await;
+    let shop = server.asker(None);
+    assert_eq!(shop.units("sword").await, Units::of(99, 1, 0));
+    until_claimed(killed.stall.redis(), 0).await;
+    shop.until_units("sword", Units::of(100, 0, 0)).await;
+    assert_eq!(shop.until_events("sword", "expired", 1).await, [killed.held.reservation.to_string()]);
     killed.stall.close(server).await;
+    let history = killed.stall.history("anna").await;
+    assert_eq!(entries_of(&history, &killed.held).len(), 1, "she held it, and no more: {history}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn claims_of_a_killed_process_are_undone_by_its_successor() {
-    let killed = Killed::between_claim_and_commit().await;
+async fn the_claim_of_a_killed_process_is_undone_by_its_successor_and_the_hold_can_be_paid_for() {
+    let killed = Killed::between_claim_and_commit(600).await;
     let server = killed.victim.start().await;
-    killed.is_undone_by(&server).await;
-    killed.stall.close(server).await;
+    until_claimed(killed.stall.redis(), 0).await;
+    assert_eq!(server.asker(None).units("sword").await, Units::of(99, 1, 0));
+    killed.is_paid_for_on(server).await;
 }
 
-/// The successor has the player before it has swept: who returns at once need not wait for a sweep.
+/// She has a new owner before anybody has swept.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_returns_to_a_claim_of_a_dead_process_pays_at_once() {
-    let killed = Killed::between_claim_and_commit().await;
+    let killed = Killed::between_claim_and_commit(600).await;
     let server = killed.victim.start().await;
-    let (mut anna, _) = enter_at_last(server.game, "anna").await;
-    assert_eq!(anna.held(confirm(&killed.annas)).await.state, HoldState::Confirmed);
-    assert_eq!((anna.count("gold"), anna.count("iron_sword")), (0, 1));
-    server.asker(None).until_units("sword", Units::of(99, 0, 1)).await;
-    killed.stall.close(server).await;
+    killed.is_paid_for_on(server).await;
 }
 
 async fn claims(redis: &Redis) -> i64 {

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 on_both_stores! {
     what_cannot_be_held_is_refused_and_changes_nothing
     somebody_elses_hold_does_not_exist
+    who_holds_too_often_is_told_to_wait
     what_is_no_number_or_no_name_changes_nothing_over_the_protocol
     what_is_no_number_or_no_name_changes_nothing_over_http
 }
@@ -85,6 +86,21 @@ async fn somebody_elses_hold_does_not_exist(stall: Stall) {
     }
     assert_eq!((shop.all_units().await, bert.count("gold")), (before, 100));
     assert_eq!(anna.held(confirm(&annas)).await.state, HoldState::Confirmed);
+    stall.close(server).await;
+}
+
+async fn who_holds_too_often_is_told_to_wait(stall: Stall) {
+    let stall = stall.knob("limits.holds_per_minute", 1).knob("limits.holds_burst", 2);
+    let server = stall.start().await;
+    let mut anna = customer(&server, "anna", 100).await;
+    let held = anna.held(hold("sword", 1)).await;
+    // Also one that comes to nothing has been asked for.
+    expect_refused(&mut anna, hold("axe", 1), Code::NotFound).await;
+    let refused = anna.refuse(hold("sword", 1)).await;
+    assert_eq!(refused.code, Code::RateLimited);
+    assert!(refused.retry_after_ms.is_some_and(|wait| (1_000..=60_000).contains(&wait)), "{refused:?}");
+    assert_eq!(server.asker(None).units("sword").await.reserved, 1);
+    assert_eq!(anna.held(confirm(&held)).await.state, HoldState::Confirmed, "to pay is no hold");
     stall.close(server).await;
 }
 

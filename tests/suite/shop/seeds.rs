@@ -1,12 +1,14 @@
 //! How much there is: what `shop.toml` says counts once, and after that what operators add.
 
 use super::{customer, on_both_stores};
-use holdall_harness::shop::{GOODS, Stall, Units, confirm, hold};
+use holdall_harness::shop::{GOODS, Stall, Units, confirm, hold, list, release};
+use holdall_protocol::{code::Code, message::Answered};
 use serde_json::json;
 
 on_both_stores! {
     a_restart_never_applies_the_configured_stock_again
     what_is_new_in_the_file_is_there_after_a_reload
+    what_is_held_can_be_paid_for_though_the_shop_no_longer_has_it
 }
 
 async fn a_restart_never_applies_the_configured_stock_again(stall: Stall) {
@@ -56,5 +58,21 @@ async fn what_is_new_in_the_file_is_there_after_a_reload(stall: Stall) {
     anna.held(confirm(&held)).await;
     assert_eq!(anna.count("wood"), 7);
     assert_eq!(shop.units("sword").await, Units::of(9, 1, 0), "what was known stays as it was");
+    stall.close(server).await;
+}
+
+async fn what_is_held_can_be_paid_for_though_the_shop_no_longer_has_it(stall: Stall) {
+    let server = stall.start().await;
+    let shop = server.asker(None);
+    let mut anna = customer(&server, "anna", 300).await;
+    let (bought, given_back) = (anna.held(hold("sword", 1)).await, anna.held(hold("sword", 2)).await);
+    stall.sell("");
+    shop.done("/v1/reload", &json!({})).await;
+    assert_eq!(anna.question(list()).await, Answered::Shop(Vec::new()));
+    assert_eq!(anna.refuse(hold("sword", 1)).await.code, Code::NotFound);
+    anna.held(confirm(&bought)).await;
+    anna.held(release(&given_back)).await;
+    assert_eq!((anna.count("gold"), anna.count("iron_sword")), (200, 1));
+    assert_eq!(shop.units("sword").await, Units::of(9, 0, 1), "the store still knows it");
     stall.close(server).await;
 }
