@@ -9,8 +9,9 @@ mod repeats;
 mod seeds;
 
 use holdall_harness::{
-    child::Server,
+    child::{Server, Site},
     client::{Client, drop_item, grant, pay},
+    proxy::{Proxy, Way},
     shop::{Stall, Units, confirm, hold, hold_for, price, release},
 };
 use holdall_protocol::{
@@ -18,6 +19,7 @@ use holdall_protocol::{
     message::{Hold, HoldState},
 };
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Each promise is one test on each store.
 macro_rules! on_both_stores {
@@ -50,6 +52,17 @@ async fn customer(server: &Server, player: &str, gold: u64) -> Client {
     client.apply(pay("gold", gold)).await;
     client
 }
+
+/// A stall on a Redis, and one more process on it, whose every word to and from Redis passes a proxy.
+async fn behind_a_proxy() -> (Stall, Site, Proxy) {
+    let stall = Stall::on_redis().await;
+    let proxy = Proxy::before_redis(stall.redis().address(), 7).await;
+    let site = stall.another().on(&stall.redis().url_at(proxy.address));
+    (stall, site, proxy)
+}
+
+/// Far longer than a process needs to be killed, or a client to come back.
+const LATE: Way = Way::Slow(Duration::from_millis(300));
 
 /// The entries of a history that have to do with a hold.
 fn entries_of<'h>(history: &'h Value, held: &Hold) -> Vec<&'h Value> {

@@ -1,6 +1,6 @@
 //! Purchases under way when a server is killed or stopped, or a player logs in again: all of it is done, or the hold stands.
 
-use super::{customer, entries_of, on_both_stores};
+use super::{LATE, behind_a_proxy, customer, entries_of, on_both_stores};
 use crate::faults::stage::enter_at_last;
 use holdall_harness::{
     child::{PATIENCE, Server, Site},
@@ -14,6 +14,7 @@ use holdall_protocol::{
     action::Action,
     close::Close,
     code::Code,
+    frame::Subprotocol,
     message::{Hold, HoldState, ServerMessage},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
@@ -48,7 +49,7 @@ async fn payers(server: &Server, round: usize, seconds: u64) -> Vec<(String, Hol
 }
 
 /// Pays, however often it has to be said; whether the hold was still there to be paid for.
-async fn pay_at_last(client: &mut Client, action: Action) -> bool {
+pub(super) async fn pay_at_last(client: &mut Client, action: Action) -> bool {
     let begun = Instant::now();
     loop {
         match client.ask(action.clone()).await {
@@ -82,10 +83,10 @@ async fn purchases_under_way_when_the_server_ends_are_done_or_stand_whoever_retu
     stall.sell(SWORDS);
     let mut rng = StdRng::seed_from_u64(5);
     let (mut server, mut all) = (stall.start().await, Vec::new());
-    for round in 0..3 {
+    for round in 0..5 {
         let payers = payers(&server, round, 4).await;
-        sleep(Duration::from_micros(rng.random_range(0..8_000))).await;
-        if round < 2 {
+        sleep(Duration::from_micros(rng.random_range(0..20_000))).await;
+        if round < 4 {
             server.kill().await;
         } else {
             assert_eq!(server.stop().await, Some(0));
@@ -126,9 +127,12 @@ async fn a_purchase_under_way_at_a_second_login_is_done_once(stall: Stall) {
     let mut late = 0;
     for round in 1..=20 {
         let held = anna.held(hold("sword", 1)).await;
+        let mut other = Client::open(server.game, Subprotocol::Msgpack).await;
         anna.send(confirm(&held)).await;
-        sleep(Duration::from_micros(rng.random_range(0..3_000))).await;
-        let mut other = Client::enter(server.game, "anna").await;
+        sleep(Duration::from_micros(rng.random_range(0..1_500))).await;
+        other.hello("dev:anna", None).await;
+        other.expect_welcome().await;
+        other.expect_snapshot().await;
         late += u64::from(pay_at_last(&mut other, confirm(&held)).await);
         let (rest, end) = anna.rest().await;
         assert!(matches!(end, Heard::Close(Close::Replaced, _)), "{end:?}");
@@ -156,15 +160,12 @@ struct Killed {
 impl Killed {
     /// Redis answers late, so that the process is killed before it hears of its claim. The hold is made for so many seconds.
     async fn between_claim_and_commit(seconds: u64) -> Self {
-        let stall = Stall::on_redis().await.knob("store.lease_ms", 2_000);
-        stall.sell(SWORDS);
+        let (stall, victim, proxy) = behind_a_proxy().await;
         let redis = stall.redis();
-        let proxy = Proxy::before_redis(redis.address(), 7).await;
-        let victim = stall.another().on(&redis.url_at(proxy.address)).knob("store.lease_ms", 2_000);
         let server = victim.start().await;
         let mut anna = customer(&server, "anna", 100).await;
         let held = anna.held(hold_for("sword", 1, seconds)).await;
-        proxy.set(Way::Slow(Duration::from_millis(300)));
+        proxy.set(LATE);
         anna.send(confirm(&held)).await;
         until_claimed(redis, 1).await;
         server.kill().await;
@@ -179,7 +180,7 @@ impl Killed {
         assert_eq!((&anna.welcome().holds, anna.count("gold")), (&vec![self.held.clone()], 100));
         assert_eq!(anna.held(confirm(&self.held)).await.state, HoldState::Confirmed);
         assert_eq!((anna.count("gold"), anna.count("iron_sword")), (0, 1));
-        assert_eq!(server.asker(None).units("sword").await, Units::of(99, 0, 1));
+        assert_eq!(server.asker(None).units("sword").await, Units::of(9, 0, 1));
         anna.compare().await;
         self.stall.close(server).await;
     }
@@ -190,9 +191,9 @@ async fn the_claim_of_a_killed_process_is_undone_by_another_though_its_player_ne
     let killed = Killed::between_claim_and_commit(8).await;
     let server = killed.stall.start().await;
     let shop = server.asker(None);
-    assert_eq!(shop.units("sword").await, Units::of(99, 1, 0));
+    assert_eq!(shop.units("sword").await, Units::of(9, 1, 0));
     until_claimed(killed.stall.redis(), 0).await;
-    shop.until_units("sword", Units::of(100, 0, 0)).await;
+    shop.until_units("sword", Units::of(10, 0, 0)).await;
     assert_eq!(shop.until_events("sword", "expired", 1).await, [killed.held.reservation.to_string()]);
     killed.stall.close(server).await;
     let history = killed.stall.history("anna").await;
@@ -204,7 +205,7 @@ async fn the_claim_of_a_killed_process_is_undone_by_its_successor_and_the_hold_c
     let killed = Killed::between_claim_and_commit(600).await;
     let server = killed.victim.start().await;
     until_claimed(killed.stall.redis(), 0).await;
-    assert_eq!(server.asker(None).units("sword").await, Units::of(99, 1, 0));
+    assert_eq!(server.asker(None).units("sword").await, Units::of(9, 1, 0));
     killed.is_paid_for_on(server).await;
 }
 

@@ -1,10 +1,11 @@
 //! What is asked twice in the shop is done once: after a reconnect, after a crash, and while the first time is still under way.
 
-use super::{customer, on_both_stores};
+use super::{LATE, behind_a_proxy, crashes::pay_at_last, customer, on_both_stores};
 use crate::exactly_once::fate;
 use holdall_harness::{
     child::Server,
     client::Client,
+    proxy::Way,
     shop::{Stall, Units, confirm, hold, release},
 };
 use holdall_protocol::{
@@ -97,6 +98,40 @@ async fn a_hold_that_was_under_way_when_the_connection_broke_is_one_hold(stall: 
     let anna = Client::enter(server.game, "anna").await;
     assert_eq!(anna.welcome().holds.len(), 40);
     stall.close(server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_is_still_doing_at_a_second_login_is_done_once() {
+    let (stall, site, proxy) = behind_a_proxy().await;
+    let server = site.start().await;
+    let shop = server.asker(None);
+    let mut anna = customer(&server, "anna", 100).await;
+    proxy.set(LATE);
+    let seq = anna.send(hold("sword", 1)).await;
+    let mut anna = second_login(&server, anna).await;
+    let held = again(&mut anna, seq, hold("sword", 1)).await.expect("the first answer");
+    assert_eq!(shop.units("sword").await, Units::of(9, 1, 0));
+    let seq = anna.send(confirm(&held)).await;
+    let mut anna = second_login(&server, anna).await;
+    // The first login's claim has to be taken back before.
+    anna.send_as(seq, confirm(&held)).await;
+    if let ServerMessage::Refused(refused) = anna.reply(seq).await {
+        assert_eq!(refused.code, Code::PlayerBusy, "{}", refused.message);
+        assert!(pay_at_last(&mut anna, confirm(&held)).await);
+    }
+    assert_eq!((anna.count("gold"), anna.count("iron_sword")), (0, 1));
+    assert_eq!(shop.units("sword").await, Units::of(9, 0, 1));
+    anna.compare().await;
+    proxy.set(Way::Open);
+    stall.close(server).await;
+}
+
+/// Comes back as soon as the server has begun with what was asked last.
+async fn second_login(server: &Server, first: Client) -> Client {
+    sleep(Duration::from_millis(50)).await;
+    let second = Client::enter(server.game, "anna").await;
+    drop(first);
+    second
 }
 
 async fn a_hold_that_was_under_way_when_the_server_was_killed_is_one_hold(stall: Stall) {
