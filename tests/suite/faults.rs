@@ -5,6 +5,7 @@ mod losses;
 mod market;
 mod network;
 mod refusals;
+mod shop;
 pub(crate) mod stage;
 mod starts;
 mod stops;

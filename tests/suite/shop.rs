@@ -1,6 +1,6 @@
 //! The shop over real sockets and with real processes, on both stores.
 
-mod crashes;
+pub(crate) mod crashes;
 mod crowd;
 mod elsewhere;
 mod expiry;
@@ -47,14 +47,14 @@ on_both_stores! {
 }
 
 /// A player with so much gold.
-async fn customer(server: &Server, player: &str, gold: u64) -> Client {
+pub(crate) async fn customer(server: &Server, player: &str, gold: u64) -> Client {
     let mut client = Client::enter(server.game, player).await;
     client.apply(pay("gold", gold)).await;
     client
 }
 
 /// A stall on a Redis, and one more process on it, whose every word to and from Redis passes a proxy.
-async fn behind_a_proxy() -> (Stall, Site, Proxy) {
+pub(crate) async fn behind_a_proxy() -> (Stall, Site, Proxy) {
     let stall = Stall::on_redis().await;
     let proxy = Proxy::before_redis(stall.redis().address(), 7).await;
     let site = stall.another().on(&stall.redis().url_at(proxy.address));

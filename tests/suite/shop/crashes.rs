@@ -49,7 +49,7 @@ async fn payers(server: &Server, round: usize, seconds: u64) -> Vec<(String, Hol
 }
 
 /// Pays, however often it has to be said; whether the hold was still there to be paid for.
-pub(super) async fn pay_at_last(client: &mut Client, action: Action) -> bool {
+pub(crate) async fn pay_at_last(client: &mut Client, action: Action) -> bool {
     let begun = Instant::now();
     loop {
         match client.ask(action.clone()).await {

@@ -1,6 +1,6 @@
 //! Holds and several processes on one Redis, and operators who touch a player's hold.
 
-use super::{customer, on_both_stores};
+use super::{crashes::pay_at_last, customer, on_both_stores};
 use crate::faults::stage::enter_at_last;
 use holdall_harness::{
     client::Client,
@@ -8,7 +8,8 @@ use holdall_harness::{
 };
 use holdall_protocol::{code::Code, message::HoldState};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+use tokio::time::sleep;
 
 on_both_stores! {
     a_players_hold_is_not_confirmed_over_http_and_the_player_is_told_when_it_is_released
@@ -63,6 +64,29 @@ async fn a_hold_goes_with_its_player_to_another_process() {
     anna.compare().await;
     assert_eq!(here.stop().await, Some(0));
     stall.close(there).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_under_way_when_its_player_moves_is_done_once() {
+    let stall = Stall::on_redis().await.knob("limits.linger_ms", 60_000);
+    let other = stall.another();
+    let (here, there) = (stall.start().await, other.start().await);
+    let mut anna = customer(&here, "anna", 400).await;
+    for (round, next) in (1..).zip([&there, &here, &there, &here]) {
+        // Who has just come stays for a second.
+        sleep(Duration::from_secs(1)).await;
+        let held = anna.held(hold("sword", 1)).await;
+        anna.send(confirm(&held)).await;
+        let (mut moved, _) = enter_at_last(next.game, "anna").await;
+        let late = pay_at_last(&mut moved, confirm(&held)).await;
+        println!("round {round}: paid {} she moved", if late { "after" } else { "before" });
+        assert_eq!((moved.count("gold"), moved.count("iron_sword")), (400 - 100 * round, round));
+        assert_eq!(next.asker(None).units("sword").await, Units::of(10 - round, 0, round));
+        moved.compare().await;
+        anna = moved;
+    }
+    assert_eq!(there.stop().await, Some(0));
+    stall.close(here).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

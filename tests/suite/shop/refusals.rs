@@ -6,7 +6,7 @@ use holdall_harness::{
     client::Client,
     http::Asker,
     raw::{Heard, Raw},
-    shop::{Stall, confirm, hold, hold_for, release},
+    shop::{Stall, Units, confirm, hold, hold_for, release},
 };
 use holdall_protocol::{
     action::Action,
@@ -129,15 +129,9 @@ fn no_counts() -> [Value; 6] {
     [json!(0), json!(-1), json!(1.5), json!(1e308), json!("3"), json!([1])]
 }
 
-/// Names like keys of the store, and names that are none.
-fn no_names() -> [String; 6] {
-    ["ore:active", "{ore}", "", "../ore", "a b"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(["x".repeat(200)])
-        .collect::<Vec<_>>()
-        .try_into()
-        .expect("six")
+/// Names like keys of the store, and other names that are none.
+fn no_names() -> [Value; 6] {
+    [json!("ore:active"), json!("{ore}"), json!(""), json!("../ore"), json!("a b"), json!("x".repeat(200))]
 }
 
 async fn what_is_no_number_or_no_name_changes_nothing_over_the_protocol(stall: Stall) {
@@ -182,29 +176,29 @@ async fn what_is_no_number_or_no_name_changes_nothing_over_http(stall: Stall) {
     let server = stall.start().await;
     let shop = server.asker(None);
     let before = shop.all_units().await;
-    let hold = |sku: Value, quantity: Value, seconds: Value| json!({"cartId": "c", "sku": sku, "quantity": quantity, "ttlSeconds": seconds});
+    let wish = |sku: Value, quantity: Value, seconds: Value| json!({"cartId": "c", "sku": sku, "quantity": quantity, "ttlSeconds": seconds});
     let seed = |sku: Value, quantity: Value| json!({"sku": sku, "quantity": quantity});
     for number in no_counts().into_iter().chain([json!(null), json!(9_007_199_254_740_992_u64)]) {
-        bad(&shop, "/api/reservations/hold", hold(json!("ore"), number.clone(), json!(60))).await;
-        bad(&shop, "/api/reservations/hold", hold(json!("ore"), json!(1), number.clone())).await;
+        bad(&shop, "/api/reservations/hold", wish(json!("ore"), number.clone(), json!(60))).await;
+        bad(&shop, "/api/reservations/hold", wish(json!("ore"), json!(1), number.clone())).await;
         bad(&shop, "/api/inventory/seed", seed(json!("ore"), number.clone())).await;
         let restock = json!({"quantity": number, "reason": "a test", "key": "k"});
         bad(&shop, "/v1/shop/ore/restock", restock).await;
     }
-    bad(&shop, "/api/reservations/hold", hold(json!("ore"), json!(1), json!(3_601))).await;
-    for name in no_names().map(Value::from).into_iter().chain([json!(null), json!(7)]) {
-        bad(&shop, "/api/reservations/hold", hold(name.clone(), json!(1), json!(60))).await;
+    bad(&shop, "/api/reservations/hold", wish(json!("ore"), json!(1), json!(3_601))).await;
+    for name in no_names().into_iter().chain([json!(null), json!(7)]) {
+        bad(&shop, "/api/reservations/hold", wish(name.clone(), json!(1), json!(60))).await;
         bad(&shop, "/api/inventory/seed", seed(name, json!(1))).await;
     }
     for name in ["active", "ore-active", "skus"] {
-        let (status, answer) = shop.post("/api/reservations/hold", &hold(json!(name), json!(1), json!(60))).await;
+        let (status, answer) = shop.post("/api/reservations/hold", &wish(json!(name), json!(1), json!(60))).await;
         assert_eq!((status, &answer["message"]), (409, &json!("Insufficient inventory")), "{name}");
     }
     assert_eq!(shop.all_units().await, before);
-    let mut ore = Client::enter(server.game, "anna").await;
-    ore.held(super::hold("audit", 1)).await;
+    let mut anna = Client::enter(server.game, "anna").await;
+    anna.held(hold("audit", 1)).await;
     shop.refused("/api/inventory/seed", &seed(json!("audit"), json!(9)), (409, "holds_open")).await;
-    assert_eq!(shop.units("audit").await, holdall_harness::shop::Units::of(4, 1, 0));
+    assert_eq!(shop.units("audit").await, Units::of(4, 1, 0));
     stall.close(server).await;
 }
 
