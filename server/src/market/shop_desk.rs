@@ -74,6 +74,8 @@ pub struct Wish {
 pub struct ShopDesk {
     roster: Arc<Roster>,
     options: RwLock<Options>,
+    /// The rules whose shop the store knows.
+    stocked: Mutex<Option<Arc<Rules>>>,
     /// Attempts to pay that are under way in this process.
     paying: Mutex<HashSet<ClaimId>>,
 }
@@ -128,7 +130,7 @@ impl ShopDesk {
     /// A desk for the players of a roster.
     #[must_use]
     pub fn new(roster: Arc<Roster>, options: Options) -> Arc<Self> {
-        Arc::new(Self { roster, options: RwLock::new(options), paying: Mutex::default() })
+        Arc::new(Self { roster, options: RwLock::new(options), stocked: Mutex::default(), paying: Mutex::default() })
     }
 
     /// The bounds of the shop.
@@ -240,27 +242,38 @@ impl ShopDesk {
         self.roster.dice.clone().uuid(self.roster.clock.now_ms())
     }
 
-    /// Puts into the store what the shop has and the store does not know. What it knows stays as it is.
+    /// Puts into the store what the shop in force has and the store does not know. What it knows stays as it is.
     ///
     /// # Errors
     /// [`StockError`]: not all of it is there.
-    pub async fn stock_up(&self, rules: &Rules) -> Result<(), StockError> {
+    pub async fn stock_up(&self) -> Result<(), StockError> {
+        let rules = self.roster.rules();
+        if self.stocked.lock().as_ref().is_some_and(|known| Arc::ptr_eq(known, &rules)) {
+            return Ok(());
+        }
+        let mut all = Ok(());
         for sku in rules.shop.iter() {
             let act = Act::Seed { sku: sku.id.clone(), quantity: sku.stock, known: Known::Leave };
-            let done = self.roster.store().stock(Deed { act, key: None, why: Some("shop.toml".into()) }).await?;
-            if let Done::Stock(stock) = done
-                && stock.total != sku.stock
-            {
-                let (total, configured) = (stock.total, sku.stock);
-                tracing::info!(sku = %sku.id, total, configured, "the stock differs from shop.toml and stays as it is");
+            match self.roster.store().stock(Deed { act, key: None, why: Some("shop.toml".into()) }).await {
+                Ok(Done::Stock(stock)) if stock.total != sku.stock => {
+                    let (total, configured) = (stock.total, sku.stock);
+                    tracing::info!(sku = %sku.id, total, configured, "the stock differs from shop.toml and stays as it is");
+                }
+                Ok(_) => {}
+                Err(error @ StockError::Unavailable(_)) => return Err(error),
+                // One that is damaged keeps no other one from being sold.
+                Err(error) => all = Err(error),
             }
         }
-        Ok(())
+        if all.is_ok() {
+            *self.stocked.lock() = Some(rules);
+        }
+        all
     }
 
     /// Watches over holds, for ever.
     pub async fn run(self: Arc<Self>) {
-        let (mut swept, mut stocked) = (Instant::now(), None::<Arc<Rules>>);
+        let mut swept = Instant::now();
         loop {
             sleep(LOOK_EVERY).await;
             self.look_at_due_holds().await;
@@ -268,9 +281,8 @@ impl ShopDesk {
                 continue;
             }
             swept = Instant::now();
-            let rules = self.roster.rules();
-            if stocked.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &rules)) {
-                stocked = self.stock_up(&rules).await.is_ok().then_some(rules);
+            if let Err(error) = self.stock_up().await {
+                tracing::debug!(%error, "what is new in the shop is not for sale yet");
             }
             self.sweep().await;
         }

@@ -23,7 +23,7 @@ use holdall_server::store::{
 };
 use looks::{
     a_book_and_its_audit_can_be_put_elsewhere, a_sku_may_be_named_like_anything, holds_are_found_in_every_state,
-    the_audit_tells_every_change_newest_first,
+    the_audit_tells_every_change_newest_first, what_runs_out_does_so_by_itself_whatever_lets_go_of_it,
 };
 use races::{
     five_hundred_at_once_hold_exactly_what_there_is, of_two_ends_of_a_hold_exactly_one_comes,
@@ -69,6 +69,7 @@ conformance! {
     a_purchase_needs_no_claim_that_the_store_has_lost
     a_hold_that_cannot_be_paid_for_writes_nothing
     the_audit_tells_every_change_newest_first
+    what_runs_out_does_so_by_itself_whatever_lets_go_of_it
     a_sku_may_be_named_like_anything
     a_book_and_its_audit_can_be_put_elsewhere
     holds_are_found_in_every_state

@@ -12,6 +12,9 @@
 //! player and is undone once it cannot: whatever dies when, either all of the purchase is stored or the hold stands again.
 
 pub(super) mod book;
+mod tally;
+
+pub use tally::Tally;
 
 use super::{Answer, Owner, Page, ReadError};
 use bytes::Bytes;
@@ -488,6 +491,9 @@ pub trait Stocks: Send + Sync + 'static {
     /// Lets go of all holds whose time is over and of all claims whose token can write nothing any more: another one has
     /// replaced it, or its process is dead, and then its player is nobody's from the same step on.
     fn sweep(&self) -> Answer<Result<Swept, ReadError>>;
+
+    /// What this handle's verbs and commits have done to stocks.
+    fn tally(&self) -> &Tally;
 
     /// Every SKU, in order.
     fn skus(&self) -> Answer<Result<Vec<SkuId>, ReadError>>;
