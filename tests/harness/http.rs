@@ -29,7 +29,7 @@ impl Asker {
         let more = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
         let head: String = key.chain(more).collect();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{head}\
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n{head}\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );

@@ -15,6 +15,7 @@ use crate::{
         ReadError,
         stock::{
             Act, Claim, ClaimId, Deed, DeedKey, Done, Hold, Holder, Known, Purchase, Reservation, Stock, StockError,
+            Why,
         },
     },
 };
@@ -247,7 +248,8 @@ impl ShopDesk {
     pub async fn stock_up(&self, rules: &Rules) -> Result<(), StockError> {
         for sku in rules.shop.iter() {
             let act = Act::Seed { sku: sku.id.clone(), quantity: sku.stock, known: Known::Leave };
-            let done = self.roster.store().stock(Deed { act, key: None, why: Some("shop.toml".into()) }).await?;
+            let why = Why { by: "shop.toml".into(), reason: None };
+            let done = self.roster.store().stock(Deed { act, key: None, why: Some(why) }).await?;
             if let Done::Stock(stock) = done
                 && stock.total != sku.stock
             {

@@ -65,13 +65,13 @@ struct Desk<'b, B> {
 
 /// Does a deed. After a refusal nothing but holds that ran out has changed.
 pub(in crate::store) fn run<B: Book>(book: &mut B, deed: &Deed, now: u64) -> Result<Done, B::Error> {
-    let key = deed.key.as_ref().map(|key| (key.to_string(), deed.act.hash()));
+    let key = deed.key.as_ref().map(|key| (key.to_string(), deed.hash()));
     if let Some((key, hash)) = &key
         && let Some((kept, done)) = book.kept(key)?
     {
         return Ok(done.filter(|_| kept == *hash).ok_or(StockError::KeyTaken)?);
     }
-    let done = Desk { book: &mut *book, now, why: deed.why.clone() }.act(&deed.act)?;
+    let done = Desk { book: &mut *book, now, why: deed.why_told().map(Into::into) }.act(&deed.act)?;
     if let Some((key, hash)) = key {
         book.keep(&key, hash, &done, now)?;
     }

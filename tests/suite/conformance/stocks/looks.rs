@@ -7,7 +7,7 @@ use super::{
 use holdall_protocol::ids::SkuId;
 use holdall_server::store::{
     ReadError, Store,
-    stock::{Act, AuditEntry, Deed, Event, Known, Reservation, State, StockBook},
+    stock::{Act, AuditEntry, Deed, Event, Known, Reservation, State, StockBook, Why},
 };
 use std::collections::BTreeMap;
 use tokio::time::sleep;
@@ -28,7 +28,7 @@ async fn audit(store: &dyn Store, of: Option<&str>, limit: usize) -> Vec<AuditEn
 
 pub(super) async fn the_audit_tells_every_change_newest_first(store: &dyn Store) {
     assert_eq!(audit(store, None, 10).await, []);
-    let why = Some("a sale".into());
+    let why = Some(Why { by: "olga".into(), reason: Some("a sale".into()) });
     let begin = Deed { act: seed("s", 10, Known::Reset), key: None, why };
     store.stock(begin).await.expect("it is new");
     seeded(store, "other", 1).await;
@@ -59,7 +59,7 @@ pub(super) async fn the_audit_tells_every_change_newest_first(store: &dyn Store)
     let expected = expected.map(|(event, sku, hold, quantity, state)| (event, sku.to_owned(), hold, quantity, state));
     assert_eq!(all.iter().map(told).collect::<Vec<_>>(), expected);
     assert!(all.is_sorted_by_key(|entry| std::cmp::Reverse(entry.at)), "{all:?}");
-    assert_eq!((all[8].why.as_deref(), all[7].why.as_deref()), (Some("a sale"), None));
+    assert_eq!((all[8].why.as_deref(), all[7].why.as_deref()), (Some("olga: a sale"), None));
     assert_eq!((&all[0].holder, &all[3].holder, &all[1].holder), (&Some(cart("d")), &Some(player("p")), &None));
     let of_one: Vec<AuditEntry> = all.iter().filter(|entry| entry.sku == sku("s")).cloned().collect();
     for limit in [1, 3, 7, 100] {
