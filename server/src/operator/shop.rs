@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     clock::iso,
+    roster::orders::REASON_CHARS_MAX,
     store::stock::{Act, AuditEntry, Deed, DeedKey, Done, Hold, Holder, Known, Reservation, Stock, StockError, Why},
 };
 use axum::{
@@ -34,8 +35,6 @@ const HOLDS_MAX: u32 = 100;
 /// Entries of an audit that are told where nobody says how many, and at most.
 const AUDIT_ENTRIES: u16 = 100;
 const AUDIT_ENTRIES_MAX: u16 = 1_000;
-/// Characters of a reason.
-const REASON_CHARS_MAX: usize = 500;
 
 /// Every route.
 pub(super) fn routes() -> OpenApiRouter<Operator> {
@@ -268,7 +267,7 @@ struct Wish {
     sku: SkuId,
     quantity: Quantity,
     /// For how long: 1 to 3600.
-    #[schema(maximum = 3600)]
+    #[schema(value_type = u64, minimum = 1, maximum = 3600)]
     ttl_seconds: Quantity,
 }
 
