@@ -63,7 +63,7 @@ async fn a_running_server_notices_what_becomes_of_keys() {
     assert_eq!(keyless.get("/v1/players").await["players"], json!([]), "in development, before there is any key");
     let (olga, rita) = (key(&site, "operate", "olga").await, key(&site, "read", "rita").await);
     assert_eq!(keyless.ask("GET", "/v1/players", &[], "").await.0, 401, "and no longer, once there is one");
-    server.asker(Some(&olga)).done("/log", &json!({"level": "info"})).await;
+    server.asker(Some(&olga)).done("/log", &json!({"level": "trace"})).await;
     server.asker(Some(&rita)).get("/v1/players").await;
 
     let file = site.dir().join("data/operator-keys.json");
