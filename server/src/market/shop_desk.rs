@@ -15,6 +15,7 @@ use crate::{
         ReadError,
         stock::{
             Act, Claim, ClaimId, Deed, DeedKey, Done, Hold, Holder, Known, Purchase, Reservation, Stock, StockError,
+            Why,
         },
     },
 };
@@ -254,7 +255,8 @@ impl ShopDesk {
         let mut all = Ok(());
         for sku in rules.shop.iter() {
             let act = Act::Seed { sku: sku.id.clone(), quantity: sku.stock, known: Known::Leave };
-            match self.roster.store().stock(Deed { act, key: None, why: Some("shop.toml".into()) }).await {
+            let why = Some(Why { by: "shop.toml".into(), reason: None });
+            match self.roster.store().stock(Deed { act, key: None, why }).await {
                 Ok(Done::Stock(stock)) if stock.total != sku.stock => {
                     let (total, configured) = (stock.total, sku.stock);
                     tracing::info!(sku = %sku.id, total, configured, "the stock differs from shop.toml and stays as it is");

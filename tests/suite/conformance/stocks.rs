@@ -450,9 +450,10 @@ async fn a_deed_and_an_order_never_share_a_key(store: &dyn Store) {
     let taken = act_under(store, &DeedKey::Order(order_key("order")), begin.clone()).await;
     assert_eq!(taken, Err(StockError::KeyTaken));
     assert_eq!(store.skus().await, Ok(Vec::new()));
-    let done = act_under(store, &DeedKey::Order(order_key("deed")), begin.clone()).await;
+    let deed = Deed { act: begin.clone(), key: Some(DeedKey::Order(order_key("deed"))), why: None };
+    let done = store.stock(deed.clone()).await;
     let kept = store.answer(order_key("deed")).await.expect("the store answers").expect("something is kept");
-    assert_eq!((kept.key, kept.order), (order_key("deed"), begin.hash()));
+    assert_eq!((kept.key, kept.order), (order_key("deed"), deed.hash()));
     // An order under the same key changes nothing about the deed's answer.
     let late = PlayerWrite { answers: vec![answer("deed")], ..write("p", &owner, 2, 3) };
     assert_eq!(store.commit(batch(vec![late]), Life::default()).await, Outcome::Applied);

@@ -129,8 +129,8 @@ impl Inner {
         if let Some(key) = &deed.key {
             call.keys.push(self.keys.answer(key));
         }
-        call.text(format!("{:016x}", deed.act.hash())).number(millis(ANSWERS_KEPT));
-        call.bytes(deed.why.as_deref().unwrap_or_default());
+        call.text(format!("{:016x}", deed.hash())).number(millis(ANSWERS_KEPT));
+        call.text(deed.why_told().unwrap_or_default());
         add_act(&mut call, &deed.act);
         let away = |failure: Failure| StockError::Unavailable(failure.to_string());
         match self.call_stock(&call).await.map_err(away)? {

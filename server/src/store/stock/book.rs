@@ -76,13 +76,14 @@ struct Desk<'b, B> {
 /// Does a deed. After a refusal nothing but holds that ran out has changed.
 pub(in crate::store) fn run<B: Book>(book: &mut B, deed: &Deed, moment: Moment<'_>) -> Result<Done, B::Error> {
     let Moment { now, tally } = moment;
-    let key = deed.key.as_ref().map(|key| (key.to_string(), deed.act.hash()));
+    let key = deed.key.as_ref().map(|key| (key.to_string(), deed.hash()));
     if let Some((key, hash)) = &key
         && let Some((kept, done)) = book.kept(key)?
     {
         return Ok(done.filter(|_| kept == *hash).ok_or(StockError::KeyTaken)?);
     }
-    let done = Desk { book: &mut *book, now, why: deed.why.clone(), tally: Some(tally) }.act(&deed.act)?;
+    let why = deed.why_told().map(Into::into);
+    let done = Desk { book: &mut *book, now, why, tally: Some(tally) }.act(&deed.act)?;
     if let Some((key, hash)) = key {
         book.keep(&key, hash, &done, now)?;
     }

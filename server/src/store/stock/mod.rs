@@ -221,8 +221,36 @@ pub struct Deed {
     pub act: Act,
     /// Under which key, if it may be said again.
     pub key: Option<DeedKey>,
-    /// Why, for the audit.
-    pub why: Option<Arc<str>>,
+    /// Who wants it and why, for the audit.
+    pub why: Option<Why>,
+}
+
+/// Who wants a deed, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// Who: the name of an operator's key, or what in the server does it.
+    pub by: Arc<str>,
+    /// Why, if that was said.
+    pub reason: Option<Arc<str>>,
+}
+
+impl Deed {
+    /// A hash of all that makes it another deed: what is done, and for which reason.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        let reason = self.why.as_ref().and_then(|why| why.reason.as_deref());
+        let bytes = rmp_serde::to_vec_named(&(&self.act, reason)).expect("it serialises into memory");
+        xxhash_rust::xxh3::xxh3_64(&bytes)
+    }
+
+    /// Who wants it, under which key, and why, as the audit keeps it: `olga (r-1): second delivery`.
+    #[must_use]
+    pub fn why_told(&self) -> Option<String> {
+        let Why { by, reason } = self.why.as_ref()?;
+        let key = self.key.as_ref().map(|key| format!(" ({key})")).unwrap_or_default();
+        let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        Some(format!("{by}{key}{reason}"))
+    }
 }
 
 /// What can be done. All of it is refused for a SKU or a hold that does not exist, but a seed.
@@ -267,15 +295,6 @@ pub enum Act {
         /// Which attempt.
         claim: ClaimId,
     },
-}
-
-impl Act {
-    /// A hash of all that makes it another deed.
-    #[must_use]
-    pub fn hash(&self) -> u64 {
-        let bytes = rmp_serde::to_vec_named(self).expect("it serialises into memory");
-        xxhash_rust::xxh3::xxh3_64(&bytes)
-    }
 }
 
 /// What a seed does where the SKU exists.
