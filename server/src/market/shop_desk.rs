@@ -40,6 +40,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const AWAY_PAUSE: Duration = Duration::from_secs(1);
 /// How long an attempt to pay waits for an earlier one to be taken back.
 const CLAIM_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long a deed is said again of which no answer comes.
+const LOST_TIME_MAX: Duration = Duration::from_secs(3);
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
 
@@ -183,11 +185,23 @@ impl ShopDesk {
     /// Asks for what a player's request wants: once, however often it comes.
     async fn ask(&self, cell: &Cell, act: Act, seq: Seq) -> Result<message::Hold, StockError> {
         let key = Some(DeedKey::Request(cell.id.clone(), seq));
-        let told = told(self.roster.store().stock(Deed { act, key, why: None }).await?)?;
+        let told = told(self.do_once(Deed { act, key, why: None }).await?)?;
         if let Some(seat) = cell.lock().seat() {
             self.roster.note_hold(&cell.id, seat, &told);
         }
         Ok(told)
+    }
+
+    /// Does a deed that has a key. Where the answer is lost it is said again, so that nobody has a hold and does not know of it.
+    async fn do_once(&self, deed: Deed) -> Result<Done, StockError> {
+        let (begun, mut pause) = (Instant::now(), PAUSE_FIRST);
+        loop {
+            match self.roster.store().stock(deed.clone()).await {
+                Err(StockError::Unavailable(_)) if begun.elapsed() < LOST_TIME_MAX => sleep(pause).await,
+                answered => return answered,
+            }
+            pause = pause.saturating_mul(2);
+        }
     }
 
     /// Claims a loaded player's hold, so that it can be paid for.
