@@ -14,20 +14,26 @@ pub struct Shop(BTreeMap<ReservationId, Hold>);
 
 impl Shop {
     /// How a hold stands.
-    pub(super) fn see(&mut self, hold: &Hold) {
+    pub fn see(&mut self, hold: &Hold) {
         match hold.state {
             HoldState::Active => drop(self.0.insert(hold.reservation, hold.clone())),
             HoldState::Confirmed | HoldState::Released | HoldState::Expired => drop(self.0.remove(&hold.reservation)),
         }
     }
 
+    /// A hold is not open any more, whatever became of it.
+    pub fn forget(&mut self, hold: ReservationId) {
+        self.0.remove(&hold);
+    }
+
     /// All open holds, as a welcome tells them.
-    pub(super) fn begin(&mut self, holds: &[Hold]) {
+    pub fn begin(&mut self, holds: &[Hold]) {
         self.0 = holds.iter().map(|hold| (hold.reservation, hold.clone())).collect();
     }
 
     /// What paying for a hold does to the player; `None` where it is not known.
-    pub(super) fn effect(&self, hold: ReservationId) -> Option<Totals> {
+    #[must_use]
+    pub fn effect(&self, hold: ReservationId) -> Option<Totals> {
         let hold = self.0.get(&hold)?;
         let mut effect = Totals::default();
         effect.add(&hold.item, i128::from(hold.quantity));
