@@ -11,7 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("clock", &[]),
     ("telemetry", &[]),
-    ("catalog", &["config"]),
+    ("catalog", &["config", "clock"]),
     ("engine", &["catalog"]),
     ("schema", &["engine"]),
     ("ledger", &["schema", "engine"]),

@@ -1,15 +1,20 @@
-//! Settings and catalogue read again while the server runs: whole, or not at all.
+//! Settings, catalogue and shop read again while the server runs: whole, or not at all.
 //!
 //! Called by the operators' route and by SIGHUP. What is wrong, and what only a start can change, is found before anything
 //! is put in force; from there on nothing can fail.
 
 use super::{Read, StartError, wiring};
 use crate::{
-    catalog::{Catalog, Rules, diff::Diff},
+    catalog::{
+        Catalog, Rules,
+        diff::{Diff, ShopDiff},
+    },
     config::{Fault, Faults, Loaded, Turned},
     engine::standing::Freeze,
     gateway,
-    operator::reload::{Changed, Freezing, Items, Knob, NotReloaded, Reload, Renamed, Report, Thawing, Why},
+    operator::reload::{
+        Changed, ChangedSku, Freezing, Items, Knob, NotReloaded, Reload, Renamed, Report, Skus, Thawing, Why,
+    },
     roster::reload::Outlook,
     session::Sessions,
     telemetry::log::LogLevel,
@@ -85,13 +90,14 @@ impl Reloader {
             return Err(NotReloaded::NeedsRestart(lines(&fixed)));
         }
         let diff = Diff::between(&now.catalog, &rules.catalog);
-        let rules = if turned.is_empty() && diff.is_empty() {
+        let shop = ShopDiff::between(&now.shop, &rules.shop);
+        let rules = if turned.is_empty() && diff.is_empty() && shop.is_empty() {
             Rules { catalog: now.catalog.clone(), ..rules }
         } else {
             Rules { catalog: rules.catalog.after(&now.catalog), ..rules }
         };
         let outlook = self.sessions.roster().outlook(&rules);
-        let report = report(&rules.catalog, &turned, diff, outlook);
+        let report = report(&rules.catalog, &turned, (diff, shop), outlook);
         Ok(Next { loaded, rules, turned, report })
     }
 }
@@ -144,16 +150,14 @@ fn lines(faults: &Faults) -> Vec<String> {
     faults.iter().map(Fault::to_string).collect()
 }
 
-fn report(catalog: &Catalog, turned: &[Turned], diff: Diff, outlook: Outlook) -> Report {
+fn report(catalog: &Catalog, turned: &[Turned], (diff, shop): (Diff, ShopDiff), outlook: Outlook) -> Report {
     let knob = |Turned { knob, before, after }: &Turned| Knob {
         knob: knob.path.to_owned(),
         before: before.clone(),
         after: after.clone(),
     };
-    let changed = diff
-        .changed
-        .into_iter()
-        .map(|changed| Changed { item: changed.item, fields: changed.fields.into_iter().map(str::to_owned).collect() });
+    let named = |fields: Vec<&str>| fields.into_iter().map(str::to_owned).collect();
+    let changed = diff.changed.into_iter().map(|changed| Changed { item: changed.item, fields: named(changed.fields) });
     let freezing = outlook.freezing.into_iter().map(|((item, why), held)| Freezing {
         item,
         why: told(why),
@@ -172,6 +176,11 @@ fn report(catalog: &Catalog, turned: &[Turned], diff: Diff, outlook: Outlook) ->
             removed: diff.removed,
             renamed: diff.renamed.into_iter().map(|(from, to)| Renamed { from, to }).collect(),
             changed: changed.collect(),
+        },
+        shop: Skus {
+            added: shop.added,
+            removed: shop.removed,
+            changed: shop.changed.into_iter().map(|(sku, fields)| ChangedSku { sku, fields: named(fields) }).collect(),
         },
         loaded_players: outlook.players,
         freezing: freezing.collect(),

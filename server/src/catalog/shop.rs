@@ -95,6 +95,18 @@ impl Shop {
         self.skus.get(sku)
     }
 
+    /// How many SKUs there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.skus.len()
+    }
+
+    /// Whether nothing is for sale.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.skus.is_empty()
+    }
+
     /// All SKUs, in byte order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = &Sku> {
         self.skus.values()

@@ -1,7 +1,10 @@
 //! The `config` commands: a look at the settings.
 
 use super::{load, print, report, sources};
-use crate::config::{Settings, manual};
+use crate::{
+    catalog::Rules,
+    config::{CatalogFile, Loaded, Settings, manual},
+};
 use clap::{Args, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -37,19 +40,31 @@ pub(super) fn run(args: &ConfigArgs) -> ExitCode {
             Err(faults) => report(&faults),
         },
         ConfigVerb::Check => match load(&sources) {
-            Ok((loaded, rules)) => {
-                let file = loaded.file.map_or_else(|| "defaults".to_owned(), |file| file.display().to_string());
-                let items = loaded.settings.catalog.items_file.display().to_string();
-                let (count, hash) = (rules.catalog.len(), rules.catalog.hash());
-                let migrations = loaded.settings.catalog.migrations_file.display();
-                let migrations = match rules.migrations.len() {
-                    0 => format!("{migrations}: no content steps"),
-                    1 => format!("{migrations}: in order, 1 content step"),
-                    steps => format!("{migrations}: in order, {steps} content steps"),
-                };
-                print(&format!("{file}: in order\n{items}: in order, {count} items, hash {hash}\n{migrations}\n"))
-            }
+            Ok((loaded, rules)) => print(&in_order(&loaded, &rules)),
             Err(faults) => report(&faults),
         },
     }
+}
+
+/// What a check says of files with nothing wrong in them.
+fn in_order(Loaded { file, settings, .. }: &Loaded, rules: &Rules) -> String {
+    let file = file.as_ref().map_or_else(|| "defaults".to_owned(), |file| file.display().to_string());
+    let CatalogFile { items_file, migrations_file, shop_file } = &settings.catalog;
+    let items = format!("{} items, hash {}", rules.catalog.len(), rules.catalog.hash());
+    let steps = match rules.migrations.len() {
+        0 => "no content steps".to_owned(),
+        1 => "in order, 1 content step".to_owned(),
+        steps => format!("in order, {steps} content steps"),
+    };
+    let skus = match rules.shop.len() {
+        0 => "nothing for sale".to_owned(),
+        1 => "in order, 1 SKU".to_owned(),
+        skus => format!("in order, {skus} SKUs"),
+    };
+    format!(
+        "{file}: in order\n{}: in order, {items}\n{}: {steps}\n{}: {skus}\n",
+        items_file.display(),
+        migrations_file.display(),
+        shop_file.display()
+    )
 }

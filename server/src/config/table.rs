@@ -257,7 +257,7 @@ knobs! {
         incoming_invites_max: usize = 8, in 1..=1_000;
         /// Seconds for which a player holds something in the shop, where the client does not say.
         hold_seconds: u64 = 120, in 1..=3_600;
-        /// Holds in the shop that one player, or one cart, may have open.
+        /// Holds in the shop that one player may have open.
         holds_max: u32 = 8, in 1..=64;
         /// Units in one hold.
         hold_units_max: u64 = 1_000, in 1..=1_000_000;

@@ -22,7 +22,7 @@ use holdall_protocol::{
     ids::{PlayerId, ReservationId, Revision, Seq, SkuId},
     message::{self, HoldState},
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashSet,
     num::{NonZeroU32, NonZeroU64},
@@ -73,7 +73,7 @@ pub struct Wish {
 /// The desk.
 pub struct ShopDesk {
     roster: Arc<Roster>,
-    options: Options,
+    options: RwLock<Options>,
     /// Attempts to pay that are under way in this process.
     paying: Mutex<HashSet<ClaimId>>,
 }
@@ -128,13 +128,18 @@ impl ShopDesk {
     /// A desk for the players of a roster.
     #[must_use]
     pub fn new(roster: Arc<Roster>, options: Options) -> Arc<Self> {
-        Arc::new(Self { roster, options, paying: Mutex::default() })
+        Arc::new(Self { roster, options: RwLock::new(options), paying: Mutex::default() })
     }
 
     /// The bounds of the shop.
     #[must_use]
-    pub const fn options(&self) -> &Options {
-        &self.options
+    pub fn options(&self) -> Options {
+        *self.options.read()
+    }
+
+    /// Other bounds, from now on. Holds that are open keep their time.
+    pub fn set_options(&self, options: Options) {
+        *self.options.write() = options;
     }
 
     /// These stocks, in the order asked for.
@@ -153,7 +158,7 @@ impl ShopDesk {
         let Wish { seq, sku, quantity, time, terms, limit_per_player } = wish;
         let id = ReservationId::new(self.new_id());
         let holder = Holder::Player(cell.id.clone());
-        let (holds_max, units_max, terms) = (self.options.holds_max, limit_per_player, terms.to_bytes());
+        let (holds_max, units_max, terms) = (self.options().holds_max, limit_per_player, terms.to_bytes());
         let act = Act::Hold(Hold { id, sku, holder, quantity, time, terms, holds_max, units_max });
         self.ask(&cell, act, seq).await
     }

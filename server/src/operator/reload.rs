@@ -2,7 +2,7 @@
 
 use super::{Operator, answers::Failure, extract::Query};
 use axum::{Json, extract::State, http::StatusCode};
-use holdall_protocol::ids::ItemId;
+use holdall_protocol::ids::{ItemId, SkuId};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use tokio::task::spawn_blocking;
@@ -48,6 +48,8 @@ pub struct Report {
     pub knobs: Vec<Knob>,
     /// What is different in the catalogue.
     pub items: Items,
+    /// What is different in the shop.
+    pub shop: Skus,
     /// Players who were looked at: those in this server's memory.
     pub loaded_players: usize,
     /// What of theirs is frozen from then on.
@@ -95,6 +97,26 @@ pub struct Changed {
     /// Which.
     pub item: ItemId,
     /// What of it, as `items.toml` names it.
+    pub fields: Vec<String>,
+}
+
+/// What is different in a shop. Units that the store has are as they were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Skus {
+    /// New ones.
+    pub added: Vec<SkuId>,
+    /// Those that players can hold no longer; holds that are open stand.
+    pub removed: Vec<SkuId>,
+    /// Those that are another.
+    pub changed: Vec<ChangedSku>,
+}
+
+/// A SKU that is another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangedSku {
+    /// Which.
+    pub sku: SkuId,
+    /// What of it, as `shop.toml` names it.
     pub fields: Vec<String>,
 }
 
@@ -174,7 +196,9 @@ impl Report {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         let Items { added, removed, renamed, changed } = &self.items;
-        self.knobs.is_empty() && added.is_empty() && removed.is_empty() && renamed.is_empty() && changed.is_empty()
+        let same_items = added.is_empty() && removed.is_empty() && renamed.is_empty() && changed.is_empty();
+        let Skus { added, removed, changed } = &self.shop;
+        self.knobs.is_empty() && same_items && added.is_empty() && removed.is_empty() && changed.is_empty()
     }
 }
 
@@ -192,6 +216,10 @@ impl Display for Report {
         removed.iter().try_for_each(|item| writeln!(f, "item {item}: removed"))?;
         renamed.iter().try_for_each(|Renamed { from, to }| writeln!(f, "item {from}: now {to}"))?;
         changed.iter().try_for_each(|Changed { item, fields }| writeln!(f, "item {item}: {}", fields.join(", ")))?;
+        let Skus { added, removed, changed } = &self.shop;
+        added.iter().try_for_each(|sku| writeln!(f, "shop {sku}: added"))?;
+        removed.iter().try_for_each(|sku| writeln!(f, "shop {sku}: removed"))?;
+        changed.iter().try_for_each(|ChangedSku { sku, fields }| writeln!(f, "shop {sku}: {}", fields.join(", ")))?;
         self.freezing.iter().try_for_each(|freezing| writeln!(f, "{freezing}"))?;
         for Thawing { item, players, stacks } in &self.thawing {
             writeln!(

@@ -33,6 +33,7 @@ impl Sessions {
     /// Puts other rules and bounds in force, for everybody who plays and whoever comes, and tells each client.
     pub fn put_in_force(&self, rules: Rules, roster: roster::Options, options: Options) {
         self.desk.set_options(options.trades);
+        self.shop.set_options(options.shop);
         let options = Arc::new(options);
         self.options.send_replace(options.clone());
         self.roster.put_in_force(rules, roster, |inner, rules| self.tell_reloaded(inner, rules, &options));
