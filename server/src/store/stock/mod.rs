@@ -197,8 +197,8 @@ pub struct Purchase {
 pub enum DeedKey {
     /// An operator's, or a web shop's.
     Order(OrderKey),
-    /// A player's request.
-    Request(PlayerId, Seq),
+    /// A player's request, with the hash of what it wants: a number whose record was never made bears another request later.
+    Request(PlayerId, Seq, u64),
 }
 
 /// As it is stored. The two kinds cannot meet: an order's key has no colon.
@@ -206,7 +206,7 @@ impl fmt::Display for DeedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Order(key) => key.fmt(f),
-            Self::Request(player, seq) => write!(f, "{player}:{seq}"),
+            Self::Request(player, seq, hash) => write!(f, "{player}:{seq}:{hash:016x}"),
         }
     }
 }

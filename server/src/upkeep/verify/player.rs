@@ -198,14 +198,14 @@ impl Examined {
         }
     }
 
-    /// What came into the world, and what left it.
+    /// What came into the world, and what left it. The shop's things come from nowhere, and nobody has the money again.
     fn count(&mut self, pages: &[Page], opening: &Opening) {
         for (from, to, item, quantity, _) in pages.iter().flat_map(|page| &page.lines) {
             let (from, to) = (Account::parse(from), Account::parse(to));
-            if from == Some(Account::Mint) {
+            if let Some(Account::Mint | Account::Shop) = from {
                 add(&mut self.sums.minted, item.clone(), i128::from(*quantity));
             }
-            if to == Some(Account::Sink) {
+            if let Some(Account::Sink | Account::Shop) = to {
                 add(&mut self.sums.sunk, item.clone(), i128::from(*quantity));
             }
         }
