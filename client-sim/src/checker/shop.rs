@@ -1,8 +1,10 @@
 //! The shop as one player was told of it: a hold brings and costs what it said when it was made.
 
-use super::Checker;
+use super::{Checker, Pending, Stage};
 use crate::{fault::Fault, model::Totals};
 use holdall_protocol::{
+    action::{Action, Quantity},
+    code::Code,
     ids::ReservationId,
     message::{Hold, HoldState},
 };
@@ -50,6 +52,37 @@ impl Shop {
 }
 
 impl Checker {
+    /// What the reply to a request says of a hold, which must be what it asked for.
+    pub(super) fn hold_told(&mut self, pending: &Pending, told: Option<&Hold>) {
+        let as_asked = match (&pending.action, told) {
+            (Action::ShopHold(asked), Some(hold)) => {
+                hold.sku == asked.sku && Quantity::new(hold.quantity) == asked.quantity
+            }
+            (Action::ShopConfirm(asked), Some(hold)) => is_at_its_end(hold, asked.reservation, HoldState::Confirmed),
+            (Action::ShopRelease(asked), Some(hold)) => is_at_its_end(hold, asked.reservation, HoldState::Released),
+            (Action::ShopHold(_) | Action::ShopConfirm(_) | Action::ShopRelease(_), None) => false,
+            (_, told) => told.is_none(),
+        };
+        if !as_asked {
+            let (seq, action, what) = (pending.seq, pending.action.name(), format!("it told {told:?}"));
+            self.fault(Fault::NotAsked { seq, action, what });
+        }
+        // An end is one for good; that a hold is open may be told of a time before the cut.
+        let is_news = self.stage == Stage::Live && pending.asked_again.is_none();
+        if let Some(hold) = told.filter(|hold| is_news || hold.state != HoldState::Active) {
+            self.shop.see(hold);
+        }
+    }
+
+    /// What a refusal says of a hold.
+    pub(super) fn hold_refused(&mut self, action: &Action, code: Code) {
+        match (action, code) {
+            (Action::ShopConfirm(asked), Code::ReservationNotActive) => self.shop.forget(asked.reservation),
+            (Action::ShopRelease(asked), Code::ReservationNotActive) => self.shop.forget(asked.reservation),
+            _ => {}
+        }
+    }
+
     /// A hold came to an end by itself.
     pub(super) fn hold_ended(&mut self, hold: &Hold) {
         if hold.state == HoldState::Active {
@@ -57,4 +90,8 @@ impl Checker {
         }
         self.shop.see(hold);
     }
+}
+
+fn is_at_its_end(hold: &Hold, asked: ReservationId, end: HoldState) -> bool {
+    hold.reservation == asked && hold.state == end
 }

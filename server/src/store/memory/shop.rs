@@ -226,6 +226,8 @@ impl Book for State {
         if let Some(row) = self.rows.get_mut(player) {
             row.owner = None;
         }
+        // As with any takeover: what its owner had yet to write again, it cannot.
+        self.losses.give_up(player);
         Ok(())
     }
 }
