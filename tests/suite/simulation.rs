@@ -19,6 +19,14 @@ const REMEMBERED: &[(u64, &str)] = &[
     (907, "who waits for a gift of a process that was silent for a lease loses it"),
 ];
 
+/// Seeds that once found something in the shop.
+const REMEMBERED_IN_THE_SHOP: &[(u64, &str)] = &[
+    (13, "a hold whose record was lost in a crash had taken its request's number, and the next one was refused as another"),
+    (152, "the totals of verify knew nothing of what the shop brings and takes"),
+    (3_530, "a hold whose claim the store had lost was paid for twice before either payment was durable"),
+    (4_680, "the same"),
+];
+
 fn must_hold(plan: Plan) -> Report {
     let report = run(plan);
     assert!(
@@ -68,6 +76,10 @@ fn thousands_of_seeds_hold() {
     for (seed, found) in REMEMBERED {
         println!("{seed}: {found}");
         must_hold(Plan::narrow(*seed));
+    }
+    for (seed, found) in REMEMBERED_IN_THE_SHOP {
+        println!("{seed}: {found}");
+        must_hold(Plan::shopping(*seed));
     }
     rounds(Plan::new, 0..2_000);
     rounds(Plan::market_day, 0..2_000);

@@ -12,7 +12,7 @@ use crate::{
         holds::{Held, Terms},
     },
     store::{
-        ReadError,
+        Life, ReadError,
         stock::{
             Act, Claim, ClaimId, Deed, DeedKey, Done, Hold, Holder, Known, Purchase, Reservation, Stock, StockError,
         },
@@ -274,7 +274,7 @@ impl ShopDesk {
 
     /// Watches over holds, for ever.
     pub async fn run(self: Arc<Self>) {
-        let (mut swept, mut stocked) = (Instant::now(), None::<Arc<Rules>>);
+        let (mut swept, mut stocked) = (Instant::now(), None::<(Arc<Rules>, Life)>);
         loop {
             sleep(LOOK_EVERY).await;
             self.look_at_due_holds().await;
@@ -282,9 +282,10 @@ impl ShopDesk {
                 continue;
             }
             swept = Instant::now();
-            let rules = self.roster.rules();
-            if stocked.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &rules)) {
-                stocked = self.stock_up(&rules).await.is_ok().then_some(rules);
+            // A store that lost writes may have lost what was put into it.
+            let (rules, life) = (self.roster.rules(), self.roster.journal.life());
+            if stocked.as_ref().is_none_or(|(known, of)| !Arc::ptr_eq(known, &rules) || *of != life) {
+                stocked = self.stock_up(&rules).await.is_ok().then_some((rules, life));
             }
             self.sweep().await;
         }

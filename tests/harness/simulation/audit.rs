@@ -57,11 +57,15 @@ pub(super) fn holds(clients: &[Client]) -> Vec<String> {
     open.map(|(client, hold)| format!("{}: is never told that {hold:?} has ended", client.id)).collect()
 }
 
-/// What `verify` finds, stocks among it.
-pub(super) async fn proof(shelf: &Shelf) -> Vec<String> {
+/// What `verify` finds, stocks among it, of which there should be so many.
+pub(super) async fn proof(shelf: &Shelf, skus: usize) -> Vec<String> {
     let store = shelf.open(Node { id: "auditor".into(), boot: 1 });
     let verified = verify(&store, By::Command, |_, _| {}).await.expect("the weather is fair");
-    verified.faults.iter().map(ToString::to_string).collect()
+    let mut wrong: Vec<String> = verified.faults.iter().map(ToString::to_string).collect();
+    if verified.skus != skus as u64 {
+        wrong.push(format!("{} SKUs are left of {skus}", verified.skus));
+    }
+    wrong
 }
 
 /// Everything that is wrong.

@@ -286,7 +286,7 @@ impl World {
         self.report.hopeless = clients.iter().filter(|client| self.shelf.is_hopeless(&client.id)).count();
         let mut violations = audit::audit(&self.shelf, &clients);
         violations.extend(self.told.audit(&self.shelf));
-        violations.extend(audit::proof(&self.shelf).await);
+        violations.extend(audit::proof(&self.shelf, self.rules.shop.iter().count()).await);
         for violation in violations {
             self.violation(violation);
         }
