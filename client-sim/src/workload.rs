@@ -264,7 +264,8 @@ impl View<'_> {
             return Some(Action::ShopList(ShopList {}));
         }
         let visit = |goods: &[ShopEntry]| {
-            let broke = goods.iter().flat_map(|entry| &entry.price).find(|price| self.has(&price.currency) < price.amount);
+            let broke =
+                goods.iter().flat_map(|entry| &entry.price).find(|price| self.has(&price.currency) < price.amount);
             match broke {
                 Some(price) if rng.random_ratio(1, 2) => self.money(&price.currency),
                 Some(_) | None => {

@@ -21,7 +21,10 @@ const REMEMBERED: &[(u64, &str)] = &[
 
 /// Seeds that once found something in the shop.
 const REMEMBERED_IN_THE_SHOP: &[(u64, &str)] = &[
-    (13, "a hold whose record was lost in a crash had taken its request's number, and the next one was refused as another"),
+    (
+        13,
+        "a hold whose record was lost in a crash had taken its request's number, and the next one was refused as another",
+    ),
     (152, "the totals of verify knew nothing of what the shop brings and takes"),
     (3_530, "a hold whose claim the store had lost was paid for twice before either payment was durable"),
     (4_680, "the same"),

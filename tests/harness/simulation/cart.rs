@@ -121,7 +121,8 @@ impl Cart {
     pub(super) fn pump(&mut self, world: &mut World) {
         let Some(pending) = &mut self.pending else { return };
         let Some((_, asked)) = pending.asked.take_if(|(_, asked)| asked.is_finished()) else { return };
-        let answer = futures_util::FutureExt::now_or_never(asked).expect("it is finished").expect("a store does not panic");
+        let answer =
+            futures_util::FutureExt::now_or_never(asked).expect("it is finished").expect("a store does not panic");
         world.trace(format!("{} hears {answer:?}", self.id));
         match answer {
             Err(StockError::Unavailable(_)) => {}

@@ -91,7 +91,8 @@ impl Told {
     pub(super) fn lose(&mut self, before: BTreeMap<ReservationId, Reservation>, shelf: &Shelf) {
         let after = shelf.reservations();
         let told = |hold: &Reservation| hold.state.told();
-        self.lost.extend(before.iter().filter(|(id, hold)| after.get(id).map(told) != Some(told(hold))).map(|(id, _)| *id));
+        self.lost
+            .extend(before.iter().filter(|(id, hold)| after.get(id).map(told) != Some(told(hold))).map(|(id, _)| *id));
     }
 
     /// What was said and is not so, and holds that never end.

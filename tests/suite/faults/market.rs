@@ -8,7 +8,8 @@ use super::{
 use holdall_client_sim::Report;
 use holdall_harness::{
     bots::{
-        again_and_again, expect_a_shop_in_order, impatient, on_a_market_day, play_while_the_server_is_killed, with_a_shop,
+        again_and_again, expect_a_shop_in_order, impatient, on_a_market_day, play_while_the_server_is_killed,
+        with_a_shop,
     },
     child::Site,
     command::holdall,
