@@ -80,6 +80,10 @@ pub struct BrokenRules {
     pub promise_longer_lease: bool,
     /// Loses writes without beginning a new life.
     pub hide_losses: bool,
+    /// Confirms holds that are paid for, and writes nothing of the payment.
+    pub sell_for_nothing: bool,
+    /// Does a deed again that is said again.
+    pub forget_deeds: bool,
 }
 
 /// The shared state behind all handles.
@@ -157,6 +161,10 @@ impl Shelf {
         let leave_out = usize::from(state.broken_rules.drop_one_player && batch.players.len() > 1);
         let forgets = state.broken_rules.forgets.unwrap_or(|_| false);
         for write in batch.players.iter().skip(leave_out).filter(|write| !forgets(write)) {
+            if state.broken_rules.sell_for_nothing && !write.purchases.is_empty() {
+                state.pay(write);
+                continue;
+            }
             state.rows.entry(write.player.clone()).or_default().write(write, batch);
             for change in &write.inbox {
                 let inbox = &mut state.rows.entry(change.owner.clone()).or_default().inbox;

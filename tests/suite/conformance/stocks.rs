@@ -392,7 +392,7 @@ async fn numbers_at_their_ends_stay_exact(store: &dyn Store) {
     let bounded = Hold { units_max: NonZeroU32::new(u32::MAX), ..hold("s", player("p"), 1, LONG) };
     let full = act(store, Act::Hold(bounded)).await;
     assert_eq!(full, Err(StockError::TooManyUnits { units: NUMBER_MAX - 2, max: u32::MAX }));
-    let key = DeedKey::Request(id("p"), holdall_protocol::ids::Seq::new(u64::MAX));
+    let key = DeedKey::Request(id("p"), holdall_protocol::ids::Seq::new(u64::MAX), u64::MAX);
     let released = act_under(store, &key, release(made.id)).await;
     assert_eq!(act_under(store, &key, release(made.id)).await, released);
     assert_eq!(reservation_of(released).quantity, units(NUMBER_MAX - 2));
@@ -405,7 +405,7 @@ fn order_key(text: &str) -> OrderKey {
 async fn the_same_deed_under_a_key_is_done_once(store: &dyn Store) {
     let of_order = |text: &str| DeedKey::Order(order_key(text));
     let first = act_under(store, &of_order("seed"), seed("s", 10, Known::Reset)).await;
-    let keys = [of_order("p"), DeedKey::Request(id("p"), holdall_protocol::ids::Seq::new(1))];
+    let keys = [of_order("p"), DeedKey::Request(id("p"), holdall_protocol::ids::Seq::new(1), 7)];
     let mut answers = Vec::new();
     for key in &keys {
         // The terms are not part of what is asked for, and the second asking's id is never used.

@@ -59,11 +59,14 @@ pub(super) fn clock() -> Clock {
 }
 
 impl State {
-    /// Changes stocks in one step that can be lost.
+    /// Changes stocks in one step that can be lost. A look that changes nothing is no write.
     fn change_shop<T>(&mut self, node: &Node, change: impl FnOnce(&mut Self, u64) -> T) -> T {
-        self.remember(node, []);
-        let now = self.clock.now_ms();
-        change(self, now)
+        let (before, now) = (self.shop.clone(), self.clock.now_ms());
+        let changed = change(self, now);
+        if !Arc::ptr_eq(&before, &self.shop) {
+            self.remember_shop(node, before);
+        }
+        changed
     }
 
     fn shop(&mut self) -> &mut Shop {
@@ -209,7 +212,9 @@ impl Book for State {
     }
 
     fn keep(&mut self, key: &str, hash: u64, done: &Done, _: u64) -> Result<(), StockError> {
-        self.shop().kept.insert(key.to_owned(), (hash, done.clone()));
+        if !self.broken_rules.forget_deeds {
+            self.shop().kept.insert(key.to_owned(), (hash, done.clone()));
+        }
         Ok(())
     }
 
@@ -221,6 +226,8 @@ impl Book for State {
         if let Some(row) = self.rows.get_mut(player) {
             row.owner = None;
         }
+        // As with any takeover: what its owner had yet to write again, it cannot.
+        self.losses.give_up(player);
         Ok(())
     }
 }
@@ -238,6 +245,13 @@ fn page<T: Clone>(list: impl Iterator<Item = T>, mark: Option<&str>, limit: usiz
 const HOLDS_PER_PAGE: usize = 256;
 
 impl Shelf {
+    /// A copy of every hold, open or not.
+    #[must_use]
+    pub fn reservations(&self) -> BTreeMap<ReservationId, Reservation> {
+        let state = self.0.lock();
+        state.shop.holds.iter().map(|(id, row)| (*id, row.reservation.clone())).collect()
+    }
+
     fn audit(&self, of: Option<&SkuId>, mark: Option<&str>, limit: usize) -> Page<AuditEntry> {
         let state = self.0.lock();
         let newest_first = state.shop.audit.iter().rev().filter(|entry| of.is_none_or(|sku| entry.sku == *sku));

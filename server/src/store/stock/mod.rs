@@ -200,8 +200,8 @@ pub struct Purchase {
 pub enum DeedKey {
     /// An operator's, or a web shop's.
     Order(OrderKey),
-    /// A player's request.
-    Request(PlayerId, Seq),
+    /// A player's request, with the hash of what it wants: a number whose record was never made bears another request later.
+    Request(PlayerId, Seq, u64),
 }
 
 /// As it is stored. The two kinds cannot meet: an order's key has no colon.
@@ -209,7 +209,7 @@ impl fmt::Display for DeedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Order(key) => key.fmt(f),
-            Self::Request(player, seq) => write!(f, "{player}:{seq}"),
+            Self::Request(player, seq, hash) => write!(f, "{player}:{seq}:{hash:016x}"),
         }
     }
 }
@@ -238,9 +238,7 @@ impl Deed {
     /// A hash of all that makes it another deed: what is done, and for which reason.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        let reason = self.why.as_ref().and_then(|why| why.reason.as_deref());
-        let bytes = rmp_serde::to_vec_named(&(&self.act, reason)).expect("it serialises into memory");
-        xxhash_rust::xxh3::xxh3_64(&bytes)
+        hash_of(&(&self.act, self.why.as_ref().and_then(|why| why.reason.as_deref())))
     }
 
     /// Who wants it, under which key, and why, as the audit keeps it: `olga (r-1): second delivery`.
@@ -250,6 +248,18 @@ impl Deed {
         let key = self.key.as_ref().map(|key| format!(" ({key})")).unwrap_or_default();
         let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         Some(format!("{by}{key}{reason}"))
+    }
+}
+
+fn hash_of(what: &impl Serialize) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(&rmp_serde::to_vec_named(what).expect("it serialises into memory"))
+}
+
+impl Act {
+    /// A hash of all that makes it another act.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        hash_of(self)
     }
 }
 
