@@ -17,7 +17,7 @@ use holdall_protocol::{
     close::Close,
     code::Code,
     ids::{ItemId, PlayerId},
-    message::{Answer, Answered, Cause, ClientMessage, Delta, Hello, Limits, ServerMessage, Welcome},
+    message::{Answer, Answered, Cause, ClientMessage, Delta, Hello, HoldState, Limits, ServerMessage, Welcome},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 use std::{
@@ -79,6 +79,8 @@ pub(crate) struct Bot {
     no_gifts_until: Instant,
     /// The same for invites.
     no_invites_until: Instant,
+    /// The same for holds in the shop.
+    no_holds_until: Instant,
     /// The same for questions after the whole inventory.
     no_resync_until: Instant,
     /// When anything last came, or was first waited for.
@@ -113,6 +115,7 @@ impl Bot {
             paused_until: now,
             no_gifts_until: now,
             no_invites_until: now,
+            no_holds_until: now,
             no_resync_until: now,
             heard_at: now,
             cut_at: None,
@@ -392,12 +395,15 @@ impl Bot {
             own: self.checker.player(),
             mirror: self.checker.mirror()?,
             trades: self.checker.trades(),
+            shop: self.checker.shop(),
+            goods: &self.world.goods,
             catalogue: &self.world.catalogue,
             busy: &busy,
             max_slots: self.max_slots,
             friend: friend.as_ref(),
             may_give: self.no_gifts_until <= now,
             may_invite: self.no_invites_until <= now,
+            may_hold: self.no_holds_until <= now,
             may_resync: !self.asked_to_resync && self.no_resync_until <= now,
         };
         choose(view, &mut self.rng)
@@ -438,10 +444,16 @@ impl Bot {
         }
         if let ServerMessage::Reloaded(reloaded) = &*message {
             self.world.catalogue.renew(reloaded.catalog.version);
+            self.world.goods.unclaim();
             self.take_limits(&reloaded.limits);
         }
         if let ServerMessage::Delta(Delta { cause: Cause::Inbox { .. }, .. }) = &*message {
             self.world.metrics.delivered.fetch_add(1, Relaxed);
+        }
+        if let ServerMessage::Hold(hold) = &*message
+            && hold.state == HoldState::Expired
+        {
+            self.world.metrics.expired.fetch_add(1, Relaxed);
         }
         if let Heard::Reply(reply) = self.checker.hear(&message) {
             self.reply(&reply, &message);
@@ -510,6 +522,7 @@ impl Bot {
             match &reply.action {
                 Action::Gift(_) => self.no_gifts_until = until,
                 Action::TradeInvite(_) => self.no_invites_until = until,
+                Action::ShopHold(_) => self.no_holds_until = until,
                 Action::Resync(_) => self.no_resync_until = until,
                 _ => self.paused_until = until,
             }
@@ -524,6 +537,10 @@ impl Bot {
                     self.curious.push_back(asked.item.clone());
                 }
             }
+            (Action::ShopList(_), _, ServerMessage::Answer(Answer { answer: Answered::Shop(entries), .. })) => {
+                self.world.goods.learn(entries);
+            }
+            (Action::ShopList(_), _, _) => self.world.goods.unclaim(),
             (Action::DevGrant(_), Fate::Refused { code: Code::UnknownAction, .. }, _) => {
                 self.world.catalogue.no_grants();
             }

@@ -4,7 +4,7 @@
 
 use holdall_protocol::{
     action::{Action, Target},
-    ids::{InstanceId, ItemId},
+    ids::{InstanceId, ItemId, ReservationId},
     message::Stack,
 };
 use std::num::NonZeroU64;
@@ -15,6 +15,7 @@ pub(crate) struct Busy {
     slots: Vec<u16>,
     instances: Vec<(InstanceId, u64)>,
     items: Vec<(ItemId, u64)>,
+    holds: Vec<ReservationId>,
 }
 
 impl Busy {
@@ -35,7 +36,9 @@ impl Busy {
                     busy.instances.extend(wish.items.iter().map(|line| (line.instance, u64::MAX)));
                 }
                 Action::TradeInvite(_) | Action::TradeAnswer(_) | Action::TradeAccept(_) | Action::TradeCancel(_) => {}
-                Action::ShopList(_) | Action::ShopHold(_) | Action::ShopConfirm(_) | Action::ShopRelease(_) => {}
+                Action::ShopConfirm(wish) => busy.holds.push(wish.reservation),
+                Action::ShopRelease(wish) => busy.holds.push(wish.reservation),
+                Action::ShopList(_) | Action::ShopHold(_) => {}
                 Action::Sort(_) | Action::Unequip(_) | Action::DevGrant(_) | Action::Settings(_) => {}
                 Action::Resync(_) | Action::Count(_) | Action::Item(_) | Action::Stats(_) => {}
             }
@@ -60,6 +63,11 @@ impl Busy {
         let taken = by_instance.map(|(_, units)| units).chain(by_item.map(|(_, units)| units));
         let taken = taken.fold(0_u64, |sum, units| sum.saturating_add(*units));
         stack.quantity.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
+    }
+
+    /// Whether something under way pays for a hold or gives it back.
+    pub(crate) fn is_ending(&self, hold: ReservationId) -> bool {
+        self.holds.contains(&hold)
     }
 
     /// Whether nothing under way touches this slot or takes from what is in it.

@@ -90,7 +90,7 @@ impl Catalogue {
         pleases: fn(&ItemDefinition) -> bool,
         rng: &mut SmallRng,
     ) -> Option<Arc<ItemDefinition>> {
-        if !self.grants.load(Ordering::Relaxed) {
+        if !self.grants() {
             return None;
         }
         let items = self.read();
@@ -99,6 +99,11 @@ impl Catalogue {
             Known::Defined(_) | Known::Asked | Known::Undefined => None,
         });
         defined.choose(rng).map(Arc::clone)
+    }
+
+    /// Whether the server grants on demand, as far as is known.
+    pub(crate) fn grants(&self) -> bool {
+        self.grants.load(Ordering::Relaxed)
     }
 
     /// The server does not know `dev_grant`: nobody tops up any more.

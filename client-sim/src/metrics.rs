@@ -56,6 +56,14 @@ pub(crate) struct Metrics {
     pub(crate) delivered: AtomicU64,
     /// Trades that settled, as told to whoever accepted last.
     pub(crate) settled: AtomicU64,
+    /// Holds that were made in the shop.
+    pub(crate) holds: AtomicU64,
+    /// Holds that were paid for.
+    pub(crate) purchases: AtomicU64,
+    /// Holds that were given back.
+    pub(crate) released: AtomicU64,
+    /// Holds whose players were told that they had run out.
+    pub(crate) expired: AtomicU64,
     shards: Vec<Mutex<Shard>>,
     violations: Mutex<Vec<String>>,
     violations_count: AtomicU64,
@@ -78,6 +86,10 @@ impl Metrics {
             gifts: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             settled: AtomicU64::new(0),
+            holds: AtomicU64::new(0),
+            purchases: AtomicU64::new(0),
+            released: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| shard()).collect(),
             violations: Mutex::new(Vec::new()),
             violations_count: AtomicU64::new(0),
@@ -107,6 +119,9 @@ impl Metrics {
         match action {
             Action::Gift(_) => drop(self.gifts.fetch_add(1, Relaxed)),
             Action::TradeAccept(_) => drop(self.settled.fetch_add(1, Relaxed)),
+            Action::ShopHold(_) => drop(self.holds.fetch_add(1, Relaxed)),
+            Action::ShopConfirm(_) => drop(self.purchases.fetch_add(1, Relaxed)),
+            Action::ShopRelease(_) => drop(self.released.fetch_add(1, Relaxed)),
             _ => {}
         }
     }

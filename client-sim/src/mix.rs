@@ -29,6 +29,8 @@ pub struct Weights {
     pub gift: u32,
     /// Take the next step of a trade, or invite another bot to one.
     pub trade: u32,
+    /// Visit the shop, if there is one: list, hold, pay, give back, or let a hold run out.
+    pub shop: u32,
     /// Top up by `dev_grant` although nothing is missing.
     pub grant: u32,
     /// Ask for the figures.
@@ -87,9 +89,10 @@ impl Weights {
         ..Self::IDLE
     };
 
-    /// Everybody gives and trades, and connections break in the middle of it.
+    /// Everybody gives, trades and visits the shop, and connections break in the middle of it.
     pub const MARKET_DAY: Self = Self {
         trade: 120,
+        shop: 40,
         gift: 24,
         drop: 6,
         use_one: 4,
@@ -121,6 +124,7 @@ impl Weights {
         sell: 0,
         gift: 0,
         trade: 0,
+        shop: 0,
         grant: 0,
         stats: 0,
         count: 0,

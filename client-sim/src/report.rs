@@ -33,6 +33,14 @@ pub struct Report {
     pub gifts: u64,
     /// Gifts that were seen to come out of an inbox.
     pub delivered: u64,
+    /// Holds that were made in the shop.
+    pub holds: u64,
+    /// Holds that were paid for.
+    pub purchases: u64,
+    /// Holds that were given back.
+    pub released: u64,
+    /// Holds whose players were told that they had run out.
+    pub expired: u64,
     /// Refused requests by code.
     pub refusals: BTreeMap<String, u64>,
     /// Replies a second while they played.
@@ -165,6 +173,11 @@ impl fmt::Display for Report {
             let text =
                 format!("{trades} trades settled, {gifts} gifts given, {delivered} seen to come out of an inbox");
             line(f, "market", text)?;
+        }
+        if self.holds > 0 {
+            let Self { holds, purchases, released, expired, .. } = self;
+            let text = format!("{holds} holds, {purchases} paid for, {released} given back, {expired} seen to run out");
+            line(f, "shop", text)?;
         }
         if self.unsent > 0 {
             line(f, "unsent", format!("{} fell due without a connection", self.unsent))?;

@@ -6,18 +6,20 @@
 use crate::{
     busy::Busy,
     catalogue::Catalogue,
-    checker::Trades,
+    checker::{Shop, Trades},
+    goods::Goods,
     mix::Weights,
     model::{Content, Mirror},
+    shopper::Shopper,
     trader::Trader,
 };
 use holdall_protocol::{
     action::{
-        Action, Count, DevGrant, Drop, Equip, Gift, GiftItem, Item, Move, Quantity, Resync, Sell, Sort, Stats, Target,
-        Unequip, Use,
+        Action, Count, DevGrant, Drop, Equip, Gift, GiftItem, Item, Move, Quantity, Resync, Sell, ShopList, Sort,
+        Stats, Target, Unequip, Use,
     },
     ids::{ItemId, Place, PlayerId, SlotId},
-    message::{ItemDefinition, Stack},
+    message::{ItemDefinition, ShopEntry, Stack},
 };
 use rand::{
     Rng,
@@ -37,6 +39,7 @@ enum Kind {
     Sell,
     Gift,
     Trade,
+    Shop,
     Grant,
     Stats,
     Count,
@@ -46,7 +49,7 @@ enum Kind {
     Leave,
 }
 
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 17] = [
     Kind::Drop,
     Kind::Use,
     Kind::Equip,
@@ -56,6 +59,7 @@ const KINDS: [Kind; 16] = [
     Kind::Sell,
     Kind::Gift,
     Kind::Trade,
+    Kind::Shop,
     Kind::Grant,
     Kind::Stats,
     Kind::Count,
@@ -112,12 +116,18 @@ pub(crate) struct View<'a> {
     pub(crate) own: &'a PlayerId,
     /// Its trades.
     pub(crate) trades: &'a Trades,
+    /// Its open holds.
+    pub(crate) shop: &'a Shop,
+    /// What is for sale.
+    pub(crate) goods: &'a Goods,
     /// Another bot that has been in the game, picked at random.
     pub(crate) friend: Option<&'a PlayerId>,
     /// Whether it may give: that is limited more strictly than other requests.
     pub(crate) may_give: bool,
     /// Whether it may invite to a trade: the same.
     pub(crate) may_invite: bool,
+    /// Whether it may hold something in the shop: the same.
+    pub(crate) may_hold: bool,
     /// Whether it may ask for its whole inventory: that is priced higher than other requests.
     pub(crate) may_resync: bool,
 }
@@ -158,6 +168,9 @@ impl Workload {
 /// Bag slots that are looked at before a bot decides that it has nothing of the kind.
 const LOOKED_AT: usize = 48;
 
+/// What a bot that cannot pay tops up by.
+const MONEY_AT_ONCE: u64 = 500;
+
 impl View<'_> {
     fn build(&self, kind: Kind, rng: &mut SmallRng) -> Option<Action> {
         match kind {
@@ -179,6 +192,7 @@ impl View<'_> {
             }
             Kind::Gift => self.gift(rng),
             Kind::Trade => self.trade(rng),
+            Kind::Shop => self.visit(rng),
             Kind::Grant | Kind::Cut | Kind::Leave => None,
             Kind::Stats => Some(Action::Stats(Stats {})),
             Kind::Count => Some(Action::Count(Count { item: self.some_item(rng)? })),
@@ -244,6 +258,38 @@ impl View<'_> {
         Trader { own: self.own, trades: self.trades, stacks: &stacks, purse: &purse, friend }.next(rng)
     }
 
+    /// The shop, once somebody has seen what it sells; and now and then the money for it.
+    fn visit(&self, rng: &mut SmallRng) -> Option<Action> {
+        if self.goods.claim() {
+            return Some(Action::ShopList(ShopList {}));
+        }
+        let visit = |goods: &[ShopEntry]| {
+            let broke =
+                goods.iter().flat_map(|entry| &entry.price).find(|price| self.has(&price.currency) < price.amount);
+            match broke {
+                Some(price) if rng.random_ratio(1, 2) => self.money(&price.currency),
+                Some(_) | None => {
+                    let shopper = Shopper { shop: self.shop, goods, may_hold: self.may_hold };
+                    shopper.next(|hold| self.busy.is_ending(hold), rng)
+                }
+            }
+        };
+        self.goods.look(visit)
+    }
+
+    fn has(&self, currency: &ItemId) -> u64 {
+        match self.mirror.get(&Place::Balance(currency.clone())) {
+            Some(Content::Amount(amount)) => *amount,
+            Some(Content::Stack(_)) | None => 0,
+        }
+    }
+
+    fn money(&self, currency: &ItemId) -> Option<Action> {
+        let currency = Some(currency.clone()).filter(|_| self.catalogue.grants());
+        let quantity = Quantity::new(MONEY_AT_ONCE);
+        currency.is_some().then_some(Action::DevGrant(DevGrant { item: None, currency, quantity, partial: None }))
+    }
+
     fn gift(&self, rng: &mut SmallRng) -> Option<Action> {
         let to = self.friend.filter(|_| self.may_give)?.clone();
         let mut items: Vec<GiftItem> = Vec::new();
@@ -265,7 +311,7 @@ impl View<'_> {
             Kind::Sell => |definition| definition.sellable,
             Kind::Drop | Kind::Move | Kind::Gift | Kind::Grant => |definition| definition.tradeable,
             // Who has nothing to do in a trade waits for the other one.
-            Kind::Trade | Kind::Cut | Kind::Leave => return None,
+            Kind::Trade | Kind::Shop | Kind::Cut | Kind::Leave => return None,
             Kind::Sort | Kind::Stats | Kind::Count | Kind::Item | Kind::Resync => return None,
         };
         let definition = self.catalogue.top_up(wanted, rng)?;
@@ -351,6 +397,7 @@ const fn weight(weights: &Weights, kind: Kind) -> u32 {
         Kind::Sell => weights.sell,
         Kind::Gift => weights.gift,
         Kind::Trade => weights.trade,
+        Kind::Shop => weights.shop,
         Kind::Grant => weights.grant,
         Kind::Stats => weights.stats,
         Kind::Count => weights.count,

@@ -24,7 +24,7 @@ pub fn options(game: SocketAddr, seed: u64, play: Duration, load: Load) -> Optio
     Options { seed, load, patience, give_up: patience, ..Options::new(url, BOTS, play) }
 }
 
-/// The same on a market day: they give and trade, and leave for longer than an impatient server keeps them.
+/// The same on a market day: they give, trade and visit the shop, if there is one, and leave for longer than an impatient server keeps them.
 #[must_use]
 pub fn on_a_market_day(game: SocketAddr, seed: u64, play: Duration) -> Options {
     let load = Load::ThinkTime(Duration::from_millis(10));
@@ -36,6 +36,61 @@ pub fn on_a_market_day(game: SocketAddr, seed: u64, play: Duration) -> Options {
 #[must_use]
 pub fn impatient(site: Site) -> Site {
     site.knob("limits.linger_ms", 300).knob("limits.invite_expiry_ms", 1_000).knob("limits.trade_expiry_ms", 2_000)
+}
+
+/// What bots find in a shop: plenty and little, with a price in one currency, in two, and none, with a bound, and not yet for
+/// sale; and something for carts alone.
+const SHOP: &str = r#"
+[[sku]]
+id = "potion"
+stock = 1000000
+item = "health_potion"
+price = { gold = 3 }
+
+[[sku]]
+id = "sword"
+stock = 40
+item = "iron_sword"
+price = { gold = 20, gems = 1 }
+
+[[sku]]
+id = "one_each"
+stock = 1000
+item = "gems"
+price = { gold = 5 }
+limit_per_player = 2
+
+[[sku]]
+id = "gift"
+stock = 500
+item = "ore"
+price = {}
+
+[[sku]]
+id = "next_century"
+stock = 5
+item = "ore"
+price = { gold = 1 }
+opens_at = 2100-01-01T00:00:00Z
+
+[[sku]]
+id = "crate"
+stock = 5
+"#;
+
+/// Opens a shop, in which nobody meets a limit by accident.
+///
+/// # Panics
+/// When its file cannot be written.
+#[must_use]
+pub fn with_a_shop(site: Site) -> Site {
+    let file = site.dir().join("shop.toml");
+    std::fs::write(&file, SHOP).expect("the site can be written to");
+    let file = file.to_str().expect("a path that is text").to_owned();
+    site.knob("catalog.shop_file", file)
+        .knob("limits.holds_max", 64)
+        .knob("limits.holds_per_minute", 1_000_000)
+        .knob("limits.holds_burst", 100_000)
 }
 
 /// Lets them play.
@@ -96,6 +151,18 @@ pub fn expect_a_market_in_order(report: &Report) {
     expect_in_order(report);
     assert!(report.conservation.values().all(|account| account.state == State::Conserved), "{report}");
     assert!(report.trades > 0 && report.gifts > 0 && report.delivered > 0, "they traded: {report}");
+}
+
+/// Expects the same of a market day with a shop.
+///
+/// # Panics
+/// When it is not so, or nobody has bought anything.
+pub fn expect_a_shop_in_order(report: &Report) {
+    expect_a_market_in_order(report);
+    let Report { holds, purchases, released, expired, .. } = report;
+    assert!([holds, purchases, released, expired].into_iter().all(|count| *count > 0), "they shopped: {report}");
+    assert!(report.conservation.values().any(|account| account.bought > 0), "something was bought: {report}");
+    assert!(report.conservation.get("gold").is_some_and(|gold| gold.bought < 0), "and paid for: {report}");
 }
 
 /// Repeats a randomised round with one new seed after the other, for as long as `tests/run --long` gives it; or plays the

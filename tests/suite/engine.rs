@@ -1,6 +1,7 @@
 //! The rules, row by row and against a naive model.
 
 mod against_model;
+mod buying;
 mod equipment;
 mod frozen;
 mod gifts;

@@ -6,5 +6,6 @@ mod mirror;
 mod plays;
 mod reloads;
 mod scene;
+mod shop;
 mod trades;
 mod verdicts;

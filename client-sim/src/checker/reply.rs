@@ -58,9 +58,7 @@ impl Checker {
             }
             None => self.fresh(&pending, applied),
         }
-        if let Some(hold) = &applied.hold {
-            self.shop.see(hold);
-        }
+        self.hold_told(&pending, applied.hold.as_deref());
         Some(Reply { action: pending.action, fate: Fate::Applied, stamp: pending.stamp })
     }
 
@@ -145,6 +143,7 @@ impl Checker {
     pub(super) fn refused(&mut self, refused: &Refused) -> Option<Reply> {
         let pending = self.take(refused.seq)?;
         let (code, retry_after_ms) = (refused.code, refused.retry_after_ms);
+        self.hold_refused(&pending.action, code);
         let mut fate = Fate::Refused { code, retry_after_ms };
         match (code, pending.asked_again) {
             (Code::Duplicate, Some(again)) => {

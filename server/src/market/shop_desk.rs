@@ -12,9 +12,10 @@ use crate::{
         holds::{Held, Terms},
     },
     store::{
-        ReadError,
+        Life, ReadError,
         stock::{
             Act, Claim, ClaimId, Deed, DeedKey, Done, Hold, Holder, Known, Purchase, Reservation, Stock, StockError,
+            Why,
         },
     },
 };
@@ -76,6 +77,8 @@ pub struct Wish {
 pub struct ShopDesk {
     roster: Arc<Roster>,
     options: RwLock<Options>,
+    /// The rules whose shop the store knows, and in which of its lives: one that lost writes may have lost what was put into it.
+    stocked: Mutex<Option<(Arc<Rules>, Life)>>,
     /// Attempts to pay that are under way in this process.
     paying: Mutex<HashSet<ClaimId>>,
 }
@@ -130,7 +133,7 @@ impl ShopDesk {
     /// A desk for the players of a roster.
     #[must_use]
     pub fn new(roster: Arc<Roster>, options: Options) -> Arc<Self> {
-        Arc::new(Self { roster, options: RwLock::new(options), paying: Mutex::default() })
+        Arc::new(Self { roster, options: RwLock::new(options), stocked: Mutex::default(), paying: Mutex::default() })
     }
 
     /// The bounds of the shop.
@@ -162,7 +165,15 @@ impl ShopDesk {
         let holder = Holder::Player(cell.id.clone());
         let (holds_max, units_max, terms) = (self.options().holds_max, limit_per_player, terms.to_bytes());
         let act = Act::Hold(Hold { id, sku, holder, quantity, time, terms, holds_max, units_max });
-        self.ask(&cell, act, seq).await
+        let mut hold = self.ask(&cell, act, seq).await?;
+        if hold.id != id {
+            // It was made before a crash that took its record. Since then it may have ended.
+            hold = self.roster.store().reservation(hold.id).await?.ok_or(StockError::NoSuchReservation)?;
+            if !hold.state.is_open() {
+                return Err(StockError::NotActive(hold.state));
+            }
+        }
+        self.note(&cell, &hold)
     }
 
     /// Gives a loaded player's hold back, likewise.
@@ -176,13 +187,19 @@ impl ShopDesk {
         seq: Seq,
     ) -> Result<message::Hold, StockError> {
         let act = Act::Release { reservation, of: Some(cell.id.clone()) };
-        self.ask(&cell, act, seq).await
+        let released = self.ask(&cell, act, seq).await?;
+        self.note(&cell, &released)
     }
 
-    /// Asks for what a player's request wants: once, however often it comes.
-    async fn ask(&self, cell: &Cell, act: Act, seq: Seq) -> Result<message::Hold, StockError> {
-        let key = Some(DeedKey::Request(cell.id.clone(), seq));
-        let told = told(self.do_once(Deed { act, key, why: None }).await?)?;
+    /// Asks for what a player's request wants: once, however often it comes. The answer may be one that was given before.
+    async fn ask(&self, cell: &Cell, act: Act, seq: Seq) -> Result<Reservation, StockError> {
+        let key = Some(DeedKey::Request(cell.id.clone(), seq, act.hash()));
+        reservation(self.do_once(Deed { act, key, why: None }).await?)
+    }
+
+    /// A loaded player is known to have a hold from now on, or to have it no more.
+    fn note(&self, cell: &Cell, hold: &Reservation) -> Result<message::Hold, StockError> {
+        let told = told(hold)?;
         if let Some(seat) = cell.lock().seat() {
             self.roster.note_hold(&cell.id, seat, &told);
         }
@@ -209,7 +226,7 @@ impl ShopDesk {
         let Some(owner) = cell.lock().seat().map(|seat| seat.owner.clone()) else { return Err(StockError::NotOwner) };
         let claim = Claim { reservation, id: ClaimId::new(self.new_id()), player: cell.id.clone(), owner };
         self.paying.lock().insert(claim.id);
-        match self.try_claim(&claim).await.and_then(told) {
+        match self.try_claim(&claim).await.and_then(|hold| told(&hold)) {
             Ok(told) => Ok(Paying { desk: self.clone(), cell, claim, told, paid: Mutex::new(None) }),
             Err(error) => {
                 // What got no answer may have happened.
@@ -222,7 +239,7 @@ impl ShopDesk {
         }
     }
 
-    async fn try_claim(&self, claim: &Claim) -> Result<Done, StockError> {
+    async fn try_claim(&self, claim: &Claim) -> Result<Reservation, StockError> {
         let (begun, mut pause) = (Instant::now(), PAUSE_FIRST);
         loop {
             let act = Act::Claim(claim.clone());
@@ -232,7 +249,7 @@ impl ShopDesk {
                     sleep(pause).await;
                     pause = pause.saturating_mul(2);
                 }
-                answered => return answered,
+                answered => return answered.and_then(reservation),
             }
         }
     }
@@ -254,27 +271,39 @@ impl ShopDesk {
         self.roster.dice.clone().uuid(self.roster.clock.now_ms())
     }
 
-    /// Puts into the store what the shop has and the store does not know. What it knows stays as it is.
+    /// Puts into the store what the shop in force has and the store does not know. What it knows stays as it is.
     ///
     /// # Errors
     /// [`StockError`]: not all of it is there.
-    pub async fn stock_up(&self, rules: &Rules) -> Result<(), StockError> {
+    pub async fn stock_up(&self) -> Result<(), StockError> {
+        let (rules, life) = (self.roster.rules(), self.roster.journal.life());
+        if self.stocked.lock().as_ref().is_some_and(|(known, of)| Arc::ptr_eq(known, &rules) && *of == life) {
+            return Ok(());
+        }
+        let mut all = Ok(());
         for sku in rules.shop.iter() {
             let act = Act::Seed { sku: sku.id.clone(), quantity: sku.stock, known: Known::Leave };
-            let done = self.roster.store().stock(Deed { act, key: None, why: Some("shop.toml".into()) }).await?;
-            if let Done::Stock(stock) = done
-                && stock.total != sku.stock
-            {
-                let (total, configured) = (stock.total, sku.stock);
-                tracing::info!(sku = %sku.id, total, configured, "the stock differs from shop.toml and stays as it is");
+            let why = Some(Why { by: "shop.toml".into(), reason: None });
+            match self.roster.store().stock(Deed { act, key: None, why }).await {
+                Ok(Done::Stock(stock)) if stock.total != sku.stock => {
+                    let (total, configured) = (stock.total, sku.stock);
+                    tracing::info!(sku = %sku.id, total, configured, "the stock differs from shop.toml and stays as it is");
+                }
+                Ok(_) => {}
+                Err(error @ StockError::Unavailable(_)) => return Err(error),
+                // One that is damaged keeps no other one from being sold.
+                Err(error) => all = Err(error),
             }
         }
-        Ok(())
+        if all.is_ok() {
+            *self.stocked.lock() = Some((rules, life));
+        }
+        all
     }
 
     /// Watches over holds, for ever.
     pub async fn run(self: Arc<Self>) {
-        let (mut swept, mut stocked) = (Instant::now(), None::<Arc<Rules>>);
+        let mut swept = Instant::now();
         loop {
             sleep(LOOK_EVERY).await;
             self.look_at_due_holds().await;
@@ -282,9 +311,8 @@ impl ShopDesk {
                 continue;
             }
             swept = Instant::now();
-            let rules = self.roster.rules();
-            if stocked.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &rules)) {
-                stocked = self.stock_up(&rules).await.is_ok().then_some(rules);
+            if let Err(error) = self.stock_up().await {
+                tracing::debug!(%error, "what is new in the shop is not for sale yet");
             }
             self.sweep().await;
         }
@@ -340,14 +368,15 @@ impl ShopDesk {
     }
 }
 
-/// A hold as its player is told of it.
-fn told(done: Done) -> Result<message::Hold, StockError> {
+/// The hold that an answer is about.
+fn reservation(done: Done) -> Result<Reservation, StockError> {
     match done {
-        Done::Reservation(hold) => told_of(&hold),
+        Done::Reservation(hold) => Ok(hold),
         Done::Stock(stock) => Err(StockError::Unreadable(format!("a hold on {} was answered by the stock", stock.sku))),
     }
 }
 
-fn told_of(hold: &Reservation) -> Result<message::Hold, StockError> {
+/// A hold as its player is told of it.
+fn told(hold: &Reservation) -> Result<message::Hold, StockError> {
     Terms::told(hold).map_err(|why| StockError::Unreadable(format!("the terms of hold {}: {why}", hold.id)))
 }

@@ -118,11 +118,13 @@ impl Sessions {
             (Visit::Release(_), Some(Known::Hold(held))) => Ok(self.note(cell, own, (held, Reason::Release), case)?),
             (Visit::Release(hold), _) => {
                 self.room()?;
+                is_open(own, *hold)?;
                 Err(Stop::Ask(Inquiry::Release(*hold, case.asked.seq)))
             }
             (Visit::Confirm(hold), Some(Known::Claim(claimed))) => Ok(self.pay(cell, own, (*hold, claimed), case)?),
             (Visit::Confirm(hold), _) => {
                 self.room()?;
+                is_open(own, *hold)?;
                 self.can_pay(own, *hold)?;
                 Err(Stop::Ask(Inquiry::Claim(*hold)))
             }
@@ -251,6 +253,15 @@ impl Sessions {
         let half = Half { player: &cell.id, inner: own, changes, note };
         self.roster.record_with(half, effects, Cause::Server(Nothing {}));
     }
+}
+
+/// Whether a hold is open as far as its player was told. One that was paid for is not, although the store may not know it yet, or
+/// may have forgotten that it was claimed: it would be paid for twice.
+fn is_open(own: &mut Inner, hold: ReservationId) -> Result<(), No> {
+    if own.seat().is_some_and(|seat| seat.holds().iter().any(|known| known.reservation == hold)) {
+        return Ok(());
+    }
+    Err(No::new(Code::ReservationNotActive, "no open hold of yours has this id"))
 }
 
 /// What paying for a hold does to its player.

@@ -11,6 +11,7 @@ mod shop;
 use super::{
     AcquireError, Answer, Batch, Door, Found, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Letter, Life, Loaded,
     Node, Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    stock::Tally,
 };
 use crate::clock::Clock;
 use bytes::Bytes;
@@ -79,6 +80,10 @@ pub struct BrokenRules {
     pub promise_longer_lease: bool,
     /// Loses writes without beginning a new life.
     pub hide_losses: bool,
+    /// Confirms holds that are paid for, and writes nothing of the payment.
+    pub sell_for_nothing: bool,
+    /// Does a deed again that is said again.
+    pub forget_deeds: bool,
 }
 
 /// The shared state behind all handles.
@@ -108,7 +113,7 @@ impl Shelf {
     #[must_use]
     pub fn open(&self, node: Node) -> Memory {
         self.0.lock().nodes.sign_on(&node);
-        Memory { shelf: self.clone(), node }
+        Memory { shelf: self.clone(), node, tally: Tally::default() }
     }
 
     /// Sets who decides the faults from now on.
@@ -156,6 +161,10 @@ impl Shelf {
         let leave_out = usize::from(state.broken_rules.drop_one_player && batch.players.len() > 1);
         let forgets = state.broken_rules.forgets.unwrap_or(|_| false);
         for write in batch.players.iter().skip(leave_out).filter(|write| !forgets(write)) {
+            if state.broken_rules.sell_for_nothing && !write.purchases.is_empty() {
+                state.pay(write);
+                continue;
+            }
             state.rows.entry(write.player.clone()).or_default().write(write, batch);
             for change in &write.inbox {
                 let inbox = &mut state.rows.entry(change.owner.clone()).or_default().inbox;
@@ -356,6 +365,7 @@ fn touched(batch: &Batch) -> BTreeSet<&PlayerId> {
 pub struct Memory {
     shelf: Shelf,
     node: Node,
+    tally: Tally,
 }
 
 impl Memory {
@@ -397,8 +407,9 @@ fn read<T: Send + 'static>(answer: Answer<Result<T, Fault>>) -> Answer<Result<T,
 
 impl Store for Memory {
     fn commit(&self, batch: Arc<Batch>, life: Life) -> Answer<Outcome> {
-        let node = self.node.clone();
-        let answer = self.faulty("commit", move |shelf| shelf.commit(&node, &batch, life));
+        let (node, tally) = (self.node.clone(), self.tally.clone());
+        let commit = move |shelf: &Shelf| tally.with_purchases(&batch, shelf.commit(&node, &batch, life));
+        let answer = self.faulty("commit", commit);
         Box::pin(async move {
             match answer.await {
                 Ok(outcome) => outcome,

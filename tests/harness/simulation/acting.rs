@@ -1,13 +1,17 @@
 //! What a simulated client asks next: every action there is, of what it holds and of what it does not.
 
+use super::{
+    shop::{SKUS, sku},
+    world::Repertoire,
+};
 use holdall_client_sim::{
-    checker::Trades,
+    checker::{Shop, Trades},
     model::{Content, Mirror},
     trader::Trader,
 };
 use holdall_protocol::{
     action::{self, Action, Quantity, Target},
-    ids::{InstanceId, ItemId, Place, PlayerId, SlotId},
+    ids::{InstanceId, ItemId, Place, PlayerId, ReservationId, SlotId},
 };
 use rand::{Rng, rngs::SmallRng, seq::IndexedRandom};
 
@@ -20,22 +24,28 @@ pub(super) struct Asker<'a> {
     pub(super) own: &'a PlayerId,
     pub(super) mirror: &'a Mirror,
     pub(super) trades: &'a Trades,
+    pub(super) shop: &'a Shop,
     pub(super) players: &'a [PlayerId],
     /// Those of them who are in the game at the same process.
     pub(super) near: &'a [PlayerId],
 }
 
 impl Asker<'_> {
-    /// Whatever comes to mind; trades that wait come to mind more often, and on a market day hardly anything else.
-    pub(super) fn choose(self, market_day: bool, random: &mut SmallRng) -> Action {
+    /// Whatever comes to mind: mostly what the day is for, and trades that wait more often than others.
+    pub(super) fn choose(self, repertoire: Repertoire, random: &mut SmallRng) -> Action {
         let stacks = self.stacks();
         let waits = self.trades.pressing(self.own).is_some();
-        let trades = match (market_day, waits) {
-            (true, true) => 11,
-            (false, true) => 8,
-            (true, false) => 6,
-            (false, false) => 2,
+        let (trades, visits) = match (repertoire, waits) {
+            (Repertoire::Narrow, _) => return self.choose_narrowly(random),
+            (Repertoire::MarketDay, true) => (11, 1),
+            (Repertoire::MarketDay, false) => (6, 1),
+            (Repertoire::Wide, true) => (8, 2),
+            (Repertoire::Wide, false) => (2, 2),
+            (Repertoire::Shopping, _) => (1, 9),
         };
+        if random.random_ratio(visits, 12) {
+            return self.visit(random);
+        }
         if random.random_ratio(trades, 12)
             && let Some(step) = self.trade(&stacks, random)
         {
@@ -48,7 +58,7 @@ impl Asker<'_> {
     }
 
     /// Of what comes to mind first. Another order of choices would make other runs of the same seeds.
-    pub(super) fn choose_narrowly(self, random: &mut SmallRng) -> Action {
+    fn choose_narrowly(self, random: &mut SmallRng) -> Action {
         let stacks: Vec<_> = self.mirror.places().filter_map(|(_, content)| stack(content)).collect();
         let kind = random.random_range(0..12);
         let any = if stacks.is_empty() { None } else { Some(stacks[random.random_range(0..stacks.len())]) };
@@ -66,6 +76,26 @@ impl Asker<'_> {
                 let item = GRANTED[random.random_range(0..GRANTED.len())];
                 let quantity = Quantity::new(random.random_range(1..30));
                 granted(item, quantity, None)
+            }
+        }
+    }
+
+    /// Whatever can be done in the shop, and some money for it.
+    fn visit(self, random: &mut SmallRng) -> Action {
+        let open: Vec<ReservationId> = self.shop.open().map(|hold| hold.reservation).collect();
+        match (open.choose(random), random.random_range(0..20)) {
+            (Some(reservation), 0..7) => Action::ShopConfirm(action::ShopConfirm { reservation: *reservation }),
+            (Some(reservation), 7..10) => Action::ShopRelease(action::ShopRelease { reservation: *reservation }),
+            (_, 10) => Action::ShopList(action::ShopList {}),
+            (None, 0..4) | (_, 11..13) => {
+                let money = if random.random_ratio(1, 4) { "gems" } else { "gold" };
+                granted(money, Quantity::new(random.random_range(1..30)), None)
+            }
+            _ => {
+                let sku = sku(SKUS.choose(random).expect("there are some"));
+                let quantity = Quantity::new(random.random_range(1..5));
+                let ttl_seconds = random.random_ratio(3, 4).then(|| Quantity::new(random.random_range(1..4)));
+                Action::ShopHold(action::ShopHold { sku, quantity, ttl_seconds })
             }
         }
     }

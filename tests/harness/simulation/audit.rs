@@ -1,6 +1,6 @@
 //! The last judgement: everything at rest against everything that was acknowledged.
 
-use super::client::Client;
+use super::{client::Client, shop};
 use bytes::Bytes;
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId};
 use holdall_server::{
@@ -8,10 +8,10 @@ use holdall_server::{
     ledger::codec::{self, Page},
     schema::{OURS, Stamp, waiting},
     store::{
-        PlayerWrite,
+        Node, PlayerWrite,
         memory::{Row, Shelf},
     },
-    upkeep::verify::verify_picture,
+    upkeep::verify::{By, verify, verify_picture},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +51,23 @@ pub(super) fn trades(clients: &[Client]) -> Vec<String> {
     wrong
 }
 
+/// At rest, no client believes in a hold whose time is over.
+pub(super) fn holds(clients: &[Client]) -> Vec<String> {
+    let open = clients.iter().flat_map(|client| client.shop.open().map(move |hold| (client, hold)));
+    open.map(|(client, hold)| format!("{}: is never told that {hold:?} has ended", client.id)).collect()
+}
+
+/// What `verify` finds, stocks among it, of which there should be so many.
+pub(super) async fn proof(shelf: &Shelf, skus: usize) -> Vec<String> {
+    let store = shelf.open(Node { id: "auditor".into(), boot: 1 });
+    let verified = verify(&store, By::Command, |_, _| {}).await.expect("the weather is fair");
+    let mut wrong: Vec<String> = verified.faults.iter().map(ToString::to_string).collect();
+    if verified.skus != skus as u64 {
+        wrong.push(format!("{} SKUs are left of {skus}", verified.skus));
+    }
+    wrong
+}
+
 /// Everything that is wrong.
 pub(super) fn audit(shelf: &Shelf, clients: &[Client]) -> Vec<String> {
     let rows = &shelf.rows();
@@ -75,6 +92,7 @@ pub(super) fn audit(shelf: &Shelf, clients: &[Client]) -> Vec<String> {
     }
     let picture = rows.iter().map(|(player, row)| (player.clone(), Ok(Some(row.whole())))).collect();
     wrong.extend(verify_picture(&picture).faults.iter().map(ToString::to_string));
+    wrong.extend(shop::prices(shelf, &books));
     for client in clients.iter().filter(|client| !shelf.is_hopeless(&client.id)) {
         acknowledged(client, books.get(&client.id).map(Vec::as_slice).unwrap_or_default(), &mut wrong);
     }

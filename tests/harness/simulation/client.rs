@@ -1,11 +1,8 @@
 //! One simulated client: what it asks, what it is told, and what it may conclude from that.
 
-use super::{
-    acting::Asker,
-    world::{Repertoire, World},
-};
+use super::{acting::Asker, world::World};
 use holdall_client_sim::{
-    checker::Trades,
+    checker::{Shop, Trades},
     model::{Mirror, Step},
 };
 use holdall_protocol::{
@@ -13,8 +10,8 @@ use holdall_protocol::{
     close::Close,
     code::Code,
     frame::Subprotocol,
-    ids::{Incarnation, PlayerId, Revision, Seq, SessionId, TradeId},
-    message::{Answered, Cause, Delta, Resume, ServerMessage, Trade},
+    ids::{Incarnation, PlayerId, ReservationId, Revision, Seq, SessionId, TradeId},
+    message::{Answered, Applied, Cause, Delta, Hold, HoldState, Resume, ServerMessage, Trade},
 };
 use holdall_server::{
     replication::outbox::Frame,
@@ -36,7 +33,8 @@ struct Link {
     sessions: Arc<Sessions>,
     cell: Arc<Cell>,
     session: SessionId,
-    welcomed: bool,
+    /// How far the player was in its welcome, once that came.
+    welcomed: Option<Revision>,
     /// A newer connection of ours has numbered anew from its own welcome.
     superseded: bool,
     /// Requests sent on this connection whose replies are still to come, in order.
@@ -86,10 +84,21 @@ pub(super) struct Client {
     pub(super) refused: BTreeMap<u64, u64>,
     newest_seen: Revision,
     pub(super) trades: Trades,
+    /// Open holds in the shop.
+    pub(super) shop: Shop,
     /// The newest revision that each process has told.
     told: BTreeMap<(String, u64), Revision>,
     /// Why the last connection was closed.
     pub(super) last_close: Option<Close>,
+}
+
+/// The hold that an action would end.
+const fn ends(action: &Action) -> Option<ReservationId> {
+    match action {
+        Action::ShopConfirm(confirm) => Some(confirm.reservation),
+        Action::ShopRelease(release) => Some(release.reservation),
+        _ => None,
+    }
 }
 
 fn hash(action: &Action) -> u64 {
@@ -112,6 +121,7 @@ impl Client {
             refused: BTreeMap::new(),
             newest_seen: Revision::ZERO,
             trades: Trades::default(),
+            shop: Shop::default(),
             told: BTreeMap::new(),
             last_close: None,
         }
@@ -119,7 +129,7 @@ impl Client {
 
     /// Where it is in the game.
     pub(super) fn place(&self) -> Option<Node> {
-        self.link.as_ref().filter(|link| link.welcomed).map(|link| link.node.clone())
+        self.link.as_ref().filter(|link| link.welcomed.is_some()).map(|link| link.node.clone())
     }
 
     pub(super) fn connect(&mut self, world: &mut World) {
@@ -187,24 +197,20 @@ impl Client {
 
     pub(super) fn act(&mut self, world: &mut World, players: &[PlayerId], near: &[PlayerId]) {
         let Some((_, mirror)) = &self.mirror else { return };
-        let asker = Asker { own: &self.id, mirror, trades: &self.trades, players, near };
-        let action = match world.plan.repertoire {
-            Repertoire::Wide => asker.choose(false, &mut world.random),
-            Repertoire::MarketDay => asker.choose(true, &mut world.random),
-            Repertoire::Narrow => asker.choose_narrowly(&mut world.random),
-        };
+        let asker = Asker { own: &self.id, mirror, trades: &self.trades, shop: &self.shop, players, near };
+        let action = asker.choose(world.plan.repertoire, &mut world.random);
         self.send_new(world, action);
     }
 
     /// Whether it is in the game, at a process that would hear it.
     fn plays(&self, world: &World) -> bool {
-        self.link.as_ref().is_some_and(|link| link.welcomed && world.runs(&link.node))
+        self.link.as_ref().is_some_and(|link| link.welcomed.is_some() && world.runs(&link.node))
     }
 
     /// A device that was replaced by a login on another node goes on asking there. Nobody answers: what that node knows
     /// is the past.
     pub(super) fn ask_on_an_old_device(&self, world: &mut World) {
-        let Some(newest) = self.link.as_ref().filter(|link| link.welcomed) else { return };
+        let Some(newest) = self.link.as_ref().filter(|link| link.welcomed.is_some()) else { return };
         for link in self.older.iter().filter(|link| link.node != newest.node) {
             let action = Asked::Known(Action::Stats(action::Stats {}));
             let request = Request { seq: Seq::new(self.seq + 1), action };
@@ -279,7 +285,7 @@ impl Client {
         self.older.extend(self.link.take().map(|link| Link { superseded: true, ..link }));
         let expected = VecDeque::new();
         self.link =
-            Some(Link { node, sessions, cell, session, welcomed: false, superseded: false, expected, asking: None });
+            Some(Link { node, sessions, cell, session, welcomed: None, superseded: false, expected, asking: None });
     }
 
     /// Reads one connection; whether it goes on.
@@ -314,7 +320,7 @@ impl Client {
         match message {
             ServerMessage::Welcome(welcome) => {
                 self.check(world, link, welcome.revision, "welcome");
-                link.welcomed = true;
+                link.welcomed = Some(welcome.revision);
                 if let Some((seq, _, _)) = self.acked.iter().next_back()
                     && *seq > welcome.seq.get()
                     && !world.shelf.is_hopeless(&self.id)
@@ -327,6 +333,8 @@ impl Client {
                 }
                 self.seq = welcome.seq.get();
                 self.trades.welcomed(&welcome.trades);
+                self.shop.begin(&welcome.holds);
+                welcome.holds.iter().for_each(|hold| world.told.player(&self.id, hold));
                 // What was sent above it had no effect; the numbers are free again.
                 self.sent.split_off(&(self.seq + 1));
                 self.unanswered.split_off(&(self.seq + 1));
@@ -336,33 +344,18 @@ impl Client {
                     self.mirror = None;
                 }
             }
-            ServerMessage::Snapshot(_) if !link.welcomed => {}
+            ServerMessage::Snapshot(_) if link.welcomed.is_none() => {}
             ServerMessage::Snapshot(snapshot) => {
                 self.check(world, link, snapshot.revision, "snapshot");
                 self.take_snapshot(world, link, &snapshot);
             }
-            ServerMessage::Applied(applied) => {
-                self.check(world, link, applied.revision, "reply");
-                self.replied(world, link, applied.seq.get());
-                if applied.collapsed {
-                    self.mirror = None;
-                } else if let Some(step) = self.change(world, applied.revision, &applied.changes, applied.checksum)
-                    && let Some(Action::TradeAccept(accept)) = self.sent.get(&applied.seq.get())
-                {
-                    self.settled(world, accept.trade, &step);
-                }
-                if (!applied.changes.is_empty() || applied.collapsed)
-                    && let Some(action) = self.sent.get(&applied.seq.get())
-                {
-                    self.acked.insert((applied.seq.get(), hash(action), applied.revision.get()));
-                }
-            }
+            ServerMessage::Applied(applied) => self.applied(world, link, &applied),
             ServerMessage::Delta(delta) => {
                 self.check(world, link, delta.revision, "delta");
                 self.delta(world, &delta);
             }
             ServerMessage::Trade(trade) => self.see(world, link, &trade),
-            ServerMessage::Hold(_) => {}
+            ServerMessage::Hold(hold) => self.hold(world, link, &hold, false),
             ServerMessage::Reloaded(reloaded) => {
                 if let Some((_, mirror)) = &mut self.mirror {
                     mirror.freeze(&reloaded.frozen);
@@ -372,6 +365,9 @@ impl Client {
                 self.check(world, link, refused.revision, "refusal");
                 let seq = refused.seq.get();
                 self.replied(world, link, seq);
+                if let (Code::ReservationNotActive, Some(hold)) = (refused.code, self.sent.get(&seq).and_then(ends)) {
+                    self.shop.forget(hold);
+                }
                 match refused.code {
                     Code::Duplicate => {}
                     Code::SeqReused | Code::SeqGap if world.shelf.is_hopeless(&self.id) => {}
@@ -400,6 +396,52 @@ impl Client {
                     Answered::Shop(_) => {}
                 }
             }
+        }
+    }
+
+    fn applied(&mut self, world: &mut World, link: &mut Link, applied: &Applied) {
+        self.check(world, link, applied.revision, "reply");
+        let seq = applied.seq.get();
+        let action = self.sent.get(&seq).cloned();
+        self.replied(world, link, seq);
+        let step = if applied.collapsed {
+            self.mirror = None;
+            None
+        } else {
+            self.change(world, applied.revision, &applied.changes, applied.checksum)
+        };
+        match (&action, &step) {
+            (Some(Action::TradeAccept(accept)), Some(step)) => self.settled(world, accept.trade, step),
+            (Some(Action::ShopConfirm(confirm)), Some(step)) => self.paid(world, confirm.reservation, step),
+            _ => {}
+        }
+        if let Some(hold) = &applied.hold {
+            // A reply that was kept tells how it stood then.
+            let is_news = link.welcomed < Some(applied.revision) && !self.repeated.contains(&seq);
+            self.hold(world, link, hold, is_news);
+        }
+        if (!applied.changes.is_empty() || applied.collapsed || applied.hold.is_some())
+            && let Some(action) = action
+        {
+            self.acked.insert((seq, hash(&action), applied.revision.get()));
+        }
+    }
+
+    /// How a hold stands. That one is open counts only where it is news; an end is one for good.
+    fn hold(&mut self, world: &mut World, link: &Link, hold: &Hold, is_news: bool) {
+        world.told.player(&self.id, hold);
+        if hold.state != HoldState::Active || (is_news && !link.superseded) {
+            self.shop.see(hold);
+        }
+    }
+
+    /// What was paid and what came is what the hold said.
+    fn paid(&mut self, world: &mut World, hold: ReservationId, step: &Step) {
+        world.report.bought += 1;
+        if let Some(agreed) = self.shop.effect(hold)
+            && agreed != step.effect
+        {
+            world.violation(format!("{}: hold {hold} is {agreed}, paying for it did {}", self.id, step.effect));
         }
     }
 

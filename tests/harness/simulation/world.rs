@@ -1,6 +1,12 @@
 //! Nodes, misfortune, and the order of events.
 
-use super::{audit, client::Client, stopped::Switch};
+use super::{
+    audit,
+    cart::Cart,
+    client::Client,
+    shop::{self, Told},
+    stopped::Switch,
+};
 use holdall_protocol::{close::Close, ids::PlayerId, message::Durability};
 use holdall_server::{
     catalog::Rules,
@@ -44,6 +50,10 @@ pub enum Sabotage {
     IgnoreLease,
     /// The store says nothing of having lost something, and so nobody looks.
     SkipAudit,
+    /// Holds are confirmed, and their players neither pay nor get anything.
+    SellForNothing,
+    /// What is said again to the shop is done again.
+    ForgetDeeds,
 }
 
 /// What to simulate.
@@ -70,6 +80,18 @@ pub enum Repertoire {
     Wide,
     /// The same, and mostly trades.
     MarketDay,
+    /// The same, and mostly in the shop.
+    Shopping,
+}
+
+impl Repertoire {
+    /// Whether there is a shop.
+    const fn sells(self) -> bool {
+        match self {
+            Self::Narrow => false,
+            Self::Wide | Self::MarketDay | Self::Shopping => true,
+        }
+    }
 }
 
 impl Plan {
@@ -83,6 +105,12 @@ impl Plan {
     #[must_use]
     pub const fn market_day(seed: u64) -> Self {
         Self { repertoire: Repertoire::MarketDay, players: 3, ..Self::new(seed) }
+    }
+
+    /// Players and carts who want the same units.
+    #[must_use]
+    pub const fn shopping(seed: u64) -> Self {
+        Self { repertoire: Repertoire::Shopping, players: 4, ..Self::new(seed) }
     }
 
     /// The same with few actions.
@@ -105,6 +133,8 @@ pub struct Report {
     pub exchanged: usize,
     /// Gifts that were told to come out of an inbox.
     pub delivered: usize,
+    /// Holds that players were told to have paid for.
+    pub bought: usize,
     /// Nodes cut off, stopped and killed, and losses of the store's: how rough it was.
     pub misfortunes: usize,
     /// Players who got back what the store had lost.
@@ -118,7 +148,7 @@ pub(super) struct NodeState {
     pub(super) node: Node,
     pub(super) sessions: Arc<Sessions>,
     pub(super) switch: Switch,
-    tasks: [JoinHandle<()>; 4],
+    tasks: Vec<JoinHandle<()>>,
     _stop: watch::Sender<bool>,
     /// When it is reached again, while it is not.
     away_until: Option<Instant>,
@@ -132,6 +162,10 @@ pub(super) struct World {
     rules: Arc<Rules>,
     pub(super) nodes: Vec<NodeState>,
     boots: u64,
+    carts: Vec<Cart>,
+    pub(super) told: Told,
+    /// How often the store has lost something.
+    pub(super) losses: usize,
     pub(super) report: Report,
     clock: Clock,
 }
@@ -151,16 +185,22 @@ impl World {
             forgets: (plan.sabotage == Some(Sabotage::ForgetASide)).then_some(audit::other_half_in),
             promise_longer_lease: plan.sabotage == Some(Sabotage::IgnoreLease),
             hide_losses: plan.sabotage == Some(Sabotage::SkipAudit),
+            sell_for_nothing: plan.sabotage == Some(Sabotage::SellForNothing),
+            forget_deeds: plan.sabotage == Some(Sabotage::ForgetDeeds),
         });
         let clock = Clock::Runtime { start_ms: 1_800_000_000_000, origin: Instant::now() };
         shelf.set_clock(clock);
+        let sells = plan.repertoire.sells();
         let mut world = Self {
             plan,
             random: SmallRng::seed_from_u64(plan.seed),
             shelf,
-            rules: Arc::new(crate::rules()),
+            rules: Arc::new(if sells { shop::rules(0) } else { crate::rules() }),
             nodes: Vec::new(),
             boots: 0,
+            carts: if sells { ["one", "two"].map(Cart::new).into() } else { Vec::new() },
+            told: Told::default(),
+            losses: 0,
             report: Report::default(),
             clock,
         };
@@ -182,18 +222,7 @@ impl World {
         };
         let options = JournalOptions { ack, pending_bytes_max: 20_000 };
         let journal = Arc::new(Journal::new(store.clone(), options, self.clock, dice.clone()));
-        let some = |n| NonZeroU32::new(n).expect("not zero");
-        let options = RosterOptions {
-            inbox_max: 100,
-            inbox_time: Duration::from_secs(60),
-            retention: Retention { entries_max: 10_000, time_max: None },
-            linger: LINGER,
-            resume_bytes_max: 4_096,
-            outbox_bytes_max: 6_000,
-            quotas: Quotas::new((some(50), some(50)), (some(600), some(50)), (some(600), some(50))),
-            chain: &OURS,
-        };
-        let roster = Roster::new(journal.clone(), store, self.rules.clone(), (self.clock, dice), options);
+        let roster = Roster::new(journal.clone(), store, self.rules.clone(), (self.clock, dice), roster_options());
         let switch = Switch::default();
         let (stop, stopping) = watch::channel(false);
         let sessions = Arc::new(Sessions::new(
@@ -203,7 +232,7 @@ impl World {
             Arc::new(|| Durability { ack: "durable".into(), store: "memory".into(), promise: String::new() }),
             stopping,
         ));
-        let tasks = [
+        let mut tasks = vec![
             tokio::spawn(switch.clone().run(async move { journal.run().await })),
             tokio::spawn(switch.clone().run({
                 let roster = roster.clone();
@@ -221,6 +250,9 @@ impl World {
                 async move { match desk.run().await {} }
             })),
         ];
+        if self.plan.repertoire.sells() {
+            tasks.push(tokio::spawn(switch.clone().run(sessions.shop().clone().run())));
+        }
         NodeState { node, sessions, switch, tasks, _stop: stop, away_until: None }
     }
 
@@ -238,13 +270,12 @@ impl World {
         let mut clients: Vec<Client> = (0..self.plan.players)
             .map(|n| Client::new(PlayerId::new(&format!("p{n}")).expect("a player id")))
             .collect();
+        self.open_the_shop().await;
         for _ in 0..self.plan.steps {
             self.step(&mut clients).await;
             let pause = if self.random.random_ratio(1, 25) { 2_000 } else { 12 };
             sleep(Duration::from_millis(self.random.random_range(0..pause))).await;
-            for client in &mut clients {
-                client.pump(&mut self);
-            }
+            self.pump(&mut clients);
             if !self.report.violations.is_empty() && self.plan.sabotage.is_none() {
                 break;
             }
@@ -253,14 +284,42 @@ impl World {
         self.report.acked = clients.iter().map(|client| client.acked.len()).sum();
         self.report.healed = self.shelf.healed();
         self.report.hopeless = clients.iter().filter(|client| self.shelf.is_hopeless(&client.id)).count();
-        for violation in audit::audit(&self.shelf, &clients) {
+        let mut violations = audit::audit(&self.shelf, &clients);
+        violations.extend(self.told.audit(&self.shelf));
+        violations.extend(audit::proof(&self.shelf, self.rules.shop.iter().count()).await);
+        for violation in violations {
             self.violation(violation);
         }
         self.report
     }
 
+    /// As every start does, before anybody comes.
+    async fn open_the_shop(&self) {
+        self.nodes[0].sessions.shop().stock_up().await.expect("the weather is fair");
+    }
+
+    /// Everybody takes what they are told.
+    fn pump(&mut self, clients: &mut [Client]) {
+        for client in clients {
+            client.pump(self);
+        }
+        self.each_cart(Cart::pump);
+    }
+
+    fn each_cart(&mut self, mut deal: impl FnMut(&mut Cart, &mut Self)) {
+        let mut carts = std::mem::take(&mut self.carts);
+        for cart in &mut carts {
+            deal(cart, self);
+        }
+        self.carts = carts;
+    }
+
     async fn step(&mut self, clients: &mut [Client]) {
         self.reunite(Instant::now());
+        let shops = if self.plan.repertoire == Repertoire::Shopping { 6 } else { 20 };
+        if self.plan.repertoire.sells() && self.random.random_ratio(1, shops) {
+            return self.deal();
+        }
         let at = self.random.random_range(0..clients.len());
         let names: Vec<PlayerId> = clients.iter().map(|client| client.id.clone()).collect();
         let place = clients[at].place();
@@ -278,6 +337,21 @@ impl World {
             950..960 => self.crash(clients),
             960..980 => self.lose_writes(),
             _ => client.connect_again(self),
+        }
+    }
+
+    /// Something happens in the shop that no player does.
+    fn deal(&mut self) {
+        match self.random.random_range(0..12) {
+            0 => {
+                let at = self.random.random_range(0..self.nodes.len());
+                let dearer = self.random.random_range(0..4);
+                self.trace(format!("{} is dearer by {dearer}", self.nodes[at].node.id));
+                let sessions = self.nodes[at].sessions.clone();
+                sessions.put_in_force(shop::rules(dearer), roster_options(), session_options());
+            }
+            1 => self.each_cart(Cart::restock),
+            _ => self.each_cart(Cart::step),
         }
     }
 
@@ -345,13 +419,17 @@ impl World {
         for client in clients.iter_mut() {
             client.server_died(&node);
         }
+        self.each_cart(|cart, _| cart.server_died(&node));
         self.shelf.reunite(&node.id);
         self.nodes[at] = self.boot(&node.id);
     }
 
     fn lose_writes(&mut self) {
         let count = self.random.random_range(1..8);
+        let holds = self.shelf.reservations();
         let lost = self.shelf.lose_last(count);
+        self.told.lose(holds, &self.shelf);
+        self.losses += 1;
         self.report.misfortunes += 1;
         self.trace(format!("the store loses writes of {lost:?}"));
     }
@@ -363,7 +441,7 @@ impl World {
         self.reunite(Instant::now() + Duration::from_secs(3_600));
         self.wait(clients).await;
         self.everybody_moves(clients).await;
-        for violation in audit::trades(clients) {
+        for violation in audit::trades(clients).into_iter().chain(audit::holds(clients)) {
             self.violation(violation);
         }
         for client in clients.iter_mut() {
@@ -389,9 +467,7 @@ impl World {
     async fn wait(&mut self, clients: &mut [Client]) {
         for _ in 0..20 {
             sleep(Duration::from_millis(300)).await;
-            for client in clients.iter_mut() {
-                client.pump(self);
-            }
+            self.pump(clients);
         }
     }
 
@@ -413,6 +489,20 @@ impl World {
                 self.violation(format!("{}: replaced, and told {:?}", client.id, client.last_close));
             }
         }
+    }
+}
+
+fn roster_options() -> RosterOptions {
+    let some = |n| NonZeroU32::new(n).expect("not zero");
+    RosterOptions {
+        inbox_max: 100,
+        inbox_time: Duration::from_secs(60),
+        retention: Retention { entries_max: 10_000, time_max: None },
+        linger: LINGER,
+        resume_bytes_max: 4_096,
+        outbox_bytes_max: 6_000,
+        quotas: Quotas::new((some(50), some(50)), (some(600), some(50)), (some(600), some(50))),
+        chain: &OURS,
     }
 }
 

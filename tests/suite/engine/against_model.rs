@@ -45,6 +45,7 @@ enum Step {
     Attributes { target: Named, set: usize, remove: bool },
     Credit { item: usize, amount: u64 },
     Debit { item: usize, amount: u64 },
+    Buy { item: usize, quantity: u64, price: BTreeMap<usize, u64> },
     Gift { lines: Vec<(usize, u32)> },
     Reload { rules: usize },
 }
@@ -91,6 +92,12 @@ fn quantity() -> impl Strategy<Value = u32> {
     prop_oneof![3 => 1..6_u32, 1 => 1..30_u32, 1 => Just(99)]
 }
 
+/// Mostly in money.
+fn price(items: std::ops::Range<usize>) -> impl Strategy<Value = BTreeMap<usize, u64>> {
+    let money = ITEMS.iter().position(|id| *id == "gold").unwrap()..items.end;
+    proptest::collection::btree_map(prop_oneof![5 => money, 1 => items], 1..9_u64, 0..3)
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let items = 0..ITEMS.len();
     prop_oneof![
@@ -108,7 +115,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (named(), 0..ATTRIBUTES.len(), any::<bool>())
             .prop_map(|(target, set, remove)| Step::Attributes { target, set, remove }),
         1 => (items.clone(), 1..9_u64).prop_map(|(item, amount)| Step::Credit { item, amount }),
-        1 => (items, 1..9_u64).prop_map(|(item, amount)| Step::Debit { item, amount }),
+        1 => (items.clone(), 1..9_u64).prop_map(|(item, amount)| Step::Debit { item, amount }),
+        3 => (items.clone(), 1..30_u64, price(items)).prop_map(|(item, quantity, price)| Step::Buy { item, quantity, price }),
         4 => proptest::collection::vec((0..8_usize, quantity()), 0..5).prop_map(|lines| Step::Gift { lines }),
         1 => (0..4_usize).prop_map(|rules| Step::Reload { rules }),
     ]
@@ -188,6 +196,11 @@ impl Table {
             }
             Step::Credit { item: at, amount: n } => Action::Credit { currency: item(ITEMS[*at]), amount: amount(*n) },
             Step::Debit { item: at, amount: n } => Action::Debit { currency: item(ITEMS[*at]), amount: amount(*n) },
+            Step::Buy { item: at, quantity, price } => Action::Purchase {
+                item: item(ITEMS[*at]),
+                quantity: amount(*quantity),
+                price: price.iter().map(|(at, n)| (item(ITEMS[*at]), amount(*n))).collect(),
+            },
             Step::Gift { .. } | Step::Reload { .. } => panic!("no action of one player"),
         }
     }

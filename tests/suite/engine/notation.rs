@@ -121,7 +121,7 @@ fn target(word: &str) -> Target {
     word.strip_prefix('#').map_or_else(|| Target::Item(item(word)), |name| Target::Instance(instance(name)))
 }
 
-/// `drop ore ×10`, `drop #0 ×10`, `move 0 1 ×5`, `set #0 {a=1}`, `unset #0 a,b` …
+/// `drop ore ×10`, `drop #0 ×10`, `move 0 1 ×5`, `set #0 {a=1}`, `unset #0 a,b`, `buy ore ×5 gold=10 crown=1` …
 pub fn action(text: &str) -> Action {
     let words: Vec<&str> = text.split_whitespace().collect();
     let number = words.iter().find_map(|word| word.strip_prefix('×')).map(|n| n.parse::<u64>().unwrap());
@@ -157,6 +157,10 @@ pub fn action(text: &str) -> Action {
         "unset" => Action::SetAttributes { target: target(one(1)), set: Vec::new(), remove: keys_of(one(2)) },
         "credit" => Action::Credit { currency: item(one(1)), amount: big() },
         "debit" => Action::Debit { currency: item(one(1)), amount: big() },
+        "buy" => {
+            let price: Vec<&str> = words.iter().copied().filter(|word| word.contains('=')).collect();
+            Action::Purchase { item: item(one(1)), quantity: big(), price: offer(&price.join(" ")).currencies }
+        }
         other => panic!("no action {other}"),
     }
 }

@@ -1,4 +1,5 @@
-//! A market day on a server that is killed again and again: gifts and trades are whole or not at all, also for who is away.
+//! A market day on a server that is killed again and again: gifts, trades and purchases are whole or not at all, also for who is
+//! away.
 
 use super::{
     kills::redis_under_fire_on,
@@ -6,7 +7,10 @@ use super::{
 };
 use holdall_client_sim::Report;
 use holdall_harness::{
-    bots::{again_and_again, expect_a_market_in_order, impatient, on_a_market_day, play_while_the_server_is_killed},
+    bots::{
+        again_and_again, expect_a_shop_in_order, impatient, on_a_market_day, play_while_the_server_is_killed,
+        with_a_shop,
+    },
     child::Site,
     command::holdall,
     redis::Redis,
@@ -18,12 +22,12 @@ const LONG: Duration = Duration::from_secs(30);
 
 fn in_order(report: &Report) {
     println!("{report}");
-    expect_a_market_in_order(report);
+    expect_a_shop_in_order(report);
     assert!(report.reconnects > 0, "somebody was there when it was killed: {report}");
 }
 
 async fn market_on(site: Site, seed: u64, length: Duration) -> Site {
-    let mut site = impatient(site);
+    let mut site = with_a_shop(impatient(site));
     in_order(&play_while_the_server_is_killed(&mut site, |game| on_a_market_day(game, seed, length)).await);
     site
 }
@@ -54,7 +58,7 @@ async fn a_killed_server_over_redis_leaves_no_half_of_a_trade_and_no_gift_behind
 /// Redis is killed, and the server goes on.
 async fn market_before_redis(seed: u64, length: Duration) {
     let market = |game| on_a_market_day(game, seed, length);
-    in_order(&redis_under_fire_on(impatient, "always", seed, market).await);
+    in_order(&redis_under_fire_on(|site| with_a_shop(impatient(site)), "always", seed, market).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

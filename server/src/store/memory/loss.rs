@@ -3,6 +3,7 @@
 //! A node that lives through a loss sends again what it had acknowledged. Nobody can do so for a player
 //! - whose writer has died,
 //! - whom another node got to because the writer was silent for a lease,
+//! - who paid for a hold that was lost, too, or that ended before the payment came again,
 //! - of whom two nodes have lost writes, one behind the other: each sends its own again when it notices the loss, and the
 //!   second cannot wait for the first, which may be gone;
 //!
@@ -95,8 +96,17 @@ impl State {
         self.undo.push(Undo { by: by.clone(), rows, shop: self.shop.clone() });
     }
 
-    /// Takes note of who waits for a gift of a player whose writer was silent for a lease.
+    /// Takes note of all stocks as they were before a write that changed nothing else.
+    pub(super) fn remember_shop(&mut self, by: &Node, shop: Arc<Shop>) {
+        self.undo.push(Undo { by: by.clone(), rows: Vec::new(), shop });
+    }
+
+    /// Takes note of who waits for a gift of a player whose writer was silent for a lease, and of whoever pays for a hold that
+    /// was lost: nobody makes that again.
     pub(super) fn refused(&mut self, batch: &Batch) {
+        for write in batch.players.iter().filter(|write| !self.can_pay(write)).collect::<Vec<_>>() {
+            self.losses.give_up(&write.player);
+        }
         let wait = batch.players.iter().filter(|write| !self.has_all(write));
         for player in wait.map(|write| &write.player).collect::<Vec<_>>() {
             let losses = &self.losses;

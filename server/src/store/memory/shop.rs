@@ -7,8 +7,8 @@ use crate::{
         Answer, KeptAnswer, Owner, Page, PlayerWrite, ReadError,
         stock::{
             AuditEntry, Deed, Done, Holder, Reservation, State as HoldState, Stock, StockBook, StockError, Stocks,
-            Swept,
-            book::{self, Book, Row},
+            Swept, Tally,
+            book::{self, Book, Moment, Row},
         },
     },
 };
@@ -59,11 +59,14 @@ pub(super) fn clock() -> Clock {
 }
 
 impl State {
-    /// Changes stocks in one step that can be lost.
+    /// Changes stocks in one step that can be lost. A look that changes nothing is no write.
     fn change_shop<T>(&mut self, node: &Node, change: impl FnOnce(&mut Self, u64) -> T) -> T {
-        self.remember(node, []);
-        let now = self.clock.now_ms();
-        change(self, now)
+        let (before, now) = (self.shop.clone(), self.clock.now_ms());
+        let changed = change(self, now);
+        if !Arc::ptr_eq(&before, &self.shop) {
+            self.remember_shop(node, before);
+        }
+        changed
     }
 
     fn shop(&mut self) -> &mut Shop {
@@ -83,14 +86,14 @@ impl State {
         }
     }
 
-    fn sweep(&mut self, node: &Node, now: u64) -> Swept {
+    fn sweep(&mut self, node: &Node, moment: Moment<'_>) -> Swept {
         let skus: Vec<SkuId> = self.shop.stocks.keys().cloned().collect();
         let mut swept = Swept::default();
         for sku in &skus {
             let claims = self.of_claims(sku);
             let standing: Vec<Owner> = claims.into_iter().filter(|owner| self.may_still_write(node, owner)).collect();
             let looks = (|owner: &Owner| standing.contains(owner), |owner: &Owner| owner.is_of(node));
-            swept.add(book::sweep(self, sku, now, looks).expect("a shelf does not fail"));
+            swept.add(book::sweep(self, sku, moment, looks).expect("a shelf does not fail"));
         }
         swept
     }
@@ -209,7 +212,9 @@ impl Book for State {
     }
 
     fn keep(&mut self, key: &str, hash: u64, done: &Done, _: u64) -> Result<(), StockError> {
-        self.shop().kept.insert(key.to_owned(), (hash, done.clone()));
+        if !self.broken_rules.forget_deeds {
+            self.shop().kept.insert(key.to_owned(), (hash, done.clone()));
+        }
         Ok(())
     }
 
@@ -221,6 +226,8 @@ impl Book for State {
         if let Some(row) = self.rows.get_mut(player) {
             row.owner = None;
         }
+        // As with any takeover: what its owner had yet to write again, it cannot.
+        self.losses.give_up(player);
         Ok(())
     }
 }
@@ -238,6 +245,13 @@ fn page<T: Clone>(list: impl Iterator<Item = T>, mark: Option<&str>, limit: usiz
 const HOLDS_PER_PAGE: usize = 256;
 
 impl Shelf {
+    /// A copy of every hold, open or not.
+    #[must_use]
+    pub fn reservations(&self) -> BTreeMap<ReservationId, Reservation> {
+        let state = self.0.lock();
+        state.shop.holds.iter().map(|(id, row)| (*id, row.reservation.clone())).collect()
+    }
+
     fn audit(&self, of: Option<&SkuId>, mark: Option<&str>, limit: usize) -> Page<AuditEntry> {
         let state = self.0.lock();
         let newest_first = state.shop.audit.iter().rev().filter(|entry| of.is_none_or(|sku| entry.sku == *sku));
@@ -252,15 +266,22 @@ impl Shelf {
 
 impl Stocks for Memory {
     fn stock(&self, deed: Deed) -> Answer<Result<Done, StockError>> {
-        let node = self.node.clone();
-        let answer = self
-            .faulty("stock", move |shelf| shelf.0.lock().change_shop(&node, |state, now| book::run(state, &deed, now)));
+        let (node, tally) = (self.node.clone(), self.tally.clone());
+        let answer = self.faulty("stock", move |shelf| {
+            shelf.0.lock().change_shop(&node, |state, now| book::run(state, &deed, Moment { now, tally: &tally }))
+        });
         Box::pin(async move { read(answer).await? })
     }
 
     fn sweep(&self) -> Answer<Result<Swept, ReadError>> {
-        let node = self.node.clone();
-        read(self.faulty("sweep", move |shelf| shelf.0.lock().change_shop(&node, |state, now| state.sweep(&node, now))))
+        let (node, tally) = (self.node.clone(), self.tally.clone());
+        read(self.faulty("sweep", move |shelf| {
+            shelf.0.lock().change_shop(&node, |state, now| state.sweep(&node, Moment { now, tally: &tally }))
+        }))
+    }
+
+    fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     fn skus(&self) -> Answer<Result<Vec<SkuId>, ReadError>> {
@@ -268,20 +289,20 @@ impl Stocks for Memory {
     }
 
     fn stocks(&self, skus: Vec<SkuId>) -> Answer<Result<Vec<Option<Stock>>, ReadError>> {
-        let node = self.node.clone();
+        let (node, tally) = (self.node.clone(), self.tally.clone());
         read(self.faulty("stocks", move |shelf| {
             shelf.0.lock().change_shop(&node, |state, now| {
-                state.sweep(&node, now);
+                state.sweep(&node, Moment { now, tally: &tally });
                 skus.iter().map(|sku| state.shop.stocks.get(sku).cloned()).collect()
             })
         }))
     }
 
     fn reservation(&self, id: ReservationId) -> Answer<Result<Option<Reservation>, ReadError>> {
-        let node = self.node.clone();
+        let (node, tally) = (self.node.clone(), self.tally.clone());
         read(self.faulty("reservation", move |shelf| {
             shelf.0.lock().change_shop(&node, |state, now| {
-                state.sweep(&node, now);
+                state.sweep(&node, Moment { now, tally: &tally });
                 state.shop.holds.get(&id).map(|row| row.reservation.clone())
             })
         }))

@@ -198,7 +198,7 @@ impl Examined {
         }
     }
 
-    /// What came into the world, and what left it.
+    /// What came into the world, and what left it. The shop's things come from nowhere, and nobody has the money again.
     fn count(&mut self, pages: &[Page], opening: &Opening) {
         for (from, to, item, quantity, _) in pages.iter().flat_map(|page| &page.lines) {
             let (from, to) = (Account::parse(from), Account::parse(to));
