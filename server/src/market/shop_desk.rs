@@ -343,7 +343,10 @@ impl ShopDesk {
         let Some(known) = known else { return Ok(()) };
         let state = match self.roster.store().reservation(id).await? {
             // The store's clock is behind ours, or somebody is paying.
-            Some(hold) if hold.state.is_open() => return Ok(self.look_again(id, player, LOOK_EVERY)),
+            Some(hold) if hold.state.is_open() => {
+                self.look_again(id, player, LOOK_EVERY);
+                return Ok(());
+            }
             Some(hold) => Terms::told(&hold).map_or(HoldState::Expired, |told| told.state),
             None => HoldState::Expired,
         };
