@@ -99,9 +99,13 @@ impl<'de> Deserialize<'de> for Float {
     }
 }
 
+/// The name that the schema has: by `Value` its generator understands anything.
+#[cfg(feature = "openapi")]
+type AttributeValue = Value;
+
 /// A stack's attributes, in byte order of their keys. Immutable: a change makes a new set, so that two stacks never
 /// share one. An empty set costs one null pointer.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = BTreeMap<String, Value>))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = BTreeMap<String, AttributeValue>))]
 #[derive(Clone, Default, PartialEq)]
 pub struct Attributes(Option<Arc<BTreeMap<AttributeKey, Value>>>);
 

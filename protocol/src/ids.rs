@@ -249,6 +249,12 @@ impl Seq {
         self.0
     }
 
+    /// The number before this one; before the first there is none.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// The number after this one.
     #[must_use]
     pub const fn next(self) -> Self {

@@ -111,7 +111,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     };
     let desk = sessions.desk().clone();
     let trades = tokio::spawn(desk.clone().run());
-    if let Err(error) = sessions.shop().stock_up(&roster.rules()).await {
+    if let Err(error) = sessions.shop().stock_up().await {
         tracing::warn!(%error, "what is new in the shop is not for sale before the store answers");
     }
     let shop = tokio::spawn(sessions.shop().clone().run());

@@ -9,6 +9,18 @@ use tokio::{
     time::timeout,
 };
 
+/// The answer that a connection ends with: its status and body.
+///
+/// # Panics
+/// When there is none.
+pub async fn heard(mut tcp: TcpStream) -> (u16, String) {
+    let mut answer = Vec::new();
+    timeout(PATIENCE, tcp.read_to_end(&mut answer)).await.expect("an answer in time").expect("an answer");
+    let answer = String::from_utf8(answer).expect("text");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, answer.split_once("\r\n\r\n").expect("a body").1.to_owned())
+}
+
 /// Somebody who asks a port, with a key or without one.
 #[derive(Debug, Clone)]
 pub struct Asker {
@@ -24,22 +36,26 @@ impl Asker {
     /// # Panics
     /// When there is no answer.
     pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+        heard(self.begin(method, path, headers, body).await).await
+    }
+
+    /// Asks for something, and does not wait for the answer.
+    ///
+    /// # Panics
+    /// When the port does not listen.
+    pub async fn begin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
         let mut tcp = TcpStream::connect(self.addr).await.expect("the port listens");
         let key = self.key.iter().map(|key| format!("Authorization: Bearer {key}\r\n"));
         let more = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
         let head: String = key.chain(more).collect();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{head}\
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n{head}\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
         // One that is refused by its head may be answered before its body was read.
         let _ = tcp.write_all(request.as_bytes()).await;
-        let mut answer = Vec::new();
-        timeout(PATIENCE, tcp.read_to_end(&mut answer)).await.expect("an answer in time").expect("an answer");
-        let answer = String::from_utf8(answer).expect("text");
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        (status, answer.split_once("\r\n\r\n").expect("a body").1.to_owned())
+        tcp
     }
 
     /// Looks at something that is there.

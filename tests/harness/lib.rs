@@ -12,6 +12,7 @@ pub mod raw;
 pub mod redis;
 pub mod resp;
 pub mod server;
+pub mod shop;
 pub mod simulation;
 pub mod trade;
 

@@ -41,6 +41,7 @@ mod restore;
 mod resume;
 mod retention;
 mod session;
+mod shop;
 mod sign_in;
 mod simulation;
 mod simulator;

@@ -1,6 +1,8 @@
 //! The operator API over real HTTP: who may ask, what is answered, and that every order is carried out once.
 
+mod crashes;
 mod document;
+mod hostile;
 mod keys;
 mod orders;
 mod shop;

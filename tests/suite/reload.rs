@@ -4,6 +4,7 @@ mod files;
 mod limits;
 mod load;
 mod players;
+mod shop;
 
 use holdall_harness::{
     child::{Server, Site},

@@ -4,7 +4,11 @@ use crate::{
     journal::Health,
     operator::Scrape,
     roster::Roster,
-    telemetry::{metrics::Sample, readiness::Readiness},
+    store::stock::Event,
+    telemetry::{
+        metrics::{Holds, Sample},
+        readiness::Readiness,
+    },
 };
 use std::sync::Arc;
 
@@ -15,6 +19,7 @@ pub(super) fn scrape(roster: Arc<Roster>, readiness: Arc<Readiness>) -> Scrape {
 
 fn sample(roster: &Roster, readiness: &Readiness) -> Sample {
     let journal = &roster.journal;
+    let tally = roster.store().tally();
     Sample {
         store: readiness.store().to_owned(),
         is_ready: readiness.is_ready(),
@@ -22,5 +27,11 @@ fn sample(roster: &Roster, readiness: &Readiness) -> Sample {
         players_loaded: roster.loaded(),
         pending_bytes: journal.pending_bytes(),
         oldest_dirty: journal.oldest_dirty(),
+        holds: Holds {
+            made: tally.of(Event::Hold),
+            confirmed: tally.of(Event::Confirm),
+            released: tally.of(Event::Release),
+            expired: tally.of(Event::Expired),
+        },
     }
 }

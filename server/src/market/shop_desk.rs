@@ -15,6 +15,7 @@ use crate::{
         Life, ReadError,
         stock::{
             Act, Claim, ClaimId, Deed, DeedKey, Done, Hold, Holder, Known, Purchase, Reservation, Stock, StockError,
+            Why,
         },
     },
 };
@@ -39,6 +40,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const AWAY_PAUSE: Duration = Duration::from_secs(1);
 /// How long an attempt to pay waits for an earlier one to be taken back.
 const CLAIM_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long a deed is said again of which no answer comes.
+const LOST_TIME_MAX: Duration = Duration::from_secs(3);
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
 
@@ -74,6 +77,8 @@ pub struct Wish {
 pub struct ShopDesk {
     roster: Arc<Roster>,
     options: RwLock<Options>,
+    /// The rules whose shop the store knows, and in which of its lives: one that lost writes may have lost what was put into it.
+    stocked: Mutex<Option<(Arc<Rules>, Life)>>,
     /// Attempts to pay that are under way in this process.
     paying: Mutex<HashSet<ClaimId>>,
 }
@@ -128,7 +133,7 @@ impl ShopDesk {
     /// A desk for the players of a roster.
     #[must_use]
     pub fn new(roster: Arc<Roster>, options: Options) -> Arc<Self> {
-        Arc::new(Self { roster, options: RwLock::new(options), paying: Mutex::default() })
+        Arc::new(Self { roster, options: RwLock::new(options), stocked: Mutex::default(), paying: Mutex::default() })
     }
 
     /// The bounds of the shop.
@@ -189,7 +194,7 @@ impl ShopDesk {
     /// Asks for what a player's request wants: once, however often it comes. The answer may be one that was given before.
     async fn ask(&self, cell: &Cell, act: Act, seq: Seq) -> Result<Reservation, StockError> {
         let key = Some(DeedKey::Request(cell.id.clone(), seq, act.hash()));
-        reservation(self.roster.store().stock(Deed { act, key, why: None }).await?)
+        reservation(self.do_once(Deed { act, key, why: None }).await?)
     }
 
     /// A loaded player is known to have a hold from now on, or to have it no more.
@@ -199,6 +204,18 @@ impl ShopDesk {
             self.roster.note_hold(&cell.id, seat, &told);
         }
         Ok(told)
+    }
+
+    /// Does a deed that has a key. Where the answer is lost it is said again, so that nobody has a hold and does not know of it.
+    async fn do_once(&self, deed: Deed) -> Result<Done, StockError> {
+        let (begun, mut pause) = (Instant::now(), PAUSE_FIRST);
+        loop {
+            match self.roster.store().stock(deed.clone()).await {
+                Err(StockError::Unavailable(_)) if begun.elapsed() < LOST_TIME_MAX => sleep(pause).await,
+                answered => return answered,
+            }
+            pause = pause.saturating_mul(2);
+        }
     }
 
     /// Claims a loaded player's hold, so that it can be paid for.
@@ -254,27 +271,39 @@ impl ShopDesk {
         self.roster.dice.clone().uuid(self.roster.clock.now_ms())
     }
 
-    /// Puts into the store what the shop has and the store does not know. What it knows stays as it is.
+    /// Puts into the store what the shop in force has and the store does not know. What it knows stays as it is.
     ///
     /// # Errors
     /// [`StockError`]: not all of it is there.
-    pub async fn stock_up(&self, rules: &Rules) -> Result<(), StockError> {
+    pub async fn stock_up(&self) -> Result<(), StockError> {
+        let (rules, life) = (self.roster.rules(), self.roster.journal.life());
+        if self.stocked.lock().as_ref().is_some_and(|(known, of)| Arc::ptr_eq(known, &rules) && *of == life) {
+            return Ok(());
+        }
+        let mut all = Ok(());
         for sku in rules.shop.iter() {
             let act = Act::Seed { sku: sku.id.clone(), quantity: sku.stock, known: Known::Leave };
-            let done = self.roster.store().stock(Deed { act, key: None, why: Some("shop.toml".into()) }).await?;
-            if let Done::Stock(stock) = done
-                && stock.total != sku.stock
-            {
-                let (total, configured) = (stock.total, sku.stock);
-                tracing::info!(sku = %sku.id, total, configured, "the stock differs from shop.toml and stays as it is");
+            let why = Some(Why { by: "shop.toml".into(), reason: None });
+            match self.roster.store().stock(Deed { act, key: None, why }).await {
+                Ok(Done::Stock(stock)) if stock.total != sku.stock => {
+                    let (total, configured) = (stock.total, sku.stock);
+                    tracing::info!(sku = %sku.id, total, configured, "the stock differs from shop.toml and stays as it is");
+                }
+                Ok(_) => {}
+                Err(error @ StockError::Unavailable(_)) => return Err(error),
+                // One that is damaged keeps no other one from being sold.
+                Err(error) => all = Err(error),
             }
         }
-        Ok(())
+        if all.is_ok() {
+            *self.stocked.lock() = Some((rules, life));
+        }
+        all
     }
 
     /// Watches over holds, for ever.
     pub async fn run(self: Arc<Self>) {
-        let (mut swept, mut stocked) = (Instant::now(), None::<(Arc<Rules>, Life)>);
+        let mut swept = Instant::now();
         loop {
             sleep(LOOK_EVERY).await;
             self.look_at_due_holds().await;
@@ -282,10 +311,8 @@ impl ShopDesk {
                 continue;
             }
             swept = Instant::now();
-            // A store that lost writes may have lost what was put into it.
-            let (rules, life) = (self.roster.rules(), self.roster.journal.life());
-            if stocked.as_ref().is_none_or(|(known, of)| !Arc::ptr_eq(known, &rules) || *of != life) {
-                stocked = self.stock_up(&rules).await.is_ok().then_some((rules, life));
+            if let Err(error) = self.stock_up().await {
+                tracing::debug!(%error, "what is new in the shop is not for sale yet");
             }
             self.sweep().await;
         }

@@ -10,13 +10,13 @@ use super::{
 use axum::{
     extract::{Request, State},
     http::{
-        HeaderMap, Method, StatusCode,
-        header::{AUTHORIZATION, WWW_AUTHENTICATE},
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+        header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE},
     },
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// Who orders what comes over the control socket, as the ledger has it.
 pub const COMMAND_LINE: &str = "cli";
@@ -43,24 +43,45 @@ pub(super) struct Caller {
 }
 
 impl Access {
-    /// By these keys. `keyless`: while there is none, everybody may do everything.
+    /// By these keys. `keyless`: while there is none, everybody on this machine may do everything.
     #[must_use]
     pub const fn new(keyring: Keyring, keyless: bool) -> Self {
         Self { keyring, keyless }
     }
 
     fn admit(&self, headers: &HeaderMap) -> Option<Caller> {
-        let header = headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+        let header = only(headers, AUTHORIZATION).and_then(|header| header.to_str().ok());
         let key = header.and_then(|header| header.split_once(' '));
         let key = key.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
         match key.and_then(|key| self.keyring.bearer(key)) {
             Some((name, role)) => Some(Caller { name, role }),
-            None if self.keyless && self.keyring.is_empty() => {
+            None if self.keyless && self.keyring.is_empty() && is_meant_for_this_machine(headers) => {
                 Some(Caller { name: DEVELOPMENT.into(), role: Role::Operate })
             }
             None => None,
         }
     }
+}
+
+/// The header of this name, unless it is said more than once.
+pub(super) fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
+    let mut all = headers.get_all(name).into_iter();
+    all.next().filter(|_| all.next().is_none())
+}
+
+/// Whether the request names this machine, and no page of another one's made it. Else any web page that is open in a
+/// browser here could do everything that needs no key.
+fn is_meant_for_this_machine(headers: &HeaderMap) -> bool {
+    let is_here = |name: HeaderName| {
+        let mut all = headers.get_all(name).into_iter();
+        all.all(|value| value.to_str().ok().and_then(|text| text.parse().ok()).is_some_and(|uri| is_loopback(&uri)))
+    };
+    is_here(HOST) && is_here(ORIGIN)
+}
+
+fn is_loopback(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Lets in whoever bears a key that allows it.

@@ -1,6 +1,12 @@
 //! The operators' listeners, a port and a local socket: HTTP/1.1 with every wait bounded.
 
-use super::{Operator, answers::Failure, control::Control, routes, socket};
+use super::{
+    Operator,
+    answers::Failure,
+    control::Control,
+    places::{Place, Places},
+    routes, socket,
+};
 use axum::{
     Router,
     extract::Request,
@@ -8,7 +14,10 @@ use axum::{
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
 };
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -24,12 +33,12 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     time::{sleep, timeout},
 };
 
-/// Connections at once; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 128;
+/// Connections at once.
+const CONNECTIONS_MAX: u16 = 128;
 /// For a request's head to arrive, and for a kept-alive connection to send its next.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// For a route to answer.
@@ -115,7 +124,7 @@ impl Door for UnixListener {
 
 async fn serve(door: &impl Door, router: Router, mut stop: watch::Receiver<bool>) {
     let router = router.layer(from_fn(bounded));
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::new(CONNECTIONS_MAX);
     loop {
         let accepted = tokio::select! {
             accepted = accept(door, &places) => accepted,
@@ -131,28 +140,37 @@ async fn serve(door: &impl Door, router: Router, mut stop: watch::Receiver<bool>
             }
         }
     }
-    let everyone = u32::try_from(CONNECTIONS_MAX).expect("a small constant");
-    let _ = timeout(STOP_TIMEOUT, places.acquire_many(everyone)).await;
+    let _ = timeout(STOP_TIMEOUT, places.all_free()).await;
 }
 
-async fn accept<D: Door>(door: &D, places: &Arc<Semaphore>) -> io::Result<(D::Stream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
-    Ok((door.accept().await?, place))
+async fn accept<D: Door>(door: &D, places: &Arc<Places>) -> io::Result<(D::Stream, Arc<Place>)> {
+    let stream = door.accept().await?;
+    Ok((stream, places.take().await))
 }
 
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
     mut stop: watch::Receiver<bool>,
-    place: OwnedSemaphorePermit,
+    place: Arc<Place>,
 ) {
+    let (answers, kept) = (TowerToHyperService::new(router), Arc::clone(&place));
+    let answers = service_fn(move |request| {
+        let (busy, answer) = (kept.busy(), answers.call(request));
+        async move {
+            let answer = answer.await;
+            drop(busy);
+            answer
+        }
+    });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), answers);
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => Some(ended),
+        () = place.needed() => return,
         _ = stop.wait_for(|stop| *stop) => None,
     };
     let ended = match ended {
@@ -165,7 +183,6 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%error, "an operator's connection broke");
     }
-    drop(place);
 }
 
 /// An answer that takes too long is one, too.

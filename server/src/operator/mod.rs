@@ -14,6 +14,7 @@ pub mod keys;
 mod metrics;
 mod openapi;
 pub mod orders;
+mod places;
 pub mod players;
 pub mod reload;
 mod routes;

@@ -16,8 +16,9 @@ use utoipa::{
 /// The name of the security scheme.
 const KEY: &str = "key";
 
-const ABOUT: &str = "Every write bears an idempotency key (the header `Idempotency-Key`, or `key` in the body) and a reason, \
-                     both kept in the ledger. A key that is said again within seven days gets the first answer, and does \
+const ABOUT: &str = "Every write to a player, and every restock, bears an idempotency key (the header `Idempotency-Key`, or \
+                     `key` in the body) and a reason, both kept in the ledger or the audit; the other writes of the shop \
+                     may bear a key. What is said again under its key within seven days gets the first answer, and does \
                      nothing again; with another body it is refused. Every \"no\" is a `Failure`; where the rules of the \
                      game refuse, its code is one of the protocol's.";
 

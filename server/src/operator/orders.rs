@@ -3,7 +3,7 @@
 use super::{
     Operator,
     answers::Failure,
-    auth::Caller,
+    auth::{Caller, only},
     extract::{Body, Path},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 use axum::{
     Json,
     extract::{FromRef, FromRequestParts},
-    http::{HeaderMap, header::CONTENT_TYPE, request::Parts},
+    http::{HeaderMap, HeaderName, header::CONTENT_TYPE, request::Parts},
     response::{IntoResponse, Response},
 };
 use holdall_protocol::{
@@ -33,7 +33,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The header that names the key of what is asked for.
-pub(super) const KEY_HEADER: &str = "idempotency-key";
+const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Every route.
 pub(super) fn routes() -> OpenApiRouter<Operator> {
@@ -156,8 +156,11 @@ pub struct Restore {
 
 /// The key of what is asked for: the header's, or the body's.
 pub(super) fn key_of(headers: &HeaderMap, in_body: Option<OrderKey>) -> Result<Option<OrderKey>, Failure> {
-    let Some(header) = headers.get(KEY_HEADER) else { return Ok(in_body) };
-    let text = header.to_str().map_err(|_| Failure::bad_request("the Idempotency-Key is no text"))?;
+    if !headers.contains_key(&KEY_HEADER) {
+        return Ok(in_body);
+    }
+    let text = only(headers, KEY_HEADER).and_then(|header| header.to_str().ok());
+    let text = text.ok_or_else(|| Failure::bad_request("the header Idempotency-Key is there twice, or no text"))?;
     let key = OrderKey::new(text).map_err(|error| Failure::bad_request(error.to_string()))?;
     match in_body {
         Some(other) if other != key => {

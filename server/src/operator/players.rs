@@ -16,6 +16,7 @@ use crate::{
 };
 use axum::{Json, extract::State};
 use holdall_protocol::{
+    NUMBER_MAX,
     ids::{ItemId, Place, PlayerId, Revision},
     message::{ItemDefinition, Stats},
 };
@@ -74,14 +75,14 @@ async fn list(State(operator): State<Operator>, Query(Mark { mark }): Query<Mark
 struct Seen {
     /// Who.
     player: PlayerId,
-    /// `memory`: in the game in this process, as it is now. `store`: at rest, or in the game in another process, which may
-    /// then be ahead of this.
+    /// `memory`: in the game in this process, as it is now. `elsewhere`: in the game in another process, which has saved it
+    /// for this. `store`: at rest, or in another process that does not answer and may be ahead of this.
     source: &'static str,
     /// The revision that this shows.
     revision: Revision,
     /// The revision up to which it is durable.
     durable: Revision,
-    /// Whether a client is connected to this process.
+    /// Whether a client is connected, as far as that is known.
     connected: bool,
 }
 
@@ -122,6 +123,7 @@ impl Seen {
     fn new(player: PlayerId, seen: view::Seen) -> Self {
         let source = match seen.source {
             Source::Memory => "memory",
+            Source::Elsewhere => "elsewhere",
             Source::Store => "store",
         };
         let view::Seen { revision, durable, connected, source: _ } = seen;
@@ -191,6 +193,10 @@ async fn past(
     Path(player): Path<PlayerId>,
     Query(wanted): Query<history::Wanted>,
 ) -> Result<Json<History>, Failure> {
+    let from = [wanted.revision.map(Revision::get), wanted.at];
+    if from.into_iter().flatten().any(|number| number > NUMBER_MAX) {
+        return Err(Failure::bad_request(format!("a revision and a time are numbers up to {NUMBER_MAX}")));
+    }
     let limit = wanted.limit.or(Some(HISTORY_ENTRIES));
     let wanted = history::Wanted { limit, ..wanted };
     let told = history::tell(operator.roster.store(), &player, &wanted).await?;

@@ -6,7 +6,7 @@ use super::{
     auth,
     control::{self, Control},
     docs,
-    extract::Body,
+    extract::{BODY_BYTES_MAX, Body},
     metrics, openapi, orders, players, reload, shop,
 };
 use axum::{
@@ -19,9 +19,6 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
-
-/// Bytes of a request's body.
-const BODY_BYTES_MAX: usize = 65_536;
 
 /// Routes that answer everybody who reaches the port.
 fn open() -> OpenApiRouter<Operator> {
@@ -100,6 +97,7 @@ async fn readyz(State(operator): State<Operator>) -> Response {
 #[derive(Serialize, Deserialize, ToSchema)]
 struct Log {
     /// `error`, `warn`, `info`, `debug` or `trace`.
+    #[schema(pattern = "^(error|warn|info|debug|trace)$")]
     level: String,
 }
 

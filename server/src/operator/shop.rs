@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     clock::iso,
-    store::stock::{Act, AuditEntry, Deed, DeedKey, Done, Hold, Holder, Known, Reservation, Stock, StockError},
+    roster::orders::REASON_CHARS_MAX,
+    store::stock::{Act, AuditEntry, Deed, DeedKey, Done, Hold, Holder, Known, Reservation, Stock, StockError, Why},
 };
 use axum::{
     Extension, Json,
@@ -34,8 +35,6 @@ const HOLDS_MAX: u32 = 100;
 /// Entries of an audit that are told where nobody says how many, and at most.
 const AUDIT_ENTRIES: u16 = 100;
 const AUDIT_ENTRIES_MAX: u16 = 1_000;
-/// Characters of a reason.
-const REASON_CHARS_MAX: usize = 500;
 
 /// Every route.
 pub(super) fn routes() -> OpenApiRouter<Operator> {
@@ -133,7 +132,7 @@ struct Audited {
     quantity: u64,
     /// The hold's state afterwards: `active`, `confirmed`, `released` or `expired`.
     state: Option<&'static str>,
-    /// Whose key it was, and why.
+    /// Whose API key it was, under which idempotency key, and why: `olga (r-1): second delivery`.
     reason: Option<String>,
     /// When, in UTC with milliseconds.
     at: String,
@@ -194,15 +193,12 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn deed(self, act: Act) -> Result<Deed, Failure> {
-        let why = match self.reason.filter(|reason| !reason.trim().is_empty()) {
-            Some(reason) if reason.chars().count() > REASON_CHARS_MAX => {
-                let message = format!("a reason has at most {REASON_CHARS_MAX} characters");
-                return Err(Failure::bad_request(message));
-            }
-            Some(reason) => format!("{}: {reason}", self.by.name),
-            None => self.by.name.as_ref().to_owned(),
-        };
-        Ok(Deed { act, key: self.key.map(DeedKey::Order), why: Some(why.into()) })
+        let reason = self.reason.filter(|reason| !reason.trim().is_empty());
+        if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
+            return Err(Failure::bad_request(format!("a reason has at most {REASON_CHARS_MAX} characters")));
+        }
+        let why = Why { by: self.by.name.clone(), reason: reason.map(Into::into) };
+        Ok(Deed { act, key: self.key.map(DeedKey::Order), why: Some(why) })
     }
 }
 
@@ -271,7 +267,7 @@ struct Wish {
     sku: SkuId,
     quantity: Quantity,
     /// For how long: 1 to 3600.
-    #[schema(maximum = 3600)]
+    #[schema(value_type = u64, minimum = 1, maximum = 3600)]
     ttl_seconds: Quantity,
 }
 

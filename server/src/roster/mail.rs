@@ -15,6 +15,7 @@ use holdall_protocol::{
 use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
 
 /// A player that has just been loaded stays at least so long: two devices that keep logging in at two servers do not
 /// make it fly back and forth.
@@ -38,6 +39,22 @@ enum Letter {
     LookInTheInbox {
         /// Who.
         player: PlayerId,
+    },
+    /// Somebody looks at this player, whom you have in the game: save what is not in the store yet, and say so.
+    Look {
+        /// At whom.
+        player: PlayerId,
+        /// Which look.
+        look: Uuid,
+        /// The node that waits for it.
+        asker: String,
+    },
+    /// All that the player had is in the store now.
+    Looked {
+        /// For which look.
+        look: Uuid,
+        /// Whether a client is connected.
+        connected: bool,
     },
     /// An operator's order on a player whom you have in the game.
     Do {
@@ -69,6 +86,10 @@ impl Roster {
                         tokio::spawn(self.clone().hand_over(player, owner, login));
                     }
                     Ok(Letter::LookInTheInbox { player }) => self.look_in_inbox_of(&player),
+                    Ok(Letter::Look { player, look, asker }) => {
+                        tokio::spawn(self.clone().serve_look(player, look, asker));
+                    }
+                    Ok(Letter::Looked { look, connected }) => self.looks.heard(look, connected),
                     Ok(Letter::Do { order, asker }) => {
                         tokio::spawn(self.clone().serve_order(order, asker));
                     }
@@ -89,6 +110,17 @@ impl Roster {
     /// Tells the owner's process that something waits for a player.
     pub(super) async fn tell_of_inbox(&self, player: PlayerId, owner: &Owner) {
         self.post(owner.node(), &Letter::LookInTheInbox { player }).await;
+    }
+
+    /// Asks the owner's process to save a player for a look.
+    pub(super) async fn post_look(&self, owner: &Owner, player: &PlayerId, look: Uuid) {
+        let asker = self.store.node().to_owned();
+        self.post(owner.node(), &Letter::Look { player: player.clone(), look, asker }).await;
+    }
+
+    /// Tells whoever looks that all is saved.
+    pub(super) async fn post_looked(&self, asker: &str, look: Uuid, connected: bool) {
+        self.post(asker, &Letter::Looked { look, connected }).await;
     }
 
     /// Asks the owner's process to carry an order out.

@@ -86,6 +86,7 @@ pub struct Roster {
     watched: holds::Watch,
     /// Orders on their way to other processes.
     given: orders::Given,
+    looks: view::Looks,
     /// Held by whoever works on a long ledger.
     shortening: tokio::sync::Mutex<()>,
     /// Until when players may be served.
@@ -119,6 +120,7 @@ impl Roster {
             departures: OnceLock::new(),
             watched: holds::Watch::default(),
             given: orders::Given::default(),
+            looks: view::Looks::default(),
             shortening: tokio::sync::Mutex::default(),
             lease,
             metrics,

@@ -2,8 +2,9 @@
 //!
 //! A request that finds under its player's lock that it needs an answer of the store stops there, with nothing done; the
 //! session asks without a lock, starts no further request meanwhile, and has the same request judged again under the lock,
-//! with the answer. The number of the request is spent and its limits are counted at the first judgement alone. A session
-//! that ends between the two leaves nothing behind: repeated, the request is answered as one that did not take effect.
+//! with the answer. Its limits are counted at the first judgement alone, and its number is spent by the second. A session that
+//! ends between the two leaves the number as it was: whoever comes back asks again under it, of the store, too, which does what
+//! it does for a request once (`store::stock::DeedKey::Request`).
 
 use super::Sessions;
 use crate::{

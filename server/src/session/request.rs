@@ -199,7 +199,14 @@ impl Sessions {
         match done {
             Ok(()) => Heard::Replied(Reply::Done),
             Err(Stop::No(no)) => self.refuse(own, asked, no),
-            Err(Stop::Ask(inquiry)) => Heard::Asks(inquiry),
+            Err(Stop::Ask(inquiry)) => {
+                // Not spent before it is judged with the answer: if its session ends meanwhile, whoever comes back asks for
+                // the same again, and is not told that it was in vain while the store carries it out.
+                if let Some(seat) = own.seat() {
+                    seat.seq = asked.seq.before();
+                }
+                Heard::Asks(inquiry)
+            }
         }
     }
 
@@ -207,7 +214,13 @@ impl Sessions {
     pub(super) fn enter(&self, cell: &Cell, own: &mut Inner, session: SessionId, case: Case<'_>) -> Result<(), Heard> {
         match case.known {
             None => self.admit(cell, own, session, case.asked),
-            Some(_) => self.may_act(own, session),
+            Some(_) => {
+                self.may_act(own, session)?;
+                if let Some(seat) = own.seat() {
+                    seat.seq = case.asked.seq;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -224,7 +237,8 @@ impl Sessions {
         if own.seat().is_some() { Ok(()) } else { Err(Heard::Ignored) }
     }
 
-    /// Whether a request is to be judged at all; if not, it has been answered. From here on its number is spent.
+    /// Whether a request is to be judged at all; if not, it has been answered. From here on its number is spent, unless the
+    /// judgement ends in a question.
     fn admit(&self, cell: &Cell, own: &mut Inner, session: SessionId, asked: Asked) -> Result<(), Heard> {
         self.may_act(own, session)?;
         let Some(seat) = own.seat() else { return Err(Heard::Ignored) };

@@ -13,7 +13,7 @@ use self::stock::{Counter, Failure, Shop};
 use super::{
     AcquireError, Answer, Batch, Door, Found, GiftId, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Letter, Life,
     Loaded, Node, Opening, Outcome, Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standing, Standings,
-    Store, Stored, Waiting,
+    Store, Stored, Waiting, stock::Tally,
 };
 use answers::{ANSWER_TIMES, ANSWERS, Answers};
 use bytes::Bytes;
@@ -107,6 +107,7 @@ pub enum OpenError {
 pub struct Embedded {
     node: Node,
     queue: mpsc::UnboundedSender<Box<dyn Verb>>,
+    tally: Tally,
     /// For whoever only looks: readers see the last commit and never wait for the writer.
     database: Arc<Database>,
 }
@@ -142,7 +143,7 @@ impl Embedded {
                 writer.run(std::mem::take(&mut taken));
             }
         })?;
-        Ok(Self { node, queue, database })
+        Ok(Self { node, queue, tally: Tally::default(), database })
     }
 
     /// Reads the last commit on a thread that may block.
@@ -443,7 +444,9 @@ fn key_of_gift(owner: &PlayerId, gift: GiftId) -> Vec<u8> {
 
 impl Store for Embedded {
     fn commit(&self, batch: Arc<Batch>, _: Life) -> Answer<Outcome> {
-        self.ask(move |tables, _| tables.commit(&batch), |error| Outcome::Broken { error })
+        let tally = self.tally.clone();
+        let commit = move |tables: &mut Tables<'_>, _: &Node| Ok(tally.with_purchases(&batch, tables.commit(&batch)?));
+        self.ask(commit, |error| Outcome::Broken { error })
     }
 
     fn acquire(&self, player: PlayerId, _: Life) -> Answer<Result<Loaded, AcquireError>> {

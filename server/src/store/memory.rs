@@ -11,6 +11,7 @@ mod shop;
 use super::{
     AcquireError, Answer, Batch, Door, Found, Header, INBOX_READ_MAX, KeptAnswer, LedgerItem, Letter, Life, Loaded,
     Node, Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standing, Standings, Store, Stored, Waiting,
+    stock::Tally,
 };
 use crate::clock::Clock;
 use bytes::Bytes;
@@ -112,7 +113,7 @@ impl Shelf {
     #[must_use]
     pub fn open(&self, node: Node) -> Memory {
         self.0.lock().nodes.sign_on(&node);
-        Memory { shelf: self.clone(), node }
+        Memory { shelf: self.clone(), node, tally: Tally::default() }
     }
 
     /// Sets who decides the faults from now on.
@@ -364,6 +365,7 @@ fn touched(batch: &Batch) -> BTreeSet<&PlayerId> {
 pub struct Memory {
     shelf: Shelf,
     node: Node,
+    tally: Tally,
 }
 
 impl Memory {
@@ -405,8 +407,9 @@ fn read<T: Send + 'static>(answer: Answer<Result<T, Fault>>) -> Answer<Result<T,
 
 impl Store for Memory {
     fn commit(&self, batch: Arc<Batch>, life: Life) -> Answer<Outcome> {
-        let node = self.node.clone();
-        let answer = self.faulty("commit", move |shelf| shelf.commit(&node, &batch, life));
+        let (node, tally) = (self.node.clone(), self.tally.clone());
+        let commit = move |shelf: &Shelf| tally.with_purchases(&batch, shelf.commit(&node, &batch, life));
+        let answer = self.faulty("commit", commit);
         Box::pin(async move {
             match answer.await {
                 Ok(outcome) => outcome,

@@ -22,8 +22,10 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Query)]
 pub struct Wanted {
     /// From this revision on.
+    #[param(value_type = Option<u64>, maximum = 9_007_199_254_740_991_u64)]
     pub revision: Option<Revision>,
     /// From this time on, in milliseconds since 1970.
+    #[param(maximum = 9_007_199_254_740_991_u64)]
     pub at: Option<u64>,
     /// Only what changed units of this item or currency, or a place that holds it.
     pub item: Option<ItemId>,

@@ -19,7 +19,7 @@ use crate::{
 };
 use holdall_protocol::{
     attribute::Attributes,
-    ids::{InstanceId, ItemId, OrderKey, Place, PlayerId, Revision, Seq, TradeId},
+    ids::{InstanceId, ItemId, OrderKey, Place, PlayerId, ReservationId, Revision, Seq, TradeId},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, fmt::Write as _};
@@ -183,6 +183,9 @@ pub struct Entry {
     /// The waiting gift that was put, taken or sent back.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gift: Option<String>,
+    /// The hold of the shop that was made, given back or paid for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hold: Option<ReservationId>,
     /// The places that it touched.
     pub places: Vec<String>,
     /// What went where.
@@ -335,6 +338,7 @@ impl From<Page> for Entry {
             partner: page.partner.map(|(player, revision)| format!("{player} at revision {revision}")),
             order: page.ordered.map(|Ordered { key, why }| Order { key, why: why.as_ref().to_owned() }),
             gift: page.gift.map(|gift| gift.to_string()),
+            hold: page.hold,
             places: page.before.into_iter().map(|(place, _)| place).collect(),
             lines: lines.collect(),
         }

@@ -71,7 +71,7 @@ impl Cart {
     fn pending(&mut self, act: Act) -> Pending {
         self.keys += 1;
         let key = OrderKey::new(&format!("{}-{}", self.id, self.keys)).expect("a key");
-        let deed = Deed { act, key: Some(DeedKey::Order(key)), why: Some("the web shop".into()) };
+        let deed = Deed { act, key: Some(DeedKey::Order(key)), why: None };
         Pending { deed, asked: None, before: None }
     }
 

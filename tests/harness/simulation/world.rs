@@ -295,7 +295,7 @@ impl World {
 
     /// As every start does, before anybody comes.
     async fn open_the_shop(&self) {
-        self.nodes[0].sessions.shop().stock_up(&self.rules).await.expect("the weather is fair");
+        self.nodes[0].sessions.shop().stock_up().await.expect("the weather is fair");
     }
 
     /// Everybody takes what they are told.

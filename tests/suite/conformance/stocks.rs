@@ -23,7 +23,7 @@ use holdall_server::store::{
 };
 use looks::{
     a_book_and_its_audit_can_be_put_elsewhere, a_sku_may_be_named_like_anything, holds_are_found_in_every_state,
-    the_audit_tells_every_change_newest_first,
+    the_audit_tells_every_change_newest_first, what_runs_out_does_so_by_itself_whatever_lets_go_of_it,
 };
 use races::{
     five_hundred_at_once_hold_exactly_what_there_is, of_two_ends_of_a_hold_exactly_one_comes,
@@ -69,6 +69,7 @@ conformance! {
     a_purchase_needs_no_claim_that_the_store_has_lost
     a_hold_that_cannot_be_paid_for_writes_nothing
     the_audit_tells_every_change_newest_first
+    what_runs_out_does_so_by_itself_whatever_lets_go_of_it
     a_sku_may_be_named_like_anything
     a_book_and_its_audit_can_be_put_elsewhere
     holds_are_found_in_every_state
@@ -449,9 +450,10 @@ async fn a_deed_and_an_order_never_share_a_key(store: &dyn Store) {
     let taken = act_under(store, &DeedKey::Order(order_key("order")), begin.clone()).await;
     assert_eq!(taken, Err(StockError::KeyTaken));
     assert_eq!(store.skus().await, Ok(Vec::new()));
-    let done = act_under(store, &DeedKey::Order(order_key("deed")), begin.clone()).await;
+    let deed = Deed { act: begin.clone(), key: Some(DeedKey::Order(order_key("deed"))), why: None };
+    let done = store.stock(deed.clone()).await;
     let kept = store.answer(order_key("deed")).await.expect("the store answers").expect("something is kept");
-    assert_eq!((kept.key, kept.order), (order_key("deed"), begin.hash()));
+    assert_eq!((kept.key, kept.order), (order_key("deed"), deed.hash()));
     // An order under the same key changes nothing about the deed's answer.
     let late = PlayerWrite { answers: vec![answer("deed")], ..write("p", &owner, 2, 3) };
     assert_eq!(store.commit(batch(vec![late]), Life::default()).await, Outcome::Applied);

@@ -229,6 +229,7 @@ fn nothing_is_undone_twice() {
         0:ore×30           | drop ore ×10; give 0×20; restore; give 0×10       | nothing      | 0:ore×30#new
         0:ore×30           | drop ore ×10; give 0×20; restore                  | 0:ore×10#new | 0:ore×30#new
         0:sword            | drop #0 ×1; restore; drop #0 ×1                   | 0:sword
+        0:old_coal×9 1:coal×5 | sort; drop coal ×5; restore; give 1×2             | 0:old_coal×7 1:coal×5 | 0:old_coal×9 1:coal×5
         ",
     );
 }

@@ -107,7 +107,7 @@ pub(super) async fn until_healthy(server: &Server) -> Duration {
 }
 
 /// Logs in, however often it takes; how long it took.
-pub(super) async fn enter_at_last(game: SocketAddr, player: &str) -> (Client, Duration) {
+pub(crate) async fn enter_at_last(game: SocketAddr, player: &str) -> (Client, Duration) {
     let begun = Instant::now();
     loop {
         if let Some(client) = try_to_enter(game, player).await {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 
 /// What everybody may ask for.
-const OPEN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
+const OPEN: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
 
 #[tokio::test]
 async fn without_a_key_nobody_learns_what_there_is() {
@@ -63,7 +63,7 @@ async fn a_running_server_notices_what_becomes_of_keys() {
     assert_eq!(keyless.get("/v1/players").await["players"], json!([]), "in development, before there is any key");
     let (olga, rita) = (key(&site, "operate", "olga").await, key(&site, "read", "rita").await);
     assert_eq!(keyless.ask("GET", "/v1/players", &[], "").await.0, 401, "and no longer, once there is one");
-    server.asker(Some(&olga)).done("/log", &json!({"level": "info"})).await;
+    server.asker(Some(&olga)).done("/log", &json!({"level": "trace"})).await;
     server.asker(Some(&rita)).get("/v1/players").await;
 
     let file = site.dir().join("data/operator-keys.json");

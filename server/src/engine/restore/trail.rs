@@ -153,17 +153,12 @@ impl Trail {
                 }
             }
             Between::Nobody | Between::Restored => {
-                // Under whichever of its ids an item is kept, its stacks merge.
-                let item = |shift: &Shift<'_>| {
-                    let kept = &shift.stack.item;
-                    rules.catalog.get(kept).map_or(kept, |definition| &definition.id).clone()
-                };
-                let mut items: BTreeMap<ItemId, Vec<(InstanceId, &Shift<'_>)>> = BTreeMap::new();
+                let mut items: BTreeMap<&ItemId, Vec<(InstanceId, &Shift<'_>)>> = BTreeMap::new();
                 for (instance, shift) in &shifts {
-                    items.entry(item(shift)).or_default().push((*instance, shift));
+                    items.entry(present(shift.stack, rules)).or_default().push((*instance, shift));
                 }
                 for of_item in items.values() {
-                    self.rearrange(of_item, between);
+                    self.rearrange(of_item, between, rules);
                 }
             }
         }
@@ -209,7 +204,7 @@ impl Trail {
     }
 
     /// Units of one item that went from stack to stack, came out of nothing or went there.
-    fn rearrange(&mut self, shifts: &[(InstanceId, &Shift<'_>)], between: Between) {
+    fn rearrange(&mut self, shifts: &[(InstanceId, &Shift<'_>)], between: Between, rules: &Rules) {
         let gained: u64 = shifts.iter().map(|(_, shift)| shift.after.saturating_sub(shift.before)).sum();
         // What is only put elsewhere stays what it was; what goes for good is the new first, as it was made last.
         let first = if gained > 0 { First::Kept } else { First::New };
@@ -224,21 +219,30 @@ impl Trail {
             let made = come.saturating_sub(part.units());
             self.hands.entry(*instance).or_default().add(&part);
             if made > 0 {
-                self.make(*instance, shift.stack, made, between);
+                let likes = match between {
+                    Between::Restored => self.likes(*instance, shift.stack, rules),
+                    Between::Nobody | Between::Others => Vec::new(),
+                };
+                self.make(*instance, made, &likes);
             }
         }
     }
 
+    /// The other stacks that the player would have and that this one could merge with.
+    fn likes(&self, instance: InstanceId, stack: &Stack, rules: &Rules) -> Vec<InstanceId> {
+        let like = |(origin, goal): (&InstanceId, &Goal)| {
+            let same_item = present(&goal.stack, rules) == present(stack, rules);
+            let same = same_item && goal.stack.attributes == stack.attributes;
+            (same && *origin != instance).then_some(*origin)
+        };
+        self.goals.iter().filter_map(like).collect()
+    }
+
     /// Units came out of nothing. Those that stand for what had gone there before are not new: of the same stack, or, where
     /// the player was set back, of any one that is its like.
-    fn make(&mut self, instance: InstanceId, stack: &Stack, units: u64, between: Between) {
+    fn make(&mut self, instance: InstanceId, units: u64, likes: &[InstanceId]) {
         let mut left = units;
-        let likes = |(origin, goal): (&InstanceId, &Goal)| {
-            let same = goal.stack.item == stack.item && goal.stack.attributes == stack.attributes;
-            (*origin != instance && same && between == Between::Restored).then_some(*origin)
-        };
-        let others: Vec<InstanceId> = self.goals.iter().filter_map(likes).collect();
-        for origin in std::iter::once(instance).chain(others) {
+        for origin in std::iter::once(instance).chain(likes.iter().copied()) {
             let back = left.min(self.missing(origin));
             self.hands.entry(instance).or_default().keep(origin, back);
             left = left.saturating_sub(back);
@@ -299,6 +303,11 @@ impl Goal {
         }
         stacks
     }
+}
+
+/// What a stack is under whichever id its item is kept: stacks of former ids and of the present one merge.
+fn present<'r>(stack: &'r Stack, rules: &'r Rules) -> &'r ItemId {
+    rules.catalog.get(&stack.item).map_or(&stack.item, |definition| &definition.id)
 }
 
 /// What a revision did to each stack that it touched.

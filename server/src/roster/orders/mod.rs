@@ -54,7 +54,7 @@ const ATTEMPTS: usize = 16;
 const REMEMBERED_ORDERS: usize = 64;
 
 /// Characters of an operator's reason, at most: it is kept in the ledger.
-const REASON_CHARS_MAX: usize = 500;
+pub const REASON_CHARS_MAX: usize = 500;
 
 /// What an operator orders.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use crate::{
         Answer, KeptAnswer, Owner, Page, PlayerWrite, ReadError,
         stock::{
             AuditEntry, Deed, Done, Holder, Reservation, State as HoldState, Stock, StockBook, StockError, Stocks,
-            Swept,
-            book::{self, Book, Row},
+            Swept, Tally,
+            book::{self, Book, Moment, Row},
         },
     },
 };
@@ -86,14 +86,14 @@ impl State {
         }
     }
 
-    fn sweep(&mut self, node: &Node, now: u64) -> Swept {
+    fn sweep(&mut self, node: &Node, moment: Moment<'_>) -> Swept {
         let skus: Vec<SkuId> = self.shop.stocks.keys().cloned().collect();
         let mut swept = Swept::default();
         for sku in &skus {
             let claims = self.of_claims(sku);
             let standing: Vec<Owner> = claims.into_iter().filter(|owner| self.may_still_write(node, owner)).collect();
             let looks = (|owner: &Owner| standing.contains(owner), |owner: &Owner| owner.is_of(node));
-            swept.add(book::sweep(self, sku, now, looks).expect("a shelf does not fail"));
+            swept.add(book::sweep(self, sku, moment, looks).expect("a shelf does not fail"));
         }
         swept
     }
@@ -266,15 +266,22 @@ impl Shelf {
 
 impl Stocks for Memory {
     fn stock(&self, deed: Deed) -> Answer<Result<Done, StockError>> {
-        let node = self.node.clone();
-        let answer = self
-            .faulty("stock", move |shelf| shelf.0.lock().change_shop(&node, |state, now| book::run(state, &deed, now)));
+        let (node, tally) = (self.node.clone(), self.tally.clone());
+        let answer = self.faulty("stock", move |shelf| {
+            shelf.0.lock().change_shop(&node, |state, now| book::run(state, &deed, Moment { now, tally: &tally }))
+        });
         Box::pin(async move { read(answer).await? })
     }
 
     fn sweep(&self) -> Answer<Result<Swept, ReadError>> {
-        let node = self.node.clone();
-        read(self.faulty("sweep", move |shelf| shelf.0.lock().change_shop(&node, |state, now| state.sweep(&node, now))))
+        let (node, tally) = (self.node.clone(), self.tally.clone());
+        read(self.faulty("sweep", move |shelf| {
+            shelf.0.lock().change_shop(&node, |state, now| state.sweep(&node, Moment { now, tally: &tally }))
+        }))
+    }
+
+    fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     fn skus(&self) -> Answer<Result<Vec<SkuId>, ReadError>> {
@@ -282,20 +289,20 @@ impl Stocks for Memory {
     }
 
     fn stocks(&self, skus: Vec<SkuId>) -> Answer<Result<Vec<Option<Stock>>, ReadError>> {
-        let node = self.node.clone();
+        let (node, tally) = (self.node.clone(), self.tally.clone());
         read(self.faulty("stocks", move |shelf| {
             shelf.0.lock().change_shop(&node, |state, now| {
-                state.sweep(&node, now);
+                state.sweep(&node, Moment { now, tally: &tally });
                 skus.iter().map(|sku| state.shop.stocks.get(sku).cloned()).collect()
             })
         }))
     }
 
     fn reservation(&self, id: ReservationId) -> Answer<Result<Option<Reservation>, ReadError>> {
-        let node = self.node.clone();
+        let (node, tally) = (self.node.clone(), self.tally.clone());
         read(self.faulty("reservation", move |shelf| {
             shelf.0.lock().change_shop(&node, |state, now| {
-                state.sweep(&node, now);
+                state.sweep(&node, Moment { now, tally: &tally });
                 state.shop.holds.get(&id).map(|row| row.reservation.clone())
             })
         }))

@@ -17,7 +17,8 @@ mod world;
 
 use super::{
     ANSWERS_KEPT, AcquireError, Answer, Batch, Door, Found, KeptAnswer, LedgerItem, Letter, Life, Loaded, Node,
-    Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standings, Store, Stored, Waiting, stock::Holder,
+    Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standings, Store, Stored, Waiting,
+    stock::{Holder, Tally},
 };
 use bytes::Bytes;
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision};
@@ -91,6 +92,7 @@ struct Inner {
     /// Whether nobody will ever come back as this node.
     passing: bool,
     shared: Arc<Shared>,
+    tally: Tally,
     commits: Link,
     looks: Link,
     letters: Link,
@@ -185,6 +187,7 @@ impl Inner {
             letters: link(LETTERS_WAIT.saturating_add(ANSWER_TIME_MAX)),
             last_letter: Mutex::new("0".to_owned()),
             shared,
+            tally: Tally::default(),
         })
     }
 
@@ -205,7 +208,7 @@ impl Inner {
             Ok(value) => reply::outcome(value, batch),
             Err(failure) => Err(failure),
         };
-        answered.unwrap_or_else(|failure| unanswered(&failure))
+        self.tally.with_purchases(batch, answered.unwrap_or_else(|failure| unanswered(&failure)))
     }
 
     fn commit_call<'b>(&self, batch: &'b Batch) -> Call<'b> {

@@ -13,6 +13,8 @@ local function open_shop(names, why)
   local shop = {now = time[1] * 1000 + math.floor(time[2] / 1000)}
   local stocks, holds, counts = {}, {}, {}
   local changed, audits, commands = {}, {}, {}
+  -- How often what has happened: names and counts.
+  shop.happened = {}
 
   -- A whole number that a double holds, without an exponent.
   local function digits(number) return string.format('%.0f', number) end
@@ -104,22 +106,23 @@ local function open_shop(names, why)
     if units > 0 then shop.plan('HSET', key, player, digits(units)) else shop.plan('HDEL', key, player) end
   end
 
-  local function note(sku, entry)
-    if why ~= '' then
+  -- Time alone is why a hold ran out, whatever let go of it.
+  local function note(event, sku, entry)
+    if why ~= '' and event ~= 'expired' then
       entry[#entry + 1] = 'why'
       entry[#entry + 1] = why
     end
     entry[#entry + 1] = 'at'
     entry[#entry + 1] = digits(shop.now)
-    audits[#audits + 1] = {names.stock .. sku .. ':audit', entry}
+    audits[#audits + 1] = {names.stock .. sku .. ':audit', entry, event}
   end
 
   function shop.note_stock(event, stock, quantity)
-    note(stock.sku, {'event', event, 'sku', stock.sku, 'quantity', digits(quantity)})
+    note(event, stock.sku, {'event', event, 'sku', stock.sku, 'quantity', digits(quantity)})
   end
 
   local function note_hold(event, hold)
-    note(hold.sku, {'event', event, 'sku', hold.sku, 'quantity', digits(hold.quantity), 'reservation', hold.id, 'holder',
+    note(event, hold.sku, {'event', event, 'sku', hold.sku, 'quantity', digits(hold.quantity), 'reservation', hold.id, 'holder',
       hold.holder, 'state', hold.state})
   end
 
@@ -220,6 +223,10 @@ local function open_shop(names, why)
       redis.call('HSET', names.stock .. sku, unpack(fields))
     end
     for _, command in ipairs(commands) do redis.call(unpack(command)) end
+    for _, entry in ipairs(audits) do
+      shop.happened[#shop.happened + 1] = entry[3]
+      shop.happened[#shop.happened + 1] = 1
+    end
     changed, audits, commands = {}, {}, {}
   end
 

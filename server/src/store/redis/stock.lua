@@ -4,7 +4,8 @@
 --       the world; and where the answer is kept, if it is.
 -- ARGV: the world id, the verb, what was asked for as a hash, for how many ms the answer is kept, why ('' for no reason); then
 --       what the verb needs.
--- Answers {'ok', names and values}, the same as the first time where the answer was kept; {'no', code, numbers …}; {'more'}
+-- Answers what came of it, and what has happened to stocks: for each change its name and how often. What came of it is
+-- {'ok', names and values}, the same as the first time where the answer was kept; {'no', code, numbers …}; {'more'}
 -- where it is to be called again, because there was more to let go of than one call may; {'unreadable', why} or {'world'}.
 -- Everything is read and compared first; what is then written cannot fail.
 local names = {stock = KEYS[1], hold = KEYS[2], holds = KEYS[3], audit = KEYS[5]}
@@ -164,7 +165,7 @@ function acts.holds(...)
   return told
 end
 
-return answer_of(function()
+local answer = answer_of(function()
   if redis.call('HGET', KEYS[7], 'id') ~= ARGV[1] then return {'world'} end
   shop = open_shop(names, ARGV[5])
   if kept_at then
@@ -180,3 +181,5 @@ return answer_of(function()
   shop.write()
   return {'ok', told}
 end)
+
+return {answer, shop and shop.happened or {}}

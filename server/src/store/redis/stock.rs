@@ -13,7 +13,8 @@ use super::{
 use crate::store::{
     ANSWERS_KEPT, Answer, Batch, Page, ReadError,
     stock::{
-        Act, AuditEntry, Claim, Deed, Done, Hold, Known, Reservation, Stock, StockBook, StockError, Stocks, Swept,
+        Act, AuditEntry, Claim, Deed, Done, Event, Hold, Known, Reservation, Stock, StockBook, StockError, Stocks,
+        Swept, Tally,
     },
 };
 use holdall_protocol::{
@@ -112,7 +113,11 @@ impl Inner {
     async fn call_stock(&self, call: &Call<'_>) -> Result<reply::Said, Failure> {
         let live = self.looks.live().await?;
         loop {
-            match reply::said(call.run(&self.looks, &live, &script::STOCK).await?)? {
+            let (answer, happened) = reply::counted(call.run(&self.looks, &live, &script::STOCK).await?)?;
+            for (event, times) in happened {
+                self.tally.add(event, times);
+            }
+            match reply::said(answer)? {
                 reply::Said::More => {}
                 said => return Ok(said),
             }
@@ -124,8 +129,8 @@ impl Inner {
         if let Some(key) = &deed.key {
             call.keys.push(self.keys.answer(key));
         }
-        call.text(format!("{:016x}", deed.act.hash())).number(millis(ANSWERS_KEPT));
-        call.bytes(deed.why.as_deref().unwrap_or_default());
+        call.text(format!("{:016x}", deed.hash())).number(millis(ANSWERS_KEPT));
+        call.text(deed.why_told().unwrap_or_default());
         add_act(&mut call, &deed.act);
         let away = |failure: Failure| StockError::Unavailable(failure.to_string());
         match self.call_stock(&call).await.map_err(away)? {
@@ -283,7 +288,9 @@ impl Inner {
         if verdict != "ok" {
             return Err(reply::read_error(reply::not_ok(&verdict, part())?));
         }
-        swept.expired = swept.expired.saturating_add(reply::count(part())?);
+        let expired = reply::count(part())?;
+        self.tally.add(Event::Expired, expired);
+        swept.expired = swept.expired.saturating_add(expired);
         swept.undone = swept.undone.saturating_add(reply::count(part())?);
         let more = bytes(part())? == "1";
         for claim in list(part())? {
@@ -344,6 +351,10 @@ impl Stocks for Redis {
 
     fn sweep(&self) -> Answer<Result<Swept, ReadError>> {
         self.verb(|redis| async move { redis.sweep().await })
+    }
+
+    fn tally(&self) -> &Tally {
+        &self.0.tally
     }
 
     fn skus(&self) -> Answer<Result<Vec<SkuId>, ReadError>> {

@@ -4,7 +4,7 @@
 
 use super::{
     Act, AuditEntry, Claim, ClaimId, Deed, Done, Event, Hold, Holder, Known, Purchase, Reservation, State, Stock,
-    StockError, Swept,
+    StockError, Swept, Tally,
 };
 use crate::store::Owner;
 use holdall_protocol::{
@@ -56,22 +56,34 @@ pub(in crate::store) trait Book {
     fn disown(&mut self, player: &PlayerId) -> Result<(), Self::Error>;
 }
 
+/// When something happens, and where it is counted.
+#[derive(Clone, Copy)]
+pub(in crate::store) struct Moment<'t> {
+    /// In milliseconds since 1970.
+    pub(in crate::store) now: u64,
+    pub(in crate::store) tally: &'t Tally,
+}
+
 /// One deed at one time.
 struct Desk<'b, B> {
     book: &'b mut B,
     now: u64,
     why: Option<Arc<str>>,
+    /// Where nobody is, whoever called counts.
+    tally: Option<&'b Tally>,
 }
 
 /// Does a deed. After a refusal nothing but holds that ran out has changed.
-pub(in crate::store) fn run<B: Book>(book: &mut B, deed: &Deed, now: u64) -> Result<Done, B::Error> {
-    let key = deed.key.as_ref().map(|key| (key.to_string(), deed.act.hash()));
+pub(in crate::store) fn run<B: Book>(book: &mut B, deed: &Deed, moment: Moment<'_>) -> Result<Done, B::Error> {
+    let Moment { now, tally } = moment;
+    let key = deed.key.as_ref().map(|key| (key.to_string(), deed.hash()));
     if let Some((key, hash)) = &key
         && let Some((kept, done)) = book.kept(key)?
     {
         return Ok(done.filter(|_| kept == *hash).ok_or(StockError::KeyTaken)?);
     }
-    let done = Desk { book: &mut *book, now, why: deed.why.clone() }.act(&deed.act)?;
+    let why = deed.why_told().map(Into::into);
+    let done = Desk { book: &mut *book, now, why, tally: Some(tally) }.act(&deed.act)?;
     if let Some((key, hash)) = key {
         book.keep(&key, hash, &done, now)?;
     }
@@ -83,7 +95,7 @@ pub(in crate::store) fn run<B: Book>(book: &mut B, deed: &Deed, now: u64) -> Res
 pub(in crate::store) fn sweep<B: Book>(
     book: &mut B,
     sku: &SkuId,
-    now: u64,
+    Moment { now, tally }: Moment<'_>,
     (stands, is_ours): (impl Fn(&Owner) -> bool, impl Fn(&Owner) -> bool),
 ) -> Result<Swept, B::Error> {
     let mut swept = Swept::default();
@@ -100,10 +112,10 @@ pub(in crate::store) fn sweep<B: Book>(
         if is_owner {
             book.disown(player)?;
         }
-        Desk { book: &mut *book, now, why: None }.unclaim(reservation)?;
+        Desk { book: &mut *book, now, why: None, tally: None }.unclaim(reservation)?;
         swept.undone = swept.undone.saturating_add(1);
     }
-    swept.expired = Desk { book, now, why: None }.expire(sku)?;
+    swept.expired = Desk { book, now, why: None, tally: Some(tally) }.expire(sku)?;
     Ok(swept)
 }
 
@@ -125,10 +137,10 @@ pub(in crate::store) fn is_payable<B: Book>(
     Ok(theirs && payable && there && reservation.sku == purchase.sku)
 }
 
-/// Writes a purchase that [`is_payable`].
+/// Writes a purchase that [`is_payable`]; whoever commits counts it.
 pub(in crate::store) fn pay<B: Book>(book: &mut B, purchase: &Purchase, now: u64) -> Result<(), B::Error> {
     let row = book.hold(purchase.reservation)?.ok_or(StockError::NoSuchReservation)?;
-    Desk { book, now, why: None }.confirm(row.reservation).map(|_| ())
+    Desk { book, now, why: None, tally: None }.confirm(row.reservation).map(|_| ())
 }
 
 impl<B: Book> Desk<'_, B> {
@@ -333,7 +345,7 @@ impl<B: Book> Desk<'_, B> {
 
     fn note_stock(&mut self, event: Event, stock: Stock, quantity: u64) -> Result<Done, B::Error> {
         self.book.set_stock(&stock)?;
-        self.book.add_audit(AuditEntry {
+        self.note(AuditEntry {
             event,
             sku: stock.sku.clone(),
             reservation: None,
@@ -346,23 +358,30 @@ impl<B: Book> Desk<'_, B> {
         Ok(Done::Stock(stock))
     }
 
-    /// Keeps a hold in its new state, in which nobody pays, and why.
+    /// Keeps a hold in its new state, in which nobody pays, and why. Time alone is why a hold ran out, whatever let go of it.
     fn note_hold(&mut self, event: Event, mut reservation: Reservation) -> Result<Done, B::Error> {
         reservation.updated_at = self.now;
         let row = Row { reservation, claim: None };
         self.book.set_hold(&row)?;
         let reservation = row.reservation;
-        self.book.add_audit(AuditEntry {
+        self.note(AuditEntry {
             event,
             sku: reservation.sku.clone(),
             reservation: Some(reservation.id),
             holder: Some(reservation.holder.clone()),
             quantity: reservation.quantity.get(),
             state: Some(reservation.state),
-            why: self.why.clone(),
+            why: self.why.clone().filter(|_| event != Event::Expired),
             at: self.now,
         })?;
         Ok(Done::Reservation(reservation))
+    }
+
+    fn note(&mut self, entry: AuditEntry) -> Result<(), B::Error> {
+        if let Some(tally) = self.tally {
+            tally.add(entry.event, 1);
+        }
+        self.book.add_audit(entry)
     }
 }
 

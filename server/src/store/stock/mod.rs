@@ -12,6 +12,9 @@
 //! player and is undone once it cannot: whatever dies when, either all of the purchase is stored or the hold stands again.
 
 pub(super) mod book;
+mod tally;
+
+pub use tally::Tally;
 
 use super::{Answer, Owner, Page, ReadError};
 use bytes::Bytes;
@@ -218,8 +221,46 @@ pub struct Deed {
     pub act: Act,
     /// Under which key, if it may be said again.
     pub key: Option<DeedKey>,
-    /// Why, for the audit.
-    pub why: Option<Arc<str>>,
+    /// Who wants it and why, for the audit.
+    pub why: Option<Why>,
+}
+
+/// Who wants a deed, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// Who: the name of an operator's key, or what in the server does it.
+    pub by: Arc<str>,
+    /// Why, if that was said.
+    pub reason: Option<Arc<str>>,
+}
+
+impl Deed {
+    /// A hash of all that makes it another deed: what is done, and for which reason.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        hash_of(&(&self.act, self.why.as_ref().and_then(|why| why.reason.as_deref())))
+    }
+
+    /// Who wants it, under which key, and why, as the audit keeps it: `olga (r-1): second delivery`.
+    #[must_use]
+    pub fn why_told(&self) -> Option<String> {
+        let Why { by, reason } = self.why.as_ref()?;
+        let key = self.key.as_ref().map(|key| format!(" ({key})")).unwrap_or_default();
+        let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        Some(format!("{by}{key}{reason}"))
+    }
+}
+
+fn hash_of(what: &impl Serialize) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(&rmp_serde::to_vec_named(what).expect("it serialises into memory"))
+}
+
+impl Act {
+    /// A hash of all that makes it another act.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        hash_of(self)
+    }
 }
 
 /// What can be done. All of it is refused for a SKU or a hold that does not exist, but a seed.
@@ -264,15 +305,6 @@ pub enum Act {
         /// Which attempt.
         claim: ClaimId,
     },
-}
-
-impl Act {
-    /// A hash of all that makes it another deed.
-    #[must_use]
-    pub fn hash(&self) -> u64 {
-        let bytes = rmp_serde::to_vec_named(self).expect("it serialises into memory");
-        xxhash_rust::xxh3::xxh3_64(&bytes)
-    }
 }
 
 /// What a seed does where the SKU exists.
@@ -488,6 +520,9 @@ pub trait Stocks: Send + Sync + 'static {
     /// Lets go of all holds whose time is over and of all claims whose token can write nothing any more: another one has
     /// replaced it, or its process is dead, and then its player is nobody's from the same step on.
     fn sweep(&self) -> Answer<Result<Swept, ReadError>>;
+
+    /// What this handle's verbs and commits have done to stocks.
+    fn tally(&self) -> &Tally;
 
     /// Every SKU, in order.
     fn skus(&self) -> Answer<Result<Vec<SkuId>, ReadError>>;

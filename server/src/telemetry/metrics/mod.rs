@@ -89,14 +89,6 @@ metrics! {
         "Gifts, by the step: given from hand to hand, or left in an inbox and taken from it or returned.";
     trades: Counters<TradeEnding> = "holdall_trades_total",
         "Trades and invites to trade that ended, by how.";
-    shop_holds: Counter = "holdall_shop_holds_total",
-        "Holds of stock that were granted, a repeat of one not counted.";
-    shop_confirms: Counter = "holdall_shop_confirms_total",
-        "Holds that were confirmed.";
-    shop_releases: Counter = "holdall_shop_releases_total",
-        "Holds that were released before their time.";
-    shop_expiries: Counter = "holdall_shop_expiries_total",
-        "Holds whose stock this server took back because their time was over.";
     ledger_imbalances: Counter = "holdall_ledger_imbalances_total",
         "Records whose books do not balance: must be 0. Look for the error in the log, and run holdall verify.";
 }
@@ -122,6 +114,21 @@ pub struct Sample {
     pub pending_bytes: usize,
     /// For how long the oldest of what is not durable has not been.
     pub oldest_dirty: Duration,
+    /// What this server has done to holds in the shop.
+    pub holds: Holds,
+}
+
+/// How often what this server has done to holds in the shop.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Holds {
+    /// Made.
+    pub made: u64,
+    /// Confirmed.
+    pub confirmed: u64,
+    /// Released before their time.
+    pub released: u64,
+    /// Let go of because their time was over.
+    pub expired: u64,
 }
 
 impl Metrics {
@@ -154,7 +161,7 @@ impl Metrics {
 }
 
 fn write_sample(sample: &Sample, out: &mut String) {
-    let Sample { store, is_ready, is_store_up, players_loaded, pending_bytes, oldest_dirty } = sample;
+    let Sample { store, is_ready, is_store_up, players_loaded, pending_bytes, oldest_dirty, holds } = sample;
     let mut gauge = |name, help, value: f64| text::single(out, name, Type::Gauge, help, value);
     let help = "1 when players should be sent here, as /readyz says.";
     gauge("holdall_ready", help, f64::from(u8::from(*is_ready)));
@@ -166,7 +173,17 @@ fn write_sample(sample: &Sample, out: &mut String) {
     text::single(out, "holdall_players_loaded", Type::Gauge, help, players_loaded);
     let help = "Bytes of changes that wait for the store, the batch on its way not counted.";
     text::single(out, "holdall_pending_bytes", Type::Gauge, help, pending_bytes);
+    write_holds(holds, out);
     let build = "holdall_build_info";
     text::head(out, build, Type::Gauge, "Always 1; what runs is in its labels.");
     text::sample(out, build, &[("version", env!("CARGO_PKG_VERSION")), ("store", store)], 1);
+}
+
+fn write_holds(holds: &Holds, out: &mut String) {
+    let mut counter = |name, help, value: u64| text::single(out, name, Type::Counter, help, value);
+    counter("holdall_shop_holds_total", "Holds of stock that were made, a repeat of one not counted.", holds.made);
+    counter("holdall_shop_confirms_total", "Holds that were confirmed.", holds.confirmed);
+    counter("holdall_shop_releases_total", "Holds that were released before their time.", holds.released);
+    let help = "Holds whose stock this server took back because their time was over.";
+    counter("holdall_shop_expiries_total", help, holds.expired);
 }

@@ -122,6 +122,9 @@ impl fmt::Display for Entry {
         if let Some(gift) = &self.gift {
             write!(f, ", gift {gift}")?;
         }
+        if let Some(hold) = self.hold {
+            write!(f, ", hold {hold}")?;
+        }
         for line in &self.lines {
             write!(f, "; {} {}: {} → {}", line.quantity, line.item, shown(&line.from), shown(&line.to))?;
         }

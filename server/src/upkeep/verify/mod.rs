@@ -75,9 +75,9 @@ pub struct Verified {
 /// What became of the units of one item or currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Total {
-    /// Made, or come from the shop.
+    /// Made, or bought in the shop.
     pub minted: u64,
-    /// Used up, dropped, sold, or paid in the shop.
+    /// Used up, dropped, sold, paid to the shop.
     pub sunk: u64,
     /// In bags, equipment and wallets.
     pub held: u64,

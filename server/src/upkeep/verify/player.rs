@@ -202,10 +202,11 @@ impl Examined {
     fn count(&mut self, pages: &[Page], opening: &Opening) {
         for (from, to, item, quantity, _) in pages.iter().flat_map(|page| &page.lines) {
             let (from, to) = (Account::parse(from), Account::parse(to));
-            if let Some(Account::Mint | Account::Shop) = from {
+            // The shop makes what it sells, and keeps what it is paid.
+            if matches!(from, Some(Account::Mint | Account::Shop)) {
                 add(&mut self.sums.minted, item.clone(), i128::from(*quantity));
             }
-            if let Some(Account::Sink | Account::Shop) = to {
+            if matches!(to, Some(Account::Sink | Account::Shop)) {
                 add(&mut self.sums.sunk, item.clone(), i128::from(*quantity));
             }
         }

@@ -1,8 +1,8 @@
 //! A player's hold is paid for in two steps: a claim, and a write of the player of which the purchase is part.
 
 use super::{
-    LONG, PAST, SHORT, acquire, act, batch, born, cart, columns, confirm, held, hold, id, player, release, seed,
-    seeded, sku, state, write,
+    LONG, PAST, SHORT, acquire, act, batch, born, cart, columns, confirm, held, hold, id, looks::expect_counted,
+    player, release, seed, seeded, sku, state, write,
 };
 use crate::conformance::placing;
 use holdall_protocol::ids::{PlayerId, ReservationId, Revision};
@@ -128,6 +128,7 @@ pub(super) async fn a_purchase_moves_the_stock_together_with_its_player(store: &
     let both = batch(vec![write("q", &other, 1, 2), buying(write("p", &owner, 1, 2), &[made, second])]);
     assert_eq!(store.commit(both.clone(), Life::default()).await, Outcome::Applied);
     assert_eq!(columns(store, "s").await, [5, 0, 5, 0]);
+    expect_counted(store).await;
     assert_eq!(store.commit(both, Life::default()).await, Outcome::Already);
     assert_eq!(columns(store, "s").await, [5, 0, 5, 0]);
     for bought in [made, second] {

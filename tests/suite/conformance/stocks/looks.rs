@@ -7,7 +7,7 @@ use super::{
 use holdall_protocol::ids::SkuId;
 use holdall_server::store::{
     ReadError, Store,
-    stock::{Act, AuditEntry, Deed, Event, Known, Reservation, State, StockBook},
+    stock::{Act, AuditEntry, Deed, Event, Known, Reservation, State, StockBook, Why},
 };
 use std::collections::BTreeMap;
 use tokio::time::sleep;
@@ -28,7 +28,7 @@ async fn audit(store: &dyn Store, of: Option<&str>, limit: usize) -> Vec<AuditEn
 
 pub(super) async fn the_audit_tells_every_change_newest_first(store: &dyn Store) {
     assert_eq!(audit(store, None, 10).await, []);
-    let why = Some("a sale".into());
+    let why = Some(Why { by: "olga".into(), reason: Some("a sale".into()) });
     let begin = Deed { act: seed("s", 10, Known::Reset), key: None, why };
     store.stock(begin).await.expect("it is new");
     seeded(store, "other", 1).await;
@@ -59,7 +59,8 @@ pub(super) async fn the_audit_tells_every_change_newest_first(store: &dyn Store)
     let expected = expected.map(|(event, sku, hold, quantity, state)| (event, sku.to_owned(), hold, quantity, state));
     assert_eq!(all.iter().map(told).collect::<Vec<_>>(), expected);
     assert!(all.is_sorted_by_key(|entry| std::cmp::Reverse(entry.at)), "{all:?}");
-    assert_eq!((all[8].why.as_deref(), all[7].why.as_deref()), (Some("a sale"), None));
+    assert_eq!((all[8].why.as_deref(), all[7].why.as_deref()), (Some("olga: a sale"), None));
+    expect_counted(store).await;
     assert_eq!((&all[0].holder, &all[3].holder, &all[1].holder), (&Some(cart("d")), &Some(player("p")), &None));
     let of_one: Vec<AuditEntry> = all.iter().filter(|entry| entry.sku == sku("s")).cloned().collect();
     for limit in [1, 3, 7, 100] {
@@ -67,6 +68,27 @@ pub(super) async fn the_audit_tells_every_change_newest_first(store: &dyn Store)
         assert_eq!(audit(store, None, limit).await, all);
     }
     assert_eq!(audit(store, Some("nothing"), 10).await, []);
+}
+
+pub(super) async fn what_runs_out_does_so_by_itself_whatever_lets_go_of_it(store: &dyn Store) {
+    seeded(store, "s", 10).await;
+    let late = held(store, hold("s", cart("c"), 3, SHORT)).await;
+    sleep(PAST).await;
+    let why = Some(Why { by: "olga".into(), reason: Some("more of it".into()) });
+    store.stock(Deed { act: restock("s", 5), key: None, why }).await.expect("it is there");
+    expect_counted(store).await;
+    let told = audit(store, None, 2).await;
+    let told: Vec<_> = told.iter().map(|entry| (entry.event, entry.reservation, entry.why.as_deref())).collect();
+    assert_eq!(told, [(Event::Restock, None, Some("olga: more of it")), (Event::Expired, Some(late.id), None)]);
+}
+
+/// That a handle which alone has changed anything has counted all of it.
+pub(super) async fn expect_counted(store: &dyn Store) {
+    let all = audit(store, None, 100).await;
+    for event in Event::ALL {
+        let times = all.iter().filter(|entry| entry.event == event).count();
+        assert_eq!(store.tally().of(event), u64::try_from(times).unwrap(), "{event:?}");
+    }
 }
 
 pub(super) async fn a_sku_may_be_named_like_anything(store: &dyn Store) {

@@ -13,8 +13,8 @@ use crate::{
     store::{
         Answer, Node, Owner, Page, PlayerWrite, ReadError,
         stock::{
-            AuditEntry, Deed, Done, Reservation, State, Stock, StockBook, StockError, Stocks, Swept,
-            book::{self, Book as _, Row},
+            AuditEntry, Deed, Done, Reservation, State, Stock, StockBook, StockError, Stocks, Swept, Tally,
+            book::{self, Book as _, Moment, Row},
         },
     },
 };
@@ -36,17 +36,17 @@ struct Import {
 }
 
 impl Tables<'_> {
-    fn deed(&mut self, deed: &Deed) -> Result<Result<Done, StockError>, redb::Error> {
-        Failure::sort(book::run(&mut self.counter()?, deed, now()))
+    fn deed(&mut self, deed: &Deed, tally: &Tally) -> Result<Result<Done, StockError>, redb::Error> {
+        Failure::sort(book::run(&mut self.counter()?, deed, Moment { now: now(), tally }))
     }
 
     /// Sweeps all of these SKUs, also where one of them cannot be swept.
-    fn sweep(&mut self, node: &Node, skus: &[SkuId]) -> Result<Result<Swept, ReadError>, redb::Error> {
-        let (now, mut swept, mut damaged) = (now(), Swept::default(), None);
+    fn sweep(&mut self, node: &Node, skus: &[SkuId], tally: &Tally) -> Result<Result<Swept, ReadError>, redb::Error> {
+        let (moment, mut swept, mut damaged) = (Moment { now: now(), tally }, Swept::default(), None);
         for sku in skus {
             // The file is open in this process alone, so that every token of another boot is dead.
             let stands = (|owner: &Owner| owner.is_of(node), |_: &Owner| true);
-            match Failure::sort(book::sweep(&mut self.counter()?, sku, now, stands))? {
+            match Failure::sort(book::sweep(&mut self.counter()?, sku, moment, stands))? {
                 Ok(of_one) => swept.add(of_one),
                 Err(error) => damaged = Some(ReadError::Unreadable(format!("{sku}: {error}"))),
             }
@@ -108,7 +108,8 @@ impl Embedded {
     }
 
     fn sweep_these(&self, skus: Vec<SkuId>) -> Answer<Result<Swept, ReadError>> {
-        self.ask(move |tables, node| tables.sweep(node, &skus), |error| Err(ReadError::Unavailable(error)))
+        let tally = self.tally.clone();
+        self.ask(move |tables, node| tables.sweep(node, &skus, &tally), |error| Err(ReadError::Unavailable(error)))
     }
 
     /// Looks for something and for SKUs that have to be swept before it is shown; then they are, and it looks again.
@@ -135,7 +136,12 @@ impl Embedded {
 
 impl Stocks for Embedded {
     fn stock(&self, deed: Deed) -> Answer<Result<Done, StockError>> {
-        self.ask(move |tables, _| tables.deed(&deed), |error| Err(StockError::Unavailable(error)))
+        let tally = self.tally.clone();
+        self.ask(move |tables, _| tables.deed(&deed, &tally), |error| Err(StockError::Unavailable(error)))
+    }
+
+    fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     fn sweep(&self) -> Answer<Result<Swept, ReadError>> {

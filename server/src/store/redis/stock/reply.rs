@@ -28,6 +28,20 @@ pub(super) enum Said {
     World,
 }
 
+/// What `stock.lua` answers, and how often what has happened in that call.
+pub(super) fn counted(answered: Value) -> Result<(Value, Vec<(Event, u64)>), Failure> {
+    let mut parts = list(answered)?.into_iter();
+    let mut part = || parts.next().unwrap_or(Value::Nil);
+    let (answer, counts) = (part(), list(part())?);
+    let happened = counts.chunks_exact(2).map(|pair| {
+        let [event, times] = pair else { return Err(strange(&Value::Nil)) };
+        let (event, times) = (text(event.clone())?, count(times.clone())?);
+        let event = Event::ALL.into_iter().find(|known| known.as_str() == event);
+        Ok((event.ok_or_else(|| strange(&Value::Nil))?, times))
+    });
+    Ok((answer, happened.collect::<Result<_, _>>()?))
+}
+
 pub(super) fn said(answered: Value) -> Result<Said, Failure> {
     let mut parts = list(answered)?.into_iter();
     let mut part = || parts.next().unwrap_or(Value::Nil);
