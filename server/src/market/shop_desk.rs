@@ -341,14 +341,20 @@ impl ShopDesk {
         let known =
             cell.lock().seat().and_then(|seat| seat.holds().iter().find(|hold| hold.reservation == id).cloned());
         let Some(known) = known else { return Ok(()) };
-        let state = match self.roster.store().reservation(id).await? {
-            // The store's clock is behind ours, or somebody is paying.
-            Some(hold) if hold.state.is_open() => {
+        let state = match self.roster.store().reservation(id).await {
+            Ok(Some(hold)) if hold.state.is_open() => {
+                // The store's clock is behind ours, or somebody is paying.
                 self.look_again(id, player, LOOK_EVERY);
                 return Ok(());
             }
-            Some(hold) => Terms::told(&hold).map_or(HoldState::Expired, |told| told.state),
-            None => HoldState::Expired,
+            Ok(Some(hold)) => Terms::state(hold.state),
+            Ok(None) => HoldState::Expired,
+            // Another look would find the same, and keep all that come after it from being looked at.
+            Err(ReadError::Unreadable(why)) => {
+                tracing::error!(%player, hold = %id, %why, "a hold cannot be read: its player is not told of its end");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         };
         let mut inner = cell.lock();
         if inner.seat().is_some_and(|seat| seat.holds().contains(&known)) {

@@ -55,7 +55,7 @@ fn a_purchase_is_refused_whole() {
         0:gem 1:gem 2:gem 3:gem 4:gem 5:gem gold=5    | buy ore ×1 gold=5           | inventory_full
         0:gem 1:gem 2:gem 3:gem 4:gem gold=5          | buy sword ×2 gold=5         | inventory_full
         0:ore×95 1:gem 2:gem 3:gem 4:gem 5:gem gold=5 | buy ore ×5 gold=5           | inventory_full
-        gold=10 [gold=8]                              | buy ore ×1 gold=3           | item_locked
+        gold=10 [gold=8]                              | buy ore ×1 gold=3           | insufficient_funds
         gold=10 [gold=8]                              | buy ore ×1 gold=2           | 0:ore#new@1000 gold=8
         ",
     );
