@@ -114,7 +114,11 @@ async fn orders(scene: &mut Scene) {
     let mut keys: Vec<&str> = orders.filter_map(|entry| entry["order"]["key"].as_str()).collect();
     keys.sort_unstable();
     assert_eq!(keys, (1..=8).map(|n| format!("order-{n}")).collect::<Vec<_>>(), "each once");
-    drop(Client::enter(scene.server.as_ref().expect("it runs").game, "bob").await);
+    let mut bob = Client::enter(scene.server.as_ref().expect("it runs").game, "bob").await;
+    while bob.count("ore") < 4 {
+        bob.until_revision(bob.revision() + 1).await;
+    }
+    bob.compare().await;
     assert_eq!(scene.count("bob", "ore").await, 4);
 }
 
