@@ -32,12 +32,13 @@ use data_dir::DataDir;
 use holdall_protocol::message::Durability;
 use reload::Reloader;
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
 /// How a server that had started came to its end; each has its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,11 +111,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         tokio::spawn(async move { journal.run().await })
     };
     let desk = sessions.desk().clone();
-    let trades = tokio::spawn(desk.clone().run());
-    if let Err(error) = sessions.shop().stock_up().await {
-        tracing::warn!(%error, "what is new in the shop is not for sale before the store answers");
-    }
-    let shop = tokio::spawn(sessions.shop().clone().run());
+    let (trades, shop) = open_desks(&sessions).await;
     let lease = tokio::spawn(roster.clone().keep_lease());
     let letters = tokio::spawn(roster.clone().read_letters());
     let reloader = Arc::new(Reloader::new((read, loaded), sessions.clone(), game.bounds(), log.clone()));
@@ -141,8 +138,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     readiness.unblock("starting");
     announce(addresses, &settings, &in_force(), development);
     if let Some(file) = ready_file {
-        write_ready_file(&file, addresses)
-            .map_err(|error| StartError::Config(format!("{}: {error}", file.display())))?;
+        write_ready_file(&file, addresses)?;
     }
 
     let running = stop::Running {
@@ -162,6 +158,15 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
         operator_task,
     };
     Ok(running.until(stop, move || reloader.drain_time(), &data.spool_file()).await)
+}
+
+/// Runs the desk of trades, and the shop's once it has told the store what is for sale.
+async fn open_desks(sessions: &Sessions) -> (JoinHandle<Infallible>, JoinHandle<()>) {
+    let trades = tokio::spawn(sessions.desk().clone().run());
+    if let Err(error) = sessions.shop().stock_up().await {
+        tracing::warn!(%error, "not all that is new in the shop is for sale yet");
+    }
+    (trades, tokio::spawn(sessions.shop().clone().run()))
 }
 
 /// What checks how players sign in.
@@ -282,7 +287,7 @@ fn shown(path: &Path) -> String {
     path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-fn write_ready_file(file: &Path, (listen, operator): (SocketAddr, SocketAddr)) -> std::io::Result<()> {
+fn write_ready_file(file: &Path, (listen, operator): (SocketAddr, SocketAddr)) -> Result<(), StartError> {
     let ready = serde_json::json!({
         "listen": listen.to_string(),
         "operator": operator.to_string(),
@@ -290,6 +295,6 @@ fn write_ready_file(file: &Path, (listen, operator): (SocketAddr, SocketAddr)) -
     });
     // Whoever waits for the file never sees half of it.
     let unfinished = file.with_extension("unfinished");
-    std::fs::write(&unfinished, format!("{ready}\n"))?;
-    std::fs::rename(unfinished, file)
+    let written = std::fs::write(&unfinished, format!("{ready}\n")).and_then(|()| std::fs::rename(&unfinished, file));
+    written.map_err(|error| StartError::Config(format!("{}: {error}", file.display())))
 }

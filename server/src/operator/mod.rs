@@ -4,6 +4,7 @@
 //! Called by `app`, and at the socket's other end by `cli`. Never on the players' port, and never in the way of a player.
 
 mod answers;
+mod asking;
 pub mod auth;
 pub mod client;
 pub mod control;

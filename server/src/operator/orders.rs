@@ -3,7 +3,7 @@
 use super::{
     Operator,
     answers::Failure,
-    auth::{Caller, only},
+    asking::Asking,
     extract::{Body, Path},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 use axum::{
     Json,
     extract::{FromRef, FromRequestParts},
-    http::{HeaderMap, HeaderName, header::CONTENT_TYPE, request::Parts},
+    http::{header::CONTENT_TYPE, request::Parts},
     response::{IntoResponse, Response},
 };
 use holdall_protocol::{
@@ -31,9 +31,6 @@ use serde::{Deserialize, Serialize};
 use std::num::{NonZeroU32, NonZeroU64};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-
-/// The header that names the key of what is asked for.
-const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Every route.
 pub(super) fn routes() -> OpenApiRouter<Operator> {
@@ -154,44 +151,18 @@ pub struct Restore {
     pub key: Option<OrderKey>,
 }
 
-/// The key of what is asked for: the header's, or the body's.
-pub(super) fn key_of(headers: &HeaderMap, in_body: Option<OrderKey>) -> Result<Option<OrderKey>, Failure> {
-    if !headers.contains_key(&KEY_HEADER) {
-        return Ok(in_body);
-    }
-    let text = only(headers, KEY_HEADER).and_then(|header| header.to_str().ok());
-    let text = text.ok_or_else(|| Failure::bad_request("the header Idempotency-Key is there twice, or no text"))?;
-    let key = OrderKey::new(text).map_err(|error| Failure::bad_request(error.to_string()))?;
-    match in_body {
-        Some(other) if other != key => {
-            Err(Failure::bad_request("the header Idempotency-Key and the body name different keys"))
-        }
-        _ => Ok(Some(key)),
-    }
-}
-
-/// The key that a write cannot be without.
-pub(super) fn needed(key: Option<OrderKey>) -> Result<OrderKey, Failure> {
-    key.ok_or_else(|| {
-        Failure::bad_request(
-            "this needs a key, in the header Idempotency-Key: the same request again bears the same one",
-        )
-    })
-}
-
 /// Whom an order is about, and who gives it: all that comes before its body.
 struct Given {
-    operator: Operator,
     player: PlayerId,
-    by: Caller,
-    headers: HeaderMap,
+    asking: Asking,
 }
 
 impl Given {
     async fn order(self, reason: String, key: Option<OrderKey>, act: Act) -> Result<Response, Failure> {
-        let key = needed(key_of(&self.headers, key)?)?;
-        let order = Order { key, player: self.player, by: self.by.name, why: reason.into(), act };
-        let answer = self.operator.roster.order(&order).await?;
+        let Self { player, asking } = self;
+        let key = asking.needed_key(key)?;
+        let order = Order { key, player, by: asking.by.name, why: reason.into(), act };
+        let answer = asking.operator.roster.order(&order).await?;
         Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
     }
 }
@@ -204,8 +175,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let Path(player) = Path::from_request_parts(parts, state).await?;
-        let by = parts.extensions.get::<Caller>().expect("no route of these is open").clone();
-        Ok(Self { operator: Operator::from_ref(state), player, by, headers: parts.headers.clone() })
+        Ok(Self { player, asking: Asking::from_request_parts(parts, state).await? })
     }
 }
 
@@ -297,16 +267,16 @@ async fn kick(given: Given, Body(body): Body<Kick>) -> Result<Response, Failure>
 #[utoipa::path(post, path = "/v1/players/{player}/restore", tag = "orders",
     params(("player" = PlayerId, Path), ("Idempotency-Key" = Option<OrderKey>, Header)), request_body = Restore,
     responses((status = 200, body = Restored), (status = 404), (status = 409), (status = 422), (status = 500)))]
-async fn set_back(given: Given, Body(body): Body<Restore>) -> Result<Json<Restored>, Failure> {
+async fn set_back(Given { player, asking }: Given, Body(body): Body<Restore>) -> Result<Json<Restored>, Failure> {
     let Restore { to, allow_duplicates, dry_run, reason, key } = body;
     let order = if dry_run {
         None
     } else {
-        let key = needed(key_of(&given.headers, key)?)?;
-        let by = given.by.name.as_ref().to_owned();
+        let key = asking.needed_key(key)?;
+        let by = asking.by.name.as_ref().to_owned();
         Some(Signed { key, by, reason: reason.unwrap_or_default() })
     };
     let asked = Asked { wish: Wish { to, allow_duplicates }, order };
-    let done = restore::restore(&given.operator.roster, &given.player, asked).await;
+    let done = restore::restore(&asking.operator.roster, &player, asked).await;
     Ok(Json(done?))
 }

@@ -4,20 +4,16 @@
 use super::{
     Operator,
     answers::Failure,
-    auth::Caller,
+    asking::Asking,
     extract::{Body, Path, Query},
-    orders::{key_of, many, needed},
+    orders::many,
 };
 use crate::{
     clock::iso,
     roster::orders::REASON_CHARS_MAX,
     store::stock::{Act, AuditEntry, Deed, DeedKey, Done, Hold, Holder, Known, Reservation, Stock, StockError, Why},
 };
-use axum::{
-    Extension, Json,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use holdall_protocol::{
     action::Quantity,
     ids::{CartId, OrderKey, ReservationId, SkuId},
@@ -184,22 +180,14 @@ impl From<StockError> for Failure {
     }
 }
 
-/// Who asks for a deed, and under which key, if under any.
-struct Asked<'a> {
-    by: &'a Caller,
-    key: Option<OrderKey>,
-    reason: Option<String>,
-}
-
-impl Asked<'_> {
-    fn deed(self, act: Act) -> Result<Deed, Failure> {
-        let reason = self.reason.filter(|reason| !reason.trim().is_empty());
-        if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
-            return Err(Failure::bad_request(format!("a reason has at most {REASON_CHARS_MAX} characters")));
-        }
-        let why = Why { by: self.by.name.clone(), reason: reason.map(Into::into) };
-        Ok(Deed { act, key: self.key.map(DeedKey::Order), why: Some(why) })
+/// A deed under the key that is said, if one is, and why.
+fn deed(asking: &Asking, key: Option<OrderKey>, reason: Option<String>, act: Act) -> Result<Deed, Failure> {
+    let reason = reason.filter(|reason| !reason.trim().is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
+        return Err(Failure::bad_request(format!("a reason has at most {REASON_CHARS_MAX} characters")));
     }
+    let why = Why { by: asking.by.name.clone(), reason: reason.map(Into::into) };
+    Ok(Deed { act, key: asking.key(key)?.map(DeedKey::Order), why: Some(why) })
 }
 
 fn told_stock(done: Done) -> Result<Json<Inventory>, Failure> {
@@ -238,17 +226,11 @@ struct Seed {
 #[utoipa::path(post, path = "/api/inventory/seed", tag = "shop", request_body = Seed,
     params(("Idempotency-Key" = Option<OrderKey>, Header)),
     responses((status = 200, body = Inventory), (status = 409), (status = 422)))]
-async fn seed(
-    State(operator): State<Operator>,
-    Extension(by): Extension<Caller>,
-    headers: HeaderMap,
-    Body(body): Body<Seed>,
-) -> Result<Json<Inventory>, Failure> {
+async fn seed(asking: Asking, Body(body): Body<Seed>) -> Result<Json<Inventory>, Failure> {
     let Seed { sku, quantity, force, reason } = body;
     let known = if force { Known::Force } else { Known::Reset };
-    let asked = Asked { by: &by, key: key_of(&headers, None)?, reason };
-    let deed = asked.deed(Act::Seed { sku, quantity: many(quantity)?.get(), known })?;
-    told_stock(operator.roster.store().stock(deed).await?)
+    let deed = deed(&asking, None, reason, Act::Seed { sku, quantity: many(quantity)?.get(), known })?;
+    told_stock(asking.operator.roster.store().stock(deed).await?)
 }
 
 /// A SKU's units.
@@ -275,19 +257,14 @@ struct Wish {
 #[utoipa::path(post, path = "/api/reservations/hold", tag = "shop", request_body = Wish,
     params(("Idempotency-Key" = Option<OrderKey>, Header)),
     responses((status = 200, body = Held), (status = 409), (status = 422)))]
-async fn hold(
-    State(operator): State<Operator>,
-    Extension(by): Extension<Caller>,
-    headers: HeaderMap,
-    Body(body): Body<Wish>,
-) -> Result<Json<Held>, Failure> {
+async fn hold(asking: Asking, Body(body): Body<Wish>) -> Result<Json<Held>, Failure> {
     let Wish { cart_id, sku, quantity, ttl_seconds } = body;
     let seconds = ttl_seconds.get().map(NonZeroU64::get).filter(|seconds| HOLD_SECONDS.contains(seconds));
     let seconds = seconds.ok_or_else(|| {
         let (least, most) = (HOLD_SECONDS.start(), HOLD_SECONDS.end());
         Failure::bad_request(format!("ttlSeconds must be a whole number from {least} to {most}"))
     })?;
-    let roster = &operator.roster;
+    let roster = &asking.operator.roster;
     let hold = Hold {
         id: ReservationId::new(roster.dice.clone().uuid(roster.clock.now_ms())),
         sku,
@@ -298,8 +275,7 @@ async fn hold(
         holds_max: HOLDS_MAX,
         units_max: None,
     };
-    let asked = Asked { by: &by, key: key_of(&headers, None)?, reason: None };
-    let done = roster.store().stock(asked.deed(Act::Hold(hold))?).await;
+    let done = roster.store().stock(deed(&asking, None, None, Act::Hold(hold))?).await;
     told_hold(done.map_err(|error| match error {
         // To whoever wants to hold something, what nobody seeded is sold out.
         StockError::NoSuchSku => StockError::Insufficient { available: 0 },
@@ -324,30 +300,18 @@ async fn reservation(State(operator): State<Operator>, Path(id): Path<String>) -
 #[utoipa::path(post, path = "/api/reservations/{id}/confirm", tag = "shop",
     params(("id" = ReservationId, Path), ("Idempotency-Key" = Option<OrderKey>, Header)),
     responses((status = 200, body = Held), (status = 404), (status = 409), (status = 422)))]
-async fn confirm(
-    State(operator): State<Operator>,
-    Extension(by): Extension<Caller>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<Json<Held>, Failure> {
-    let asked = Asked { by: &by, key: key_of(&headers, None)?, reason: None };
-    let deed = asked.deed(Act::Confirm { reservation: reservation_id(&id)? })?;
-    told_hold(operator.roster.store().stock(deed).await?)
+async fn confirm(asking: Asking, Path(id): Path<String>) -> Result<Json<Held>, Failure> {
+    let deed = deed(&asking, None, None, Act::Confirm { reservation: reservation_id(&id)? })?;
+    told_hold(asking.operator.roster.store().stock(deed).await?)
 }
 
 /// Gives a hold's units back.
 #[utoipa::path(post, path = "/api/reservations/{id}/release", tag = "shop",
     params(("id" = ReservationId, Path), ("Idempotency-Key" = Option<OrderKey>, Header)),
     responses((status = 200, body = Held), (status = 404), (status = 409), (status = 422)))]
-async fn release(
-    State(operator): State<Operator>,
-    Extension(by): Extension<Caller>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<Json<Held>, Failure> {
-    let asked = Asked { by: &by, key: key_of(&headers, None)?, reason: None };
-    let deed = asked.deed(Act::Release { reservation: reservation_id(&id)?, of: None })?;
-    told_hold(operator.roster.store().stock(deed).await?)
+async fn release(asking: Asking, Path(id): Path<String>) -> Result<Json<Held>, Failure> {
+    let deed = deed(&asking, None, None, Act::Release { reservation: reservation_id(&id)?, of: None })?;
+    told_hold(asking.operator.roster.store().stock(deed).await?)
 }
 
 /// How much of an audit.
@@ -422,18 +386,16 @@ struct Restock {
     params(("sku" = SkuId, Path), ("Idempotency-Key" = Option<OrderKey>, Header)),
     responses((status = 200, body = Inventory), (status = 404), (status = 409), (status = 422)))]
 async fn restock(
-    State(operator): State<Operator>,
-    Extension(by): Extension<Caller>,
-    headers: HeaderMap,
+    asking: Asking,
     Path(sku): Path<SkuId>,
     Body(Restock { quantity, reason, key }): Body<Restock>,
 ) -> Result<Json<Inventory>, Failure> {
     if reason.trim().is_empty() {
         return Err(Failure::bad_request("a reason is needed"));
     }
-    let asked = Asked { by: &by, key: Some(needed(key_of(&headers, key)?)?), reason: Some(reason) };
-    let deed = asked.deed(Act::Restock { sku, quantity: many(quantity)? })?;
-    told_stock(operator.roster.store().stock(deed).await?)
+    let key = asking.needed_key(key)?;
+    let deed = deed(&asking, Some(key), Some(reason), Act::Restock { sku, quantity: many(quantity)? })?;
+    told_stock(asking.operator.roster.store().stock(deed).await?)
 }
 
 /// What happened to one SKU, the newest first.

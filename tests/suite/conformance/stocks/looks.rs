@@ -77,8 +77,8 @@ pub(super) async fn what_runs_out_does_so_by_itself_whatever_lets_go_of_it(store
     let why = Some(Why { by: "olga".into(), reason: Some("more of it".into()) });
     store.stock(Deed { act: restock("s", 5), key: None, why }).await.expect("it is there");
     expect_counted(store).await;
-    let told = audit(store, None, 2).await;
-    let told: Vec<_> = told.iter().map(|entry| (entry.event, entry.reservation, entry.why.as_deref())).collect();
+    let all = audit(store, None, 100).await;
+    let told: Vec<_> = all.iter().take(2).map(|entry| (entry.event, entry.reservation, entry.why.as_deref())).collect();
     assert_eq!(told, [(Event::Restock, None, Some("olga: more of it")), (Event::Expired, Some(late.id), None)]);
 }
 
