@@ -15,7 +15,6 @@ use holdall_protocol::{
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::{sleep, timeout},
 };
@@ -257,28 +256,25 @@ impl Asker {
     /// # Panics
     /// When the answer is no JSON.
     pub async fn hold_for_cart(&self, key: &str, sku: &str, quantity: u64, seconds: u64) -> (u16, Value) {
-        let body = json!({"cartId": "cart", "sku": sku, "quantity": quantity, "ttlSeconds": seconds}).to_string();
+        let body = wish(sku, quantity, seconds).to_string();
         let (status, answer) = self.ask("POST", "/api/reservations/hold", &[("Idempotency-Key", key)], &body).await;
         (status, serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}")))
     }
 
-    /// The same by somebody who does not mind when the server dies under it.
-    pub async fn try_to_hold(&self, key: &str, sku: &str, quantity: u64) {
-        let body = json!({"cartId": "cart", "sku": sku, "quantity": quantity, "ttlSeconds": 600}).to_string();
-        let head = format!(
-            "POST /api/reservations/hold HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIdempotency-Key: {key}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let Ok(mut tcp) = TcpStream::connect(self.addr).await else { return };
-        let _ = tcp.write_all(format!("{head}{body}").as_bytes()).await;
-        let _ = tcp.read_to_end(&mut Vec::new()).await;
+    /// The same, without waiting for the answer.
+    pub async fn begin_to_hold_for_cart(&self, key: &str, sku: &str, quantity: u64, seconds: u64) -> TcpStream {
+        let body = wish(sku, quantity, seconds).to_string();
+        self.begin("POST", "/api/reservations/hold", &[("Idempotency-Key", key)], &body).await
     }
 
     /// Does something to a hold: `confirm` or `release`; the answer's status and JSON.
     pub async fn to_hold(&self, verb: &str, reservation: impl std::fmt::Display) -> (u16, Value) {
         self.post(&format!("/api/reservations/{reservation}/{verb}"), &json!({})).await
     }
+}
+
+fn wish(sku: &str, quantity: u64, seconds: u64) -> Value {
+    json!({"cartId": "cart", "sku": sku, "quantity": quantity, "ttlSeconds": seconds})
 }
 
 /// Where a shop is open: a site, and the Redis that it keeps its stock in, if it does.

@@ -194,14 +194,12 @@ async fn a_cart_that_asks_again_under_its_key_gets_the_first_answer(stall: Stall
     // Asked, and killed before the answer.
     let mut rng = StdRng::seed_from_u64(4);
     for round in 1..=5 {
-        let (shop, key) = (server.asker(None), format!("round-{round}"));
-        let asking = tokio::spawn(async move { shop.try_to_hold(&key, "carts", 1).await });
+        let key = format!("round-{round}");
+        let _unanswered = server.asker(None).begin_to_hold_for_cart(&key, "carts", 1, 600).await;
         a_moment(&mut rng).await;
         server.kill().await;
-        asking.await.expect("no panic");
         server = stall.start().await;
         let shop = server.asker(None);
-        let key = format!("round-{round}");
         let (status, held) = shop.hold_for_cart(&key, "carts", 1, 600).await;
         assert_eq!((status, &held["state"]), (200, &json!("active")), "{held}");
         assert_eq!(shop.units("carts").await, Units::of(97 - round, 3 + round, 0), "round {round}");
