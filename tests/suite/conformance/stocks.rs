@@ -9,9 +9,10 @@ mod the_file;
 use super::{Made, acquire, batch, born, conformance, id, write};
 use bytes::Bytes;
 use claims::{
-    a_claim_is_the_owners_and_the_holders, a_claim_stands_while_its_token_does, a_claimed_hold_is_left_alone,
-    a_hold_that_cannot_be_paid_for_writes_nothing, a_purchase_moves_the_stock_together_with_its_player,
-    a_purchase_needs_no_claim_that_the_store_has_lost, a_taken_back_claim_leaves_the_hold_as_it_would_be,
+    a_claim_gives_way_to_the_next_owners, a_claim_is_the_owners_and_the_holders, a_claim_stands_while_its_token_does,
+    a_claimed_hold_is_left_alone, a_hold_that_cannot_be_paid_for_writes_nothing,
+    a_purchase_moves_the_stock_together_with_its_player, a_purchase_needs_no_claim_that_the_store_has_lost,
+    a_taken_back_claim_leaves_the_hold_as_it_would_be,
 };
 use holdall_protocol::{
     NUMBER_MAX,
@@ -64,6 +65,7 @@ conformance! {
     a_claim_is_the_owners_and_the_holders
     a_claimed_hold_is_left_alone
     a_claim_stands_while_its_token_does
+    a_claim_gives_way_to_the_next_owners
     a_taken_back_claim_leaves_the_hold_as_it_would_be
     a_purchase_moves_the_stock_together_with_its_player
     a_purchase_needs_no_claim_that_the_store_has_lost

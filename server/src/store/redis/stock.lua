@@ -107,9 +107,12 @@ function acts.claim(id, player, claim, owner)
   local hold = existing(id)
   if hold.player ~= player then no('no_such_reservation') end
   if shop.read('HGET', KEYS[4] .. player, 'owner') ~= owner then no('not_owner') end
-  if hold.state ~= 'claimed' or hold.claim ~= claim or hold.owner ~= owner then
-    shop.claim(active(id), claim, owner)
+  if hold.state == 'claimed' and hold.owner ~= owner then
+    -- Under another token nobody can write this player any more.
+    shop.unclaim(hold)
+    shop.write()
   end
+  if hold.state ~= 'claimed' or hold.claim ~= claim then shop.claim(active(id), claim, owner) end
   return shop.told_hold(hold)
 end
 

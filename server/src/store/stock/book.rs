@@ -253,8 +253,14 @@ impl<B: Book> Desk<'_, B> {
             Err(StockError::NotOwner)?;
         }
         let ours = Some((claim.id, claim.owner.clone()));
-        if row.reservation.state == State::Claimed && row.claim == ours {
-            return Ok(Done::Reservation(row.reservation));
+        if row.reservation.state == State::Claimed {
+            if row.claim == ours {
+                return Ok(Done::Reservation(row.reservation));
+            }
+            // Under another token nobody can write this player any more.
+            if row.claim.is_some_and(|(_, token)| token != claim.owner) {
+                self.unclaim(row.reservation)?;
+            }
         }
         let mut reservation = self.open(claim.reservation)?;
         reservation.state = State::Claimed;

@@ -99,6 +99,26 @@ pub(super) async fn a_claim_stands_while_its_token_does(store: &dyn Store) {
     assert_eq!(store.sweep().await, Ok(Swept::default()));
 }
 
+pub(super) async fn a_claim_gives_way_to_the_next_owners(store: &dyn Store) {
+    let (made, _, good) = to_be_claimed(store).await;
+    act(store, Act::Claim(good.clone())).await.expect("it is active");
+    let next = acquire(store, "p").await.owner;
+    act(store, Act::Claim(claim(made, "p", &next))).await.expect("who claimed it can pay no more");
+    act(store, Act::Unclaim { reservation: made, claim: good.id }).await.expect("it is there");
+    assert_eq!((state(store, made).await, columns(store, "s").await), (State::Claimed, [8, 2, 0, 1]));
+    let paid = buying(write("p", &next, 1, 2), &[made]);
+    assert_eq!(store.commit(batch(vec![paid]), Life::default()).await, Outcome::Applied);
+    assert_eq!(state(store, made).await, State::Confirmed);
+
+    let late = held(store, hold("s", player("p"), 1, SHORT)).await.id;
+    act(store, Act::Claim(claim(late, "p", &next))).await.expect("it is active");
+    sleep(PAST).await;
+    let last = acquire(store, "p").await.owner;
+    let too_late = act(store, Act::Claim(claim(late, "p", &last))).await;
+    assert_eq!(too_late, Err(StockError::NotActive(State::Expired)));
+    assert_eq!(columns(store, "s").await, [8, 0, 2, 0]);
+}
+
 pub(super) async fn a_taken_back_claim_leaves_the_hold_as_it_would_be(store: &dyn Store) {
     let (made, owner, good) = to_be_claimed(store).await;
     let back = |reservation, claim| Act::Unclaim { reservation, claim };
