@@ -137,9 +137,7 @@ pub async fn serve(plan: Plan, stop: impl Future<Output = ()> + Send) -> Result<
     first_sign_of_life(&roster, &settings).await;
     readiness.unblock("starting");
     announce(addresses, &settings, &in_force(), development);
-    if let Some(file) = ready_file {
-        write_ready_file(&file, addresses)?;
-    }
+    ready_file.map_or(Ok(()), |file| write_ready_file(&file, addresses))?;
 
     let running = stop::Running {
         journal,

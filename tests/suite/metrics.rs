@@ -6,6 +6,7 @@ use holdall_harness::{
     client::{Client, drop_item, gift, grant, item, stats},
     metrics::Scrape,
     server::{self, TempDir},
+    shop::{Stall, confirm, hold, hold_for, release},
     trade::{self, Traders, invite},
 };
 use holdall_protocol::{
@@ -46,8 +47,10 @@ async fn scrape_until(server: &Server, holds: impl Fn(&Scrape) -> bool) -> Scrap
     last
 }
 
-/// Checks samples by name, labels and value.
-fn expect(scrape: &Scrape, wanted: &[(&str, &[(&str, &str)], f64)]) {
+/// A sample: its name, its labels, and its value.
+type Sample<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
+fn expect(scrape: &Scrape, wanted: &[Sample<'_>]) {
     for (name, labels, value) in wanted {
         let is = scrape.sum(name, labels);
         assert!((is - value).abs() < f64::EPSILON, "{name}{labels:?} is {is}, and {value} was played");
@@ -300,4 +303,30 @@ fn metrics_of(query: &str) -> Vec<(String, Vec<String>)> {
         found.push((name.to_owned(), labels));
     }
     found
+}
+
+#[tokio::test]
+async fn what_becomes_of_holds_is_counted() {
+    let stall = Stall::on_a_file();
+    let server = stall.site.start().await;
+    let mut anna = Client::enter(server.game, "anna").await;
+    let mut holds = Vec::new();
+    for _ in 0..3 {
+        holds.push(anna.held(hold("bread", 1)).await);
+    }
+    anna.held(confirm(&holds[0])).await;
+    anna.held(release(&holds[1])).await;
+    let short = anna.held(hold_for("bread", 1, 1)).await;
+    anna.until_hold_ends(short.reservation).await;
+    let seen = scrape_until(&server, |scrape| scrape.sum("holdall_shop_expiries_total", &[]) > 0.0).await;
+    expect(
+        &seen,
+        &[
+            ("holdall_shop_holds_total", &[], 4.0),
+            ("holdall_shop_confirms_total", &[], 1.0),
+            ("holdall_shop_releases_total", &[], 1.0),
+            ("holdall_shop_expiries_total", &[], 1.0),
+            ("holdall_ledger_imbalances_total", &[], 0.0),
+        ],
+    );
 }

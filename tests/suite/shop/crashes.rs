@@ -175,7 +175,7 @@ impl Killed {
     }
 
     /// She comes back to this process and pays.
-    async fn is_paid_for_on(self, server: Server) {
+    async fn expect_paid_for_on(self, server: Server) {
         let (mut anna, _) = enter_at_last(server.game, "anna").await;
         assert_eq!((&anna.welcome().holds, anna.count("gold")), (&vec![self.held.clone()], 100));
         assert_eq!(anna.held(confirm(&self.held)).await.state, HoldState::Confirmed);
@@ -206,7 +206,7 @@ async fn the_claim_of_a_killed_process_is_undone_by_its_successor_and_the_hold_c
     let server = killed.victim.start().await;
     until_claimed(killed.stall.redis(), 0).await;
     assert_eq!(server.asker(None).units("sword").await, Units::of(9, 1, 0));
-    killed.is_paid_for_on(server).await;
+    killed.expect_paid_for_on(server).await;
 }
 
 /// She has a new owner before anybody has swept.
@@ -214,7 +214,7 @@ async fn the_claim_of_a_killed_process_is_undone_by_its_successor_and_the_hold_c
 async fn who_returns_to_a_claim_of_a_dead_process_pays_at_once() {
     let killed = Killed::between_claim_and_commit(600).await;
     let server = killed.victim.start().await;
-    killed.is_paid_for_on(server).await;
+    killed.expect_paid_for_on(server).await;
 }
 
 async fn claims(redis: &Redis) -> i64 {

@@ -59,7 +59,7 @@ async fn end_it(game: SocketAddr, shop: Asker, n: usize) -> (Hold, Ends) {
     let mut rng = StdRng::seed_from_u64(n as u64);
     // Around the moment at which it runs out.
     let (mut at, mut by) = (held.expires_at, held.expires_at);
-    if n % 4 != 0 {
+    if !n.is_multiple_of(4) {
         at = at - 60 + rng.random_range(0..70);
         by = by - 60 + rng.random_range(0..70);
     }
