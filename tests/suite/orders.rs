@@ -1,6 +1,7 @@
 //! Operators' orders among several processes on a store that loses letters and answers: each is carried out once.
 
 use crate::conformance::id;
+use futures_util::future::join_all;
 use holdall_harness::{client::item, rules};
 use holdall_protocol::{
     action::Target,
@@ -201,4 +202,21 @@ async fn another_order_under_the_same_key_is_refused_wherever_it_is_given() {
         assert_eq!(house.order(&nobody).await, Err(OrderError::NoSuchPlayer));
     }
     assert_eq!(shelf.rows().len(), 1, "nobody is made of an order on them");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_orders_on_several_players_under_one_key_at_once_one_is_carried_out() {
+    let shelf = Shelf::default();
+    shelf.set_lease(LEASE);
+    let house = house(&shelf, "a", Ack::Durable).await;
+    let mut orders = Vec::new();
+    for player in ["anna", "bert", "carl", "dora", "emil"].map(id) {
+        house.load(&player).await.expect("nobody else has them");
+        orders.push(Order { player, ..order("key", 1) });
+    }
+    let answers = join_all(orders.iter().map(|order| house.order(order))).await;
+    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!((done.len(), refused), (1, vec![Err(OrderError::KeyTaken); 4]));
+    let again = join_all(orders.iter().map(|order| house.order(order))).await;
+    assert_eq!(again.iter().filter(|answer| **answer == done[0]).count(), 1, "it was acknowledged");
 }

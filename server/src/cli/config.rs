@@ -57,6 +57,7 @@ fn in_order(Loaded { file, settings, .. }: &Loaded, rules: &Rules) -> String {
         steps => format!("in order, {steps} content steps"),
     };
     let skus = match rules.shop.len() {
+        0 if !shop_file.exists() => "not there, so that nothing is for sale".to_owned(),
         0 => "nothing for sale".to_owned(),
         1 => "in order, 1 SKU".to_owned(),
         skus => format!("in order, {skus} SKUs"),

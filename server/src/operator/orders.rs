@@ -180,7 +180,7 @@ where
 }
 
 /// A quantity of units or money.
-pub(super) fn many(quantity: Quantity) -> Result<NonZeroU64, Failure> {
+fn many(quantity: Quantity) -> Result<NonZeroU64, Failure> {
     quantity.get().filter(|number| number.get() <= NUMBER_MAX).ok_or(Refusal::InvalidQuantity).map_err(Failure::from)
 }
 

@@ -6,7 +6,6 @@ use super::{
     answers::Failure,
     asking::Asking,
     extract::{Body, Path, Query},
-    orders::many,
 };
 use crate::{
     clock::iso,
@@ -15,6 +14,7 @@ use crate::{
 };
 use axum::{Json, extract::State, http::StatusCode};
 use holdall_protocol::{
+    NUMBER_MAX,
     action::Quantity,
     ids::{CartId, OrderKey, ReservationId, SkuId},
 };
@@ -190,6 +190,20 @@ fn deed(asking: &Asking, key: Option<OrderKey>, reason: Option<String>, act: Act
     Ok(Deed { act, key: asking.key(key)?.map(DeedKey::Order), why: Some(why) })
 }
 
+/// Does a deed. Its key may be an order's that this process has begun and the store does not know yet.
+async fn done(asking: &Asking, deed: Deed) -> Result<Done, StockError> {
+    let roster = &asking.operator.roster;
+    let Some(DeedKey::Order(key)) = deed.key.clone() else { return roster.store().stock(deed).await };
+    if !roster.order_keys.take(&key, deed.hash()) {
+        return Err(StockError::KeyTaken);
+    }
+    let done = roster.store().stock(deed).await;
+    if done.is_err() {
+        roster.order_keys.give_back(&key);
+    }
+    done
+}
+
 fn told_stock(done: Done) -> Result<Json<Inventory>, Failure> {
     match done {
         Done::Stock(stock) => Ok(Json(stock.into())),
@@ -229,8 +243,8 @@ struct Seed {
 async fn seed(asking: Asking, Body(body): Body<Seed>) -> Result<Json<Inventory>, Failure> {
     let Seed { sku, quantity, force, reason } = body;
     let known = if force { Known::Force } else { Known::Reset };
-    let deed = deed(&asking, None, reason, Act::Seed { sku, quantity: many(quantity)?.get(), known })?;
-    told_stock(asking.operator.roster.store().stock(deed).await?)
+    let deed = deed(&asking, None, reason, Act::Seed { sku, quantity: units(quantity)?.get(), known })?;
+    told_stock(done(&asking, deed).await?)
 }
 
 /// A SKU's units.
@@ -269,18 +283,24 @@ async fn hold(asking: Asking, Body(body): Body<Wish>) -> Result<Json<Held>, Fail
         id: ReservationId::new(roster.dice.clone().uuid(roster.clock.now_ms())),
         sku,
         holder: Holder::Cart(cart_id),
-        quantity: many(quantity)?,
+        quantity: units(quantity)?,
         time: Duration::from_secs(seconds),
         terms: bytes::Bytes::new(),
         holds_max: HOLDS_MAX,
         units_max: None,
     };
-    let done = roster.store().stock(deed(&asking, None, None, Act::Hold(hold))?).await;
+    let done = done(&asking, deed(&asking, None, None, Act::Hold(hold))?).await;
     told_hold(done.map_err(|error| match error {
         // To whoever wants to hold something, what nobody seeded is sold out.
         StockError::NoSuchSku => StockError::Insufficient { available: 0 },
         error => error,
     })?)
+}
+
+fn units(quantity: Quantity) -> Result<NonZeroU64, Failure> {
+    let message = format!("quantity must be a whole number from 1 to {NUMBER_MAX}");
+    let units = quantity.get().filter(|units| units.get() <= NUMBER_MAX);
+    units.ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "invalid_quantity", message))
 }
 
 /// A text that is no id is the id of nothing.
@@ -302,7 +322,7 @@ async fn reservation(State(operator): State<Operator>, Path(id): Path<String>) -
     responses((status = 200, body = Held), (status = 404), (status = 409), (status = 422)))]
 async fn confirm(asking: Asking, Path(id): Path<String>) -> Result<Json<Held>, Failure> {
     let deed = deed(&asking, None, None, Act::Confirm { reservation: reservation_id(&id)? })?;
-    told_hold(asking.operator.roster.store().stock(deed).await?)
+    told_hold(done(&asking, deed).await?)
 }
 
 /// Gives a hold's units back.
@@ -311,7 +331,7 @@ async fn confirm(asking: Asking, Path(id): Path<String>) -> Result<Json<Held>, F
     responses((status = 200, body = Held), (status = 404), (status = 409), (status = 422)))]
 async fn release(asking: Asking, Path(id): Path<String>) -> Result<Json<Held>, Failure> {
     let deed = deed(&asking, None, None, Act::Release { reservation: reservation_id(&id)?, of: None })?;
-    told_hold(asking.operator.roster.store().stock(deed).await?)
+    told_hold(done(&asking, deed).await?)
 }
 
 /// How much of an audit.
@@ -394,8 +414,8 @@ async fn restock(
         return Err(Failure::bad_request("a reason is needed"));
     }
     let key = asking.needed_key(key)?;
-    let deed = deed(&asking, Some(key), Some(reason), Act::Restock { sku, quantity: many(quantity)? })?;
-    told_stock(asking.operator.roster.store().stock(deed).await?)
+    let deed = deed(&asking, Some(key), Some(reason), Act::Restock { sku, quantity: units(quantity)? })?;
+    told_stock(done(&asking, deed).await?)
 }
 
 /// What happened to one SKU, the newest first.

@@ -86,6 +86,8 @@ pub struct Roster {
     watched: holds::Watch,
     /// Orders on their way to other processes.
     given: orders::Given,
+    /// Keys of orders, and of deeds of the shop, that this process has begun.
+    pub order_keys: orders::Keys,
     looks: view::Looks,
     /// Held by whoever works on a long ledger.
     shortening: tokio::sync::Mutex<()>,
@@ -120,6 +122,7 @@ impl Roster {
             departures: OnceLock::new(),
             watched: holds::Watch::default(),
             given: orders::Given::default(),
+            order_keys: orders::Keys::default(),
             looks: view::Looks::default(),
             shortening: tokio::sync::Mutex::default(),
             lease,

@@ -7,10 +7,12 @@
 //! the first one. A refusal changes nothing and is not kept.
 
 mod act;
+mod keys;
 pub mod report;
 mod restore;
 
 pub use act::Act;
+pub use keys::Keys;
 pub use restore::{To, Wish};
 
 use act::{Judged, Performed};
@@ -307,7 +309,12 @@ impl Roster {
         if judged.at.is_some_and(|at| at != seat.revision) {
             return Ok(None);
         }
-        let Performed { changes, effects, reason, answer } = self.perform_or_drop(cell, inner, judged)?;
+        if !self.order_keys.take(&order.key, order.hash()) {
+            return Err(OrderError::KeyTaken);
+        }
+        let performed = self.perform_or_drop(cell, inner, judged);
+        let Performed { changes, effects, reason, answer } =
+            performed.inspect_err(|_| self.order_keys.give_back(&order.key))?;
         let seat = inner.seat().expect("found in the game under this lock");
         let revision = seat.revision.next();
         let answer = KeptAnswer { key: order.key.clone(), order: order.hash(), bytes: answer };

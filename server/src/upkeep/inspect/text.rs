@@ -128,7 +128,7 @@ impl fmt::Display for Entry {
         for line in &self.lines {
             write!(f, "; {} {}: {} → {}", line.quantity, line.item, shown(&line.from), shown(&line.to))?;
         }
-        if self.lines.is_empty() {
+        if self.lines.is_empty() && !self.places.is_empty() {
             let places: Vec<String> = self.places.iter().map(|place| shown(place)).collect();
             write!(f, "; touched {}", places.join(" "))?;
         }
