@@ -212,7 +212,9 @@ async fn of_orders_on_several_players_under_one_key_at_once_one_is_carried_out()
     let mut orders = Vec::new();
     for player in ["anna", "bert", "carl", "dora", "emil"].map(id) {
         house.load(&player).await.expect("nobody else has them");
-        orders.push(Order { player, ..order("key", 1) });
+        let (item, quantity) = (item("ore"), NonZeroU64::MIN);
+        let act = Act::Grant { item, quantity, attributes: None, partial: false };
+        orders.push(Order { player, act, ..order("key", 1) });
     }
     let answers = join_all(orders.iter().map(|order| house.order(order))).await;
     let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
