@@ -36,6 +36,7 @@ use allowance::Quotas;
 use arc_swap::{ArcSwap, Guard};
 use cell::{Cell, Inner, Stage};
 use dashmap::DashMap;
+use hashbrown::DefaultHashBuilder;
 use holdall_protocol::{
     close::Close,
     ids::{PlayerId, Revision},
@@ -72,7 +73,7 @@ pub struct Options {
 
 /// All players in this process.
 pub struct Roster {
-    cells: DashMap<PlayerId, Arc<Cell>>,
+    cells: DashMap<PlayerId, Arc<Cell>, DefaultHashBuilder>,
     /// Where records go.
     pub journal: Arc<Journal>,
     store: Arc<dyn Store>,
@@ -108,7 +109,7 @@ impl Roster {
         (clock, dice): (Clock, Dice),
         options: Options,
     ) -> Arc<Self> {
-        let cells = DashMap::new();
+        let cells = DashMap::default();
         let lease = Lease::new(store.lease());
         let (rules, options) = (ArcSwap::new(rules), RwLock::new(Arc::new(options)));
         let metrics = journal.metrics().clone();
