@@ -508,7 +508,8 @@ pub trait Store: Stocks {
     fn lease(&self) -> Option<Duration>;
 
     /// Signs this node as alive for another lease. `checked` is the life for which it has looked at all it has: in a new
-    /// one, the others are given players once every node that is alive has said so.
+    /// one, the others are given players once every node that is alive has said so. The life that is answered began before:
+    /// a lease later no other node can [`reclaim`](Store::reclaim) in it a player that the store knows as this one's.
     fn renew(&self, checked: Life) -> Answer<Result<Renewal, ReadError>>;
 
     /// Signs this node off: whatever it still owns may be taken at once.

@@ -282,10 +282,11 @@ impl Inner {
     async fn sign(&self, lease: Duration, checked: Option<Life>) -> Result<Renewal, Failure> {
         let live = self.looks.live().await?;
         let boot = format!("{:016x}", self.node.boot);
-        let run = self.shared.run(checked.unwrap_or(live.life));
+        let (looked_at, run) = (self.shared.run(checked.unwrap_or(live.life)), self.shared.run(live.life));
         let mut call = Call::default();
-        call.keys.extend([self.keys.node(&self.node.id), self.keys.nodes()]);
-        call.bytes(&self.node.id).bytes(&boot).number(millis(lease)).number(u64::from(checked.is_none())).bytes(&run);
+        call.keys.extend([self.keys.node(&self.node.id), self.keys.nodes(), self.keys.world()]);
+        call.bytes(&self.node.id).bytes(&boot).number(millis(lease)).number(u64::from(checked.is_none()));
+        call.bytes(&looked_at).bytes(&run);
         let answered = call.run(&self.looks, &live, &script::RENEW).await?;
         let life = live.life;
         Ok(match reply::text(answered)?.as_str() {
