@@ -7,10 +7,10 @@ use clap::Args;
 use holdall_client_sim::{
     duration,
     mix::Weights,
-    report::Report,
     scenario::{Load, Options, Url, run_watched},
 };
 use holdall_protocol::frame::Subprotocol;
+use serde::Serialize;
 use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ pub(crate) struct Run {
     away: Duration,
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
         _ => Err("it must be a number above 0".to_owned()),
@@ -119,14 +119,15 @@ impl Run {
     }
 }
 
-fn write_json(path: &std::path::Path, report: &Report) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(report)?;
+/// Writes what was found.
+pub(super) fn write_json(path: &std::path::Path, found: &impl Serialize) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(found)?;
     text.push(b'\n');
     std::fs::write(path, text)
 }
 
 /// Every bot is an open file: raises this process's limit as far as it may be.
-fn room_for(bots: usize) -> Result<(), String> {
+pub(super) fn room_for(bots: usize) -> Result<(), String> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let wanted = u64::try_from(bots).unwrap_or(u64::MAX).saturating_add(64);
     let mut limit = getrlimit(Resource::Nofile);
