@@ -79,12 +79,13 @@ impl Compare {
     pub(crate) async fn measure(&self) -> Result<ExitCode, String> {
         let options = self.options()?;
         room_for(self.players)?;
-        let mut term = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+        let heard = |kind| signal(kind).map_err(|error| error.to_string());
+        let (mut int, mut term) = (heard(SignalKind::interrupt())?, heard(SignalKind::terminate())?);
         let comparing = compare(&options, |stage| eprintln!("{stage}"));
         // Whoever breaks it off drops it, and with it all that it has started.
         let comparison = tokio::select! {
             compared = comparing => compared.map_err(|error| error.to_string())?,
-            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(INTERRUPTED)),
+            _ = int.recv() => return Ok(ExitCode::from(INTERRUPTED)),
             _ = term.recv() => return Ok(ExitCode::from(INTERRUPTED)),
         };
         // Nobody may be reading any more; the file still tells.

@@ -30,10 +30,14 @@ pub struct Crowd {
     pub players: usize,
     /// Seconds from the first connection until all were in the game, loaded from the store, each with its snapshot.
     pub login_s: f64,
+    /// CPU time of the server meanwhile, over the players, in microseconds.
+    pub login_cpu_us: f64,
     /// The server's resident memory with them in the game and idle, less than before they came, over the players.
     pub rss_bytes_per_player: f64,
     /// Seconds from the first connection until all whose connections had been cut were back in the game.
     pub resume_s: f64,
+    /// CPU time of the server meanwhile, over the players, in microseconds.
+    pub resume_cpu_us: f64,
     /// How many of those were told only what they had missed.
     pub resumed: usize,
 }
@@ -45,25 +49,37 @@ pub(super) async fn crowd(options: &Options, target: Target) -> Result<Crowd, Fa
     drop(enter(&site, target, "idle", players, STACKS).await?);
     site.restart(options).await?;
     let empty = site.rss()?;
-    let begun = Instant::now();
-    let inside = for_each(0..players, async |number: usize| {
+    let (inside, (login_s, login_cpu_us)) = timed(&site, 0..players, async |number: usize| {
         let mut entry = Entry::enter(&site.url, &format!("idle-{number}"), None).await?;
         entry.take_snapshot().await?;
         Ok((number, entry))
     })
     .await?;
-    let login_s = begun.elapsed().as_secs_f64();
     sleep(IDLE).await;
     let added = site.rss()?.saturating_sub(empty);
     let standing: Vec<_> = inside.iter().map(|(number, entry)| (*number, entry.resume())).collect();
     drop(inside);
     sleep(GONE).await;
-    let begun = Instant::now();
-    let back = for_each(standing, async |(number, resume)| {
+    let (back, (resume_s, resume_cpu_us)) = timed(&site, standing, async |(number, resume)| {
         Entry::enter(&site.url, &format!("idle-{number}"), Some(resume)).await
     })
     .await?;
-    let resume_s = begun.elapsed().as_secs_f64();
     let resumed = back.iter().filter(|entry| entry.welcome.resumed).count();
-    Ok(Crowd { players, login_s, rss_bytes_per_player: added as f64 / players as f64, resume_s, resumed })
+    let rss_bytes_per_player = added as f64 / players as f64;
+    Ok(Crowd { players, login_s, login_cpu_us, rss_bytes_per_player, resume_s, resume_cpu_us, resumed })
+}
+
+/// Does something for each player: what came of it, how many seconds it took, and how many microseconds of the server's CPU
+/// time for each of them.
+async fn timed<I, T>(
+    site: &Site,
+    each: impl IntoIterator<Item = I>,
+    act: impl AsyncFn(I) -> Result<T, Failure>,
+) -> Result<(Vec<T>, (f64, f64)), Failure> {
+    let (before, begun) = (site.costs()?, Instant::now());
+    let done = for_each(each, act).await?;
+    let took = begun.elapsed();
+    let cpu = site.costs()?.since(&before).server.cpu;
+    let cpu_us = cpu.as_secs_f64() * 1e6 / done.len() as f64;
+    Ok((done, (took.as_secs_f64(), cpu_us)))
 }

@@ -103,6 +103,9 @@ pub(super) async fn measure(
     let (after, took) = (site.costs()?, begun.elapsed());
     let own = this_process().since(&own);
     let (players, tally) = end(drives).await?;
+    if tally.replies == 0 {
+        return Err(Failure::new("nothing was answered while it was measured"));
+    }
     Ok((players, Figures::of(&tally, took, &run.latencies(), &after.since(&before), own)))
 }
 

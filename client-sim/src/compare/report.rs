@@ -223,8 +223,10 @@ fn crowds(found: &[(Target, Found)]) -> Vec<CrowdRow> {
         let typical = Crowd {
             players: first.players,
             login_s: of(|crowd| crowd.login_s),
+            login_cpu_us: of(|crowd| crowd.login_cpu_us),
             rss_bytes_per_player: of(|crowd| crowd.rss_bytes_per_player),
             resume_s: of(|crowd| crowd.resume_s),
+            resume_cpu_us: of(|crowd| crowd.resume_cpu_us),
             resumed: rounds.iter().map(|crowd| crowd.resumed).min().unwrap_or(0),
         };
         rows.push(CrowdRow { target, typical, rounds });

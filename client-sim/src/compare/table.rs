@@ -2,6 +2,7 @@
 
 use super::{
     bags,
+    crowd::Crowd,
     report::{Comparison, Figures},
 };
 use std::fmt;
@@ -62,9 +63,11 @@ impl Comparison {
     fn players(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for row in &self.players {
             let crowd = row.typical;
-            write!(f, "\n{:<17}{} players of 50 stacks: ", row.target, crowd.players)?;
-            write!(f, "in after {:.2} s, {:.0} bytes each while idle, ", crowd.login_s, crowd.rss_bytes_per_player)?;
-            write!(f, "back after {:.2} s", crowd.resume_s)?;
+            let Crowd { players, login_s, login_cpu_us, resume_s, resume_cpu_us, .. } = crowd;
+            write!(f, "\n{:<17}{players} players of 50 stacks: ", row.target)?;
+            write!(f, "in after {login_s:.2} s ({login_cpu_us:.0} µs CPU each), ")?;
+            write!(f, "{:.0} bytes each while idle, ", crowd.rss_bytes_per_player)?;
+            write!(f, "back after {resume_s:.2} s ({resume_cpu_us:.0} µs CPU each)")?;
             match crowd.players.saturating_sub(crowd.resumed) {
                 0 => writeln!(f)?,
                 not => writeln!(f, " ({not} of them not resumed)")?,
