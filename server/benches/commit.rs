@@ -70,6 +70,7 @@ impl Actor {
             seq: Seq::new(self.revision.get()),
             form: schema::OURS.form(),
             content: 1,
+            restamps: false,
             changes: CHANGES.get(kind).expect("a kind of action"),
             entry: &ENTRY,
             effects: None,

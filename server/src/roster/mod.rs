@@ -33,6 +33,7 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 use allowance::Quotas;
+use arc_swap::{ArcSwap, Guard};
 use cell::{Cell, Inner, Stage};
 use dashmap::DashMap;
 use holdall_protocol::{
@@ -75,7 +76,7 @@ pub struct Roster {
     /// Where records go.
     pub journal: Arc<Journal>,
     store: Arc<dyn Store>,
-    rules: RwLock<Arc<Rules>>,
+    rules: ArcSwap<Rules>,
     /// Wall-clock time.
     pub clock: Clock,
     /// Chance.
@@ -109,7 +110,7 @@ impl Roster {
     ) -> Arc<Self> {
         let cells = DashMap::new();
         let lease = Lease::new(store.lease());
-        let (rules, options) = (RwLock::new(rules), RwLock::new(Arc::new(options)));
+        let (rules, options) = (ArcSwap::new(rules), RwLock::new(Arc::new(options)));
         let metrics = journal.metrics().clone();
         let roster = Arc::new(Self {
             cells,
@@ -135,8 +136,8 @@ impl Roster {
     /// The rules in force. Ask under the lock of the player who is judged by them: then whoever is told of new ones has
     /// not been judged, or shown anything, by earlier ones since.
     #[must_use]
-    pub fn rules(&self) -> Arc<Rules> {
-        self.rules.read().clone()
+    pub fn rules(&self) -> Guard<Arc<Rules>> {
+        self.rules.load()
     }
 
     /// The roster's bounds.
