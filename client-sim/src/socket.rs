@@ -68,25 +68,7 @@ pub(crate) struct Socket {
 impl Socket {
     /// Connects and agrees on the subprotocol.
     pub(crate) async fn connect(url: &Url, subprotocol: Subprotocol) -> Result<Self, ConnectError> {
-        let later = |error: &dyn std::fmt::Display| ConnectError::Later(error.to_string());
-        timeout(CONNECT_DEADLINE, Self::handshake(url, subprotocol)).await.map_err(|elapsed| later(&elapsed))?
-    }
-
-    async fn handshake(url: &Url, subprotocol: Subprotocol) -> Result<Self, ConnectError> {
-        let later = |error: std::io::Error| ConnectError::Later(error.to_string());
-        let tcp = TcpStream::connect(url.address()).await.map_err(later)?;
-        tcp.set_nodelay(true).map_err(later)?;
-        let mut request = url.as_str().into_client_request().map_err(|error| ConnectError::Never(error.to_string()))?;
-        let name = HeaderValue::from_static(subprotocol.as_str());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", name);
-        match client_async_with_config(request, tcp, Some(buffers())).await {
-            Ok((stream, _)) => Ok(Self { stream, subprotocol }),
-            Err(Error::Http(response)) if response.status().is_client_error() => {
-                let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-                Err(ConnectError::Never(format!("HTTP {}: {}", response.status(), body.trim())))
-            }
-            Err(error) => Err(ConnectError::Later(error.to_string())),
-        }
+        Ok(Self { stream: open(url, Some(subprotocol)).await?, subprotocol })
     }
 
     /// Writes a message into the buffer; [`Self::flush`] sends it.
@@ -155,6 +137,35 @@ impl Socket {
             Ok(message) => Event::Message(Box::new(message)),
             Err(error) => Event::Malformed(error.to_string()),
         }
+    }
+}
+
+/// Opens a WebSocket; with a subprotocol the server has to agree on it.
+pub(crate) async fn open(
+    url: &Url,
+    subprotocol: Option<Subprotocol>,
+) -> Result<WebSocketStream<TcpStream>, ConnectError> {
+    timeout(CONNECT_DEADLINE, handshake(url, subprotocol))
+        .await
+        .map_err(|elapsed| ConnectError::Later(elapsed.to_string()))?
+}
+
+async fn handshake(url: &Url, subprotocol: Option<Subprotocol>) -> Result<WebSocketStream<TcpStream>, ConnectError> {
+    let later = |error: std::io::Error| ConnectError::Later(error.to_string());
+    let tcp = TcpStream::connect(url.address()).await.map_err(later)?;
+    tcp.set_nodelay(true).map_err(later)?;
+    let mut request = url.as_str().into_client_request().map_err(|error| ConnectError::Never(error.to_string()))?;
+    if let Some(subprotocol) = subprotocol {
+        let name = HeaderValue::from_static(subprotocol.as_str());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", name);
+    }
+    match client_async_with_config(request, tcp, Some(buffers())).await {
+        Ok((stream, _)) => Ok(stream),
+        Err(Error::Http(response)) if response.status().is_client_error() => {
+            let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            Err(ConnectError::Never(format!("HTTP {}: {}", response.status(), body.trim())))
+        }
+        Err(error) => Err(ConnectError::Later(error.to_string())),
     }
 }
 

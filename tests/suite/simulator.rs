@@ -1,6 +1,7 @@
-//! The client simulator: its checker finds every planted fault and accuses no honest server, and its bots play.
+//! The client simulator: its checker finds every planted fault and accuses no honest server, its bots play, and it compares.
 
 mod books;
+mod compare;
 mod kills;
 mod mirror;
 mod plays;

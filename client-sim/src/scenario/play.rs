@@ -1,0 +1,246 @@
+//! The course of a run: lets the bots in, lets them play, drains them, proves every mirror, closes the books.
+
+use super::{Options, Phase, World};
+use crate::{
+    bot::{Bot, Played},
+    conservation::{Holders, Tally},
+    process::{Probe, Sample},
+    report::{Latency, Progress, Report, Server},
+};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+/// The longest that draining, and then proving, may take.
+const ENDING_MAX: Duration = Duration::from_secs(90);
+
+/// The longest that collecting may take: what does not fit stays in its inbox.
+const COLLECT_MAX: Duration = Duration::from_secs(20);
+
+/// Runs to the end.
+pub async fn run(options: Options) -> Report {
+    run_watched(options, |_| {}, std::future::pending()).await
+}
+
+/// Runs to the end, or until `stop` asks to end early, and tells `watch` every second how it goes. However it ends, what
+/// was played is checked.
+pub async fn run_watched(options: Options, watch: impl FnMut(&Progress), stop: impl Future<Output = ()>) -> Report {
+    Run::new(options, watch).play(stop).await
+}
+
+/// The state of the coordinator.
+struct Run<W> {
+    world: Arc<World>,
+    watch: W,
+    phase: watch::Sender<Phase>,
+    bots: JoinSet<Played>,
+    replies_before: u64,
+}
+
+impl<W: FnMut(&Progress)> Run<W> {
+    fn new(options: Options, watch: W) -> Self {
+        let (phase, _) = watch::channel(Phase::Join);
+        Self { world: Arc::new(World::new(options)), watch, phase, bots: JoinSet::new(), replies_before: 0 }
+    }
+
+    async fn play(mut self, stop: impl Future<Output = ()>) -> Report {
+        let mut stop = std::pin::pin!(stop);
+        let probe = self.world.options.server_pid.map(Probe::new);
+        let sample = || probe.as_ref().and_then(Probe::sample);
+        let (bots, duration) = (self.world.options.bots, self.world.options.duration);
+        let before = sample();
+        let begin = Instant::now();
+        let stopped = tokio::select! {
+            () = self.let_in() => false,
+            () = &mut stop => true,
+        };
+        let join = begin.elapsed();
+
+        let (start, replies_at_start) = (sample(), self.world.metrics.replies.load(Relaxed));
+        let begin = Instant::now();
+        self.world.play_from.store(self.world.stamp(begin), Relaxed);
+        self.phase.send_replace(Phase::Play);
+        if !stopped {
+            tokio::select! {
+                () = self.until(begin + duration, move |world| world.gone.load(Relaxed) >= bots) => {}
+                () = &mut stop => {}
+            }
+        }
+        let played = begin.elapsed();
+        let replies = self.world.metrics.replies.load(Relaxed).saturating_sub(replies_at_start);
+        let end = sample();
+        self.world.play_until.store(self.world.stamp(Instant::now()), Relaxed);
+        self.phase.send_replace(Phase::Drain);
+        let came = self.bots.len();
+        self.until(Instant::now() + ENDING_MAX, move |world| world.drained.load(Relaxed) >= came).await;
+        self.phase.send_replace(Phase::Collect);
+        self.until(Instant::now() + COLLECT_MAX, World::has_collected).await;
+        self.phase.send_replace(Phase::Prove);
+        let ended = self.end().await;
+        let server = Server::between(before, start, end, replies, bots);
+        self.close(ended, Figures { join, played, replies, server })
+    }
+
+    /// Starts the bots at the rate asked for and waits until all are in.
+    async fn let_in(&mut self) {
+        let (bots, rate) = (self.world.options.bots, self.world.options.connect_rate.max(1));
+        let begin = Instant::now();
+        for number in 0..bots {
+            let at = begin + Duration::from_secs(u64::try_from(number).unwrap_or_default()) / rate;
+            if at > Instant::now() + Duration::from_millis(2) {
+                self.until(at, |_| false).await;
+            }
+            self.bots.spawn(Bot::new(number, Arc::clone(&self.world), self.phase.subscribe()).run());
+        }
+        // Each bot gives up by itself in the end, so this ends too.
+        let late = Instant::now() + self.world.options.give_up + ENDING_MAX;
+        self.until(late, move |world| world.joined.load(Relaxed) >= bots).await;
+    }
+
+    /// Waits, and tells every second how it goes.
+    async fn until(&mut self, deadline: Instant, done: impl Fn(&World) -> bool) {
+        let mut look = interval(Duration::from_millis(20));
+        let mut tell = interval(Duration::from_secs(1));
+        tell.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tell.reset();
+        while !done(&self.world) {
+            tokio::select! {
+                () = sleep_until(deadline) => return,
+                _ = look.tick() => {}
+                _ = tell.tick() => self.tell(),
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        let metrics = &self.world.metrics;
+        let replies = metrics.replies.load(Relaxed);
+        let latencies = metrics.latencies();
+        let progress = Progress {
+            phase: *self.phase.borrow(),
+            elapsed: self.world.epoch.elapsed(),
+            connected: metrics.connected.load(Relaxed),
+            replies,
+            replies_per_s: replies.saturating_sub(std::mem::replace(&mut self.replies_before, replies)),
+            refused: metrics.refused.load(Relaxed),
+            reconnects: metrics.reconnects.load(Relaxed),
+            p50_us: latencies.value_at_quantile(0.5),
+            p99_us: latencies.value_at_quantile(0.99),
+            violations: metrics.violations_count(),
+        };
+        (self.watch)(&progress);
+    }
+
+    /// Waits for all bots to end.
+    async fn end(&mut self) -> Vec<Played> {
+        let mut ended = Vec::with_capacity(self.world.options.bots);
+        let abort = sleep_until(Instant::now() + ENDING_MAX);
+        let mut abort = std::pin::pin!(abort);
+        let mut aborted = false;
+        loop {
+            tokio::select! {
+                bot = self.bots.join_next() => match bot {
+                    Some(bot) => ended.push(bot.expect("a bot does not panic")),
+                    None => return ended,
+                },
+                () = &mut abort, if !aborted => {
+                    aborted = true;
+                    self.phase.send_replace(Phase::Abort);
+                }
+            }
+        }
+    }
+
+    fn close(self, ended: Vec<Played>, figures: Figures) -> Report {
+        let metrics = &self.world.metrics;
+        let bots = ended.len();
+        let (mut books, mut holders, mut proven) = (Tally::default(), Holders::default(), 0_usize);
+        for bot in ended {
+            books.add(bot.tally);
+            if let Some(mirror) = bot.proven {
+                proven += 1;
+                if let Err(fault) = holders.add(&bot.player, &mirror) {
+                    metrics.violation(Some(&bot.player), &fault);
+                }
+            } else {
+                let fault =
+                    crate::fault::Fault::Protocol("its mirror could not be compared with a last snapshot".into());
+                metrics.violation(Some(&bot.player), &fault);
+            }
+        }
+        let resolved_later = books.resolved_later;
+        let (conservation, broken) = books.close();
+        // Books with a player missing prove nothing; that the player is missing is a violation already.
+        if proven == bots {
+            broken.iter().for_each(|fault| metrics.violation(None, fault));
+        }
+        let seconds = figures.played.as_secs_f64().max(f64::EPSILON);
+        Report {
+            bots,
+            seed: self.world.options.seed,
+            join_s: figures.join.as_secs_f64(),
+            duration_s: seconds,
+            requests: metrics.requests.load(Relaxed),
+            replies: metrics.replies.load(Relaxed),
+            unsent: metrics.unsent.load(Relaxed),
+            trades: metrics.settled.load(Relaxed),
+            gifts: metrics.gifts.load(Relaxed),
+            delivered: metrics.delivered.load(Relaxed),
+            holds: metrics.holds.load(Relaxed),
+            purchases: metrics.purchases.load(Relaxed),
+            released: metrics.released.load(Relaxed),
+            expired: metrics.expired.load(Relaxed),
+            refusals: metrics.refusals().into_iter().map(|(code, n)| (code.as_str().to_owned(), n)).collect(),
+            throughput_per_s: per_second(figures.replies, seconds),
+            latency_us: Latency::of(&metrics.latencies()),
+            reconnects: metrics.reconnects.load(Relaxed),
+            resumes: metrics.resumes.load(Relaxed),
+            asked_again: metrics.asked_again.load(Relaxed),
+            resolved_later,
+            resyncs: metrics.resyncs.load(Relaxed),
+            proven,
+            violations_count: metrics.violations_count(),
+            violations: metrics.violations(),
+            conservation,
+            server: figures.server,
+        }
+    }
+}
+
+/// What the coordinator measured itself.
+struct Figures {
+    join: Duration,
+    played: Duration,
+    replies: u64,
+    server: Option<Server>,
+}
+
+fn per_second(count: u64, seconds: f64) -> f64 {
+    count as f64 / seconds
+}
+
+impl Server {
+    /// What the server cost between samples; `None` where its process could not be read.
+    fn between(
+        before: Option<Sample>,
+        start: Option<Sample>,
+        end: Option<Sample>,
+        replies: u64,
+        bots: usize,
+    ) -> Option<Self> {
+        let (before, start, end) = (before?, start?, end?);
+        let cpu_us = end.cpu.saturating_sub(start.cpu).as_secs_f64() * 1e6;
+        let sessions = u64::try_from(bots).unwrap_or(1).max(1);
+        Some(Self {
+            cpu_us_per_request: if replies == 0 { None } else { Some(cpu_us / per_second(replies, 1.0)) },
+            rss_bytes: end.rss_bytes,
+            rss_bytes_per_session: end.rss_bytes.saturating_sub(before.rss_bytes) / sessions,
+        })
+    }
+}
