@@ -38,7 +38,7 @@ pub(super) fn settings(target: Target, redis: Option<&str>, slots: u16) -> Strin
          [catalog]\nitems_file = \"items.toml\"\n\
          [inventory]\nmax_slots = {slots}\n\
          [new_player]\nkit = []\n\
-         [store]\nurl = \"{url}\"\nack = \"{ack}\"\nautosave_interval_ms = 1000\n\
+         [store]\nurl = \"{url}\"\nack = \"{ack}\"\nautosave_interval_ms = 200\n\
          [limits]\nactions_per_second = 1000000\nactions_burst = 1000000\n\
          [log]\nlevel = \"warn\"\n"
     )

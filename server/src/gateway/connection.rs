@@ -27,7 +27,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    sync::watch,
+    sync::{mpsc, watch},
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -102,16 +102,21 @@ pub(super) struct Arrival {
     pub(super) peer: IpAddr,
     pub(super) place: Place,
     pub(super) stop: watch::Receiver<bool>,
+    /// Held until it is over.
+    pub(super) alive: mpsc::Sender<()>,
 }
 
-/// A connection over plain TCP. What is moved into the future now does not weigh in it later.
+/// A connection over plain TCP. The future is put together by hand: arguments of an `async fn` keep their place in it to its
+/// end, also where they were moved on.
 pub(super) fn plain<S: Serve>(arrival: Arrival, gate: Arc<Gate>, serve: Arc<S>) -> impl Future<Output = ()> + Send {
+    let alive = arrival.alive.clone();
     let handshake = Box::pin(within(arrival, gate, |tcp| ready(Some(tcp))));
     async move {
         if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
             serve.serve(socket, subprotocol, client).await;
             drop(place);
         }
+        drop(alive);
     }
 }
 
@@ -131,12 +136,14 @@ pub(super) fn encrypted<S: Serve>(
         });
         failed.ok()
     };
+    let alive = arrival.alive.clone();
     let handshake = Box::pin(within(arrival, gate, open));
     async move {
         if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
             serve.serve(socket, subprotocol, client).await;
             drop(place);
         }
+        drop(alive);
     }
 }
 
@@ -146,7 +153,7 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future<Output = Option<IO>>,
 {
-    let Arrival { tcp, peer, place, mut stop } = arrival;
+    let Arrival { tcp, peer, place, mut stop, alive: _ } = arrival;
     let hello_deadline = *gate.hello_deadline.lock();
     let opened = async { http(open(tcp).await?, peer, place, &gate).await };
     tokio::select! {

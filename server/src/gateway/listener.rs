@@ -121,18 +121,12 @@ fn start<S: Serve>(
     }
     // Without it only latency suffers.
     let _ = tcp.set_nodelay(true);
-    let arrival = Arrival { tcp, peer, place, stop };
+    let arrival = Arrival { tcp, peer, place, stop, alive };
     let (gate, serve) = (Arc::clone(gate), Arc::clone(serve));
     match gate.tls.clone() {
-        None => tokio::spawn(holding(alive, connection::plain(arrival, gate, serve))),
-        Some(tls) => tokio::spawn(holding(alive, connection::encrypted(arrival, gate, tls, serve))),
+        None => tokio::spawn(connection::plain(arrival, gate, serve)),
+        Some(tls) => tokio::spawn(connection::encrypted(arrival, gate, tls, serve)),
     };
-}
-
-/// Holds on to something until the connection is over.
-async fn holding(alive: mpsc::Sender<()>, connection: impl Future<Output = ()>) {
-    connection.await;
-    drop(alive);
 }
 
 /// The client went away between the kernel's accept and ours: no reason to pause.

@@ -17,10 +17,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
-use tokio::{
-    task::yield_now,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// How long committed batches are kept to be sent again.
 const KEPT_TIME: Duration = Duration::from_secs(60);
@@ -52,8 +49,6 @@ impl Journal {
                 let _ = self.lose(&audited);
                 continue;
             }
-            // Whoever is ready to record something now is in this batch, too.
-            yield_now().await;
             let (flight, next) = {
                 let mut pending = self.pending.lock();
                 let flight = self.take(&mut pending);

@@ -327,7 +327,7 @@ async fn answered(asking: &mut Option<Box<(Request, Answer)>>) -> (Request, Know
 
 /// A longer message goes out in several WebSocket frames: the library copies each into a buffer that it never shrinks again,
 /// and one large snapshot would weigh on its connection for ever.
-const FRAGMENT_BYTES_MAX: usize = 512;
+const FRAGMENT_BYTES_MAX: usize = 256;
 
 fn encoded(frame: Frame, subprotocol: Subprotocol, sent: &mut Sent) -> Bytes {
     match frame {
