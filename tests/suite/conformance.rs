@@ -353,7 +353,7 @@ async fn players_whose_ids_begin_alike_share_nothing(store: &dyn Store) {
 async fn values_are_any_bytes(store: &dyn Store) {
     let owner = acquire(store, "p").await.owner;
     let values = [Bytes::new(), Bytes::from_static(&[0, 255, 1, 0]), Bytes::from(vec![7; 100_000])];
-    let places = values.iter().enumerate().map(|(at, value)| (format!("b:{at}"), Some(value.clone()))).collect();
+    let places = values.iter().enumerate().map(|(at, value)| (format!("b:{at}").into(), Some(value.clone()))).collect();
     let write = PlayerWrite { places, ..write("p", &owner, 0, 1) };
     assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);
     let mut read = acquire(store, "p").await.places;

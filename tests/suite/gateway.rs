@@ -30,7 +30,7 @@ struct Echo;
 impl Serve for Echo {
     async fn serve<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: &Arc<Self>,
-        mut socket: WebSocketStream<IO>,
+        mut socket: Box<WebSocketStream<IO>>,
         subprotocol: Subprotocol,
         peer: IpAddr,
     ) {
@@ -42,8 +42,8 @@ impl Serve for Echo {
             let sent = match message {
                 Ok(message) if message.is_text() || message.is_binary() => socket.send(message).await,
                 Ok(_) => Ok(()),
-                Err(Error::Capacity(_)) => return leave::close(socket, Close::FrameTooLarge, "too long").await,
-                Err(_) => return leave::close(socket, Close::ProtocolError, "not allowed").await,
+                Err(Error::Capacity(_)) => return leave::close(*socket, Close::FrameTooLarge, "too long").await,
+                Err(_) => return leave::close(*socket, Close::ProtocolError, "not allowed").await,
             };
             if sent.is_err() {
                 return;

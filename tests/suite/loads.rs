@@ -43,7 +43,7 @@ fn stack(instance: u128, item: &str, quantity: u32, acquired_at: u64) -> Bytes {
 async fn stored(shelf: &Shelf, player: &str, schema: u32, places: Vec<(String, Bytes)>, entries: Bytes) {
     let store = shelf.open(node());
     let owner = acquire(&store, player).await.owner;
-    let places = places.into_iter().map(|(place, value)| (place, Some(value))).collect();
+    let places = places.into_iter().map(|(place, value)| (place.into(), Some(value))).collect();
     let write = PlayerWrite {
         schema,
         readable_by: schema,

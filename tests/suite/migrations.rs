@@ -417,7 +417,7 @@ async fn what_no_step_names_stays_as_it_is() {
     });
     look(&site, async |store| {
         let owner = acquire(store, "p").await.owner;
-        let places = vec![("b:2".to_owned(), Some(OURS.to_bytes(&gone)))];
+        let places = vec![("b:2".into(), Some(OURS.to_bytes(&gone)))];
         let write =
             PlayerWrite { content: 0, places, entries: Bytes::new(), release: true, ..write("p", &owner, 0, 1) };
         assert_eq!(store.commit(batch(vec![write]), Life::default()).await, Outcome::Applied);

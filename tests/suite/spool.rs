@@ -2,10 +2,10 @@
 
 use crate::conformance::{acquire, batch, id, node, placing, write};
 use holdall_harness::server::TempDir;
-use holdall_protocol::ids::{PlayerId, Revision};
+use holdall_protocol::ids::Revision;
 use holdall_server::{
     journal::{
-        pending::Flight,
+        pending::{Flight, Group},
         spool::{self, Replayed},
     },
     store::{
@@ -13,6 +13,7 @@ use holdall_server::{
         memory::{Fault, Memory, Shelf},
     },
 };
+use smallvec::smallvec;
 use std::sync::Arc;
 
 const HOME: &str = "memory";
@@ -35,17 +36,17 @@ async fn left_behind(store: &dyn Store) -> Vec<Flight> {
 /// A batch whose players all belong together.
 fn tied(batch: Arc<Batch>) -> Flight {
     let groups = vec![batch.players.iter().map(|write| write.player.clone()).collect()];
-    Flight { batch, groups }
+    Flight { batch, groups: Arc::new(groups) }
 }
 
 /// A batch of which everybody stands alone.
 fn loose(batch: Arc<Batch>) -> Flight {
-    let groups = batch.players.iter().map(|write| vec![write.player.clone()]).collect();
-    Flight { batch, groups }
+    let groups = batch.players.iter().map(|write| smallvec![write.player.clone()]).collect();
+    Flight { batch, groups: Arc::new(groups) }
 }
 
-fn bytes(flights: &[Flight]) -> Vec<(Batch, Vec<Vec<PlayerId>>)> {
-    flights.iter().map(|flight| ((*flight.batch).clone(), flight.groups.clone())).collect()
+fn bytes(flights: &[Flight]) -> Vec<(Batch, Vec<Group>)> {
+    flights.iter().map(|flight| ((*flight.batch).clone(), flight.groups.to_vec())).collect()
 }
 
 fn all_applied(replayed: &Replayed) {
@@ -160,7 +161,8 @@ async fn whoever_stands_alone_does_not_fall_with_one_who_was_taken_over() {
         |base: u64| players.iter().zip(&owners).map(|(player, owner)| write(player, owner, base, base + 1)).collect();
     let mut first = loose(batch(of(0)));
     // One exchange: `c` and `d` stand or fall together.
-    first.groups = vec![vec![id("a")], vec![id("b")], vec![id("c"), id("d")], vec![id("e")]];
+    let groups = [smallvec![id("a")], smallvec![id("b")], smallvec![id("c"), id("d")], smallvec![id("e")]];
+    first.groups = Arc::new(groups.into());
     let flights = vec![first, loose(batch(of(1)))];
     for taken in ["b", "d"] {
         let owner = acquire(&store, taken).await.owner;

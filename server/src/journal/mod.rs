@@ -132,7 +132,7 @@ impl Journal {
     pub fn new(store: Arc<dyn Store>, options: Options, clock: Clock, dice: Dice) -> Self {
         let pending = Pending::default();
         Self {
-            pending_bytes: pending.bytes().clone(),
+            pending_bytes: pending.counter().clone(),
             pending: Mutex::new(pending),
             due: Notify::new(),
             progress: Notify::new(),

@@ -122,7 +122,7 @@ struct Dirty {
 /// The newest content of every place that was touched.
 #[derive(Debug, Default)]
 struct Images {
-    list: Vec<(Place, Option<Content>)>,
+    list: Contents,
     /// Place → index, once the list is too long to search.
     index: Option<HashMap<Place, usize>>,
 }
@@ -161,18 +161,21 @@ pub struct Flight {
     pub groups: Arc<Vec<Group>>,
 }
 
-/// The room of players that were written, for the next ones: what becomes dirty at every moment is not allocated anew.
+/// What touched places hold now.
+type Contents = Vec<(Place, Option<Content>)>;
+
+/// The memory of players that were written, for the next ones: what becomes dirty at every moment is not allocated anew.
 #[derive(Debug, Default)]
-struct Spare(Vec<(Vec<(Place, Option<Content>)>, Vec<u8>)>);
+struct Spare(Vec<(Contents, Vec<u8>)>);
 
 impl Spare {
     /// Larger ones are given back.
     const BYTES_MAX: usize = 4_096;
 
-    fn keep(&mut self, images: Vec<(Place, Option<Content>)>, entries: Vec<u8>) {
-        let large = images.capacity() > Images::SEARCHED || entries.capacity() > Self::BYTES_MAX;
+    fn keep(&mut self, contents: Contents, entries: Vec<u8>) {
+        let large = contents.capacity() > Images::SEARCHED || entries.capacity() > Self::BYTES_MAX;
         if !large && self.0.len() < BATCH_PLAYERS_MAX {
-            self.0.push((images, entries));
+            self.0.push((contents, entries));
         }
     }
 }
@@ -219,12 +222,18 @@ pub struct Pending {
 impl Pending {
     /// Bytes that wait, those on their way not counted.
     #[must_use]
-    pub const fn bytes(&self) -> &Arc<AtomicUsize> {
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    /// The same, for whoever does not hold the journal's lock.
+    #[must_use]
+    pub const fn counter(&self) -> &Arc<AtomicUsize> {
         &self.bytes
     }
 
     fn grow(&self, bytes: usize) {
-        self.bytes.store(self.bytes.load(Relaxed).saturating_add(bytes), Relaxed);
+        self.bytes.store(self.bytes().saturating_add(bytes), Relaxed);
     }
 
     /// When the oldest of what waits or is on its way became dirty.
@@ -452,7 +461,7 @@ impl Pending {
 
     fn remove(&mut self, player: &PlayerId) -> Option<Dirty> {
         let dirty = self.players.remove(player)?;
-        self.bytes.store(self.bytes.load(Relaxed).saturating_sub(dirty.bytes), Relaxed);
+        self.bytes.store(self.bytes().saturating_sub(dirty.bytes), Relaxed);
         if let Some(group) = dirty.group {
             self.groups.remove(&group);
         }
