@@ -231,6 +231,18 @@ pub enum State {
     Broken,
 }
 
+impl State {
+    /// Its name for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Conserved => "conserved",
+            Self::Uncertain => "uncertain",
+            Self::Broken => "broken",
+        }
+    }
+}
+
 /// One item or currency over all players.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Account {

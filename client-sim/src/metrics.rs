@@ -26,6 +26,7 @@ const SHARDS: usize = 8;
 #[derive(Debug)]
 struct Shard {
     latencies: Histogram<u64>,
+    logins: Histogram<u64>,
     refusals: BTreeMap<Code, u64>,
 }
 
@@ -72,7 +73,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// All zero.
     pub(crate) fn new() -> Self {
-        let shard = || Mutex::new(Shard { latencies: histogram(), refusals: BTreeMap::new() });
+        let shard = || Mutex::new(Shard { latencies: histogram(), logins: histogram(), refusals: BTreeMap::new() });
         Self {
             requests: AtomicU64::new(0),
             replies: AtomicU64::new(0),
@@ -102,8 +103,7 @@ impl Metrics {
         let Some(shard) = self.shards.get(number % SHARDS) else { return };
         let mut shard = lock(shard);
         if let Some(latency) = latency {
-            let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).clamp(1, LATENCY_MAX_US);
-            shard.latencies.saturating_record(micros);
+            shard.latencies.saturating_record(micros(latency));
         }
         if let Some(code) = refused {
             self.refused.fetch_add(1, Relaxed);
@@ -148,11 +148,29 @@ impl Metrics {
         lock(&self.violations).clone()
     }
 
-    /// All latencies so far, in microseconds.
-    pub(crate) fn latencies(&self) -> Histogram<u64> {
+    /// The latencies since this was asked before, in microseconds.
+    pub(crate) fn take_latencies(&self) -> Histogram<u64> {
         let mut all = histogram();
         for shard in &self.shards {
-            all.add(&lock(shard).latencies).expect("all histograms have the same bounds");
+            let mut shard = lock(shard);
+            all.add(&shard.latencies).expect("all histograms have the same bounds");
+            shard.latencies.reset();
+        }
+        all
+    }
+
+    /// Counts a login of bot `number`, from the first packet until its mirror was whole.
+    pub(crate) fn login(&self, number: usize, took: Duration) {
+        if let Some(shard) = self.shards.get(number % SHARDS) {
+            lock(shard).logins.saturating_record(micros(took));
+        }
+    }
+
+    /// How long logins took, in microseconds.
+    pub(crate) fn logins(&self) -> Histogram<u64> {
+        let mut all = histogram();
+        for shard in &self.shards {
+            all.add(&lock(shard).logins).expect("all histograms have the same bounds");
         }
         all
     }
@@ -169,7 +187,12 @@ impl Metrics {
     }
 }
 
-fn histogram() -> Histogram<u64> {
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).clamp(1, LATENCY_MAX_US)
+}
+
+/// An empty histogram of latencies in microseconds.
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).expect("the bounds are in order and three digits are possible")
 }
 

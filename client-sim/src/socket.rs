@@ -9,8 +9,11 @@ use holdall_protocol::{
     frame::Subprotocol,
     message::{ClientMessage, ServerMessage},
 };
-use std::time::Duration;
-use tokio::{net::TcpStream, time::timeout};
+use std::{io, time::Duration};
+use tokio::{
+    net::{TcpSocket, TcpStream, lookup_host},
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
@@ -33,6 +36,9 @@ pub(crate) fn buffers() -> WebSocketConfig {
 
 /// The longest a connection may take to come up.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Bytes that the kernel may keep for somebody who does not read, as far as it lets itself be told.
+const NARROW: u32 = 4_096;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -66,15 +72,16 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Connects and agrees on the subprotocol.
-    pub(crate) async fn connect(url: &Url, subprotocol: Subprotocol) -> Result<Self, ConnectError> {
+    /// Connects and agrees on the subprotocol. Where little is to be kept for who does not read, it is `narrow`.
+    pub(crate) async fn connect(url: &Url, subprotocol: Subprotocol, narrow: bool) -> Result<Self, ConnectError> {
         let later = |error: &dyn std::fmt::Display| ConnectError::Later(error.to_string());
-        timeout(CONNECT_DEADLINE, Self::handshake(url, subprotocol)).await.map_err(|elapsed| later(&elapsed))?
+        timeout(CONNECT_DEADLINE, Self::handshake(url, subprotocol, narrow)).await.map_err(|elapsed| later(&elapsed))?
     }
 
-    async fn handshake(url: &Url, subprotocol: Subprotocol) -> Result<Self, ConnectError> {
+    async fn handshake(url: &Url, subprotocol: Subprotocol, narrow: bool) -> Result<Self, ConnectError> {
         let later = |error: std::io::Error| ConnectError::Later(error.to_string());
-        let tcp = TcpStream::connect(url.address()).await.map_err(later)?;
+        let tcp = if narrow { narrow_stream(url).await } else { TcpStream::connect(url.address()).await };
+        let tcp = tcp.map_err(later)?;
         tcp.set_nodelay(true).map_err(later)?;
         let mut request = url.as_str().into_client_request().map_err(|error| ConnectError::Never(error.to_string()))?;
         let name = HeaderValue::from_static(subprotocol.as_str());
@@ -156,6 +163,15 @@ impl Socket {
             Err(error) => Event::Malformed(error.to_string()),
         }
     }
+}
+
+/// A connection for which the kernel keeps next to nothing that was not read.
+async fn narrow_stream(url: &Url) -> io::Result<TcpStream> {
+    let unknown = || io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    let address = lookup_host(url.address()).await?.next().ok_or_else(unknown)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_recv_buffer_size(NARROW)?;
+    socket.connect(address).await
 }
 
 fn closed(frame: Option<&CloseFrame>) -> Event {

@@ -8,7 +8,7 @@ use crate::{
     workload::{Choice, View},
 };
 use holdall_protocol::action::{Action, Gift, Item, Resync, TradeCancel};
-use rand::rngs::SmallRng;
+use rand::{Rng as _, rngs::SmallRng};
 use std::{
     ops::ControlFlow::{self, Break, Continue},
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -91,6 +91,8 @@ impl Bot {
     async fn ask_what_is_due(&mut self, socket: &mut Socket, now: Instant) -> ControlFlow<Over, Option<Instant>> {
         let load = self.world.options.load;
         let room = match load {
+            // Who reads nothing has to ask without an answer.
+            Load::ThinkTime(_) if self.ears.are_deaf() => self.in_flight_max,
             Load::ThinkTime(_) => 1,
             Load::Rate(_) => self.in_flight_max,
             Load::Depth(depth) => depth.min(self.in_flight_max),
@@ -129,6 +131,10 @@ impl Bot {
         }
         if let Some(item) = self.curious.pop_front() {
             return Some(Choice::Ask(Action::Item(Item { item })));
+        }
+        // The longest answers there are, for somebody who does not read them.
+        if self.ears.are_deaf() && self.rng.random_ratio(1, 10) {
+            return Some(Choice::Ask(Action::Resync(Resync {})));
         }
         let world = Arc::clone(&self.world);
         self.look(|view, rng| world.workload.choose(view, rng))

@@ -4,12 +4,16 @@ use super::{Options, Phase, World};
 use crate::{
     bot::{Bot, Played},
     conservation::{Holders, Tally},
-    process::{Probe, Sample},
-    report::{Latency, Progress, Report, Server},
+    fault::Fault,
+    process::{self, Probe, Sample},
+    report::{Latency, Progress, Report, Server, utc},
+    series::{self, Collector, Samples},
+    strain::{Strain, Watch},
 };
+use hdrhistogram::Histogram;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::{
     sync::watch,
@@ -39,57 +43,112 @@ struct Run<W> {
     world: Arc<World>,
     watch: W,
     phase: watch::Sender<Phase>,
+    phase_began: Instant,
+    began_at: SystemTime,
     bots: JoinSet<Played>,
+    server: Option<Probe>,
     replies_before: u64,
+    collector: Option<Collector>,
 }
 
 impl<W: FnMut(&Progress)> Run<W> {
     fn new(options: Options, watch: W) -> Self {
         let (phase, _) = watch::channel(Phase::Join);
-        Self { world: Arc::new(World::new(options)), watch, phase, bots: JoinSet::new(), replies_before: 0 }
+        let server = options.server_pid.or_else(|| found(&options)).map(Probe::new);
+        Self {
+            world: Arc::new(World::new(options)),
+            watch,
+            phase,
+            phase_began: Instant::now(),
+            began_at: SystemTime::now(),
+            bots: JoinSet::new(),
+            server,
+            replies_before: 0,
+            collector: None,
+        }
     }
 
     async fn play(mut self, stop: impl Future<Output = ()>) -> Report {
         let mut stop = std::pin::pin!(stop);
-        let probe = self.world.options.server_pid.map(Probe::new);
-        let sample = || probe.as_ref().and_then(Probe::sample);
-        let (bots, duration) = (self.world.options.bots, self.world.options.duration);
-        let before = sample();
+        let before = self.sample();
         let begin = Instant::now();
         let stopped = tokio::select! {
             () = self.let_in() => false,
             () = &mut stop => true,
         };
         let join = begin.elapsed();
-
-        let (start, replies_at_start) = (sample(), self.world.metrics.replies.load(Relaxed));
+        let (start, replies_at_start) = (self.sample(), self.world.metrics.replies.load(Relaxed));
+        let strain = Watch::begin();
         let begin = Instant::now();
         self.world.play_from.store(self.world.stamp(begin), Relaxed);
-        self.phase.send_replace(Phase::Play);
+        self.collector =
+            Some(Collector::new(&self.world.metrics, Samples { server: start, own: strain.own().sample() }));
+        self.enter(Phase::Play);
         if !stopped {
             tokio::select! {
-                () = self.until(begin + duration, move |world| world.gone.load(Relaxed) >= bots) => {}
+                () = self.let_play(begin, strain.own()) => {}
                 () = &mut stop => {}
             }
         }
         let played = begin.elapsed();
         let replies = self.world.metrics.replies.load(Relaxed).saturating_sub(replies_at_start);
-        let end = sample();
+        let end = self.sample();
         self.world.play_until.store(self.world.stamp(Instant::now()), Relaxed);
-        self.phase.send_replace(Phase::Drain);
+        self.cut(Samples { server: end, own: strain.own().sample() }, played);
+        let strain = strain.end(&Latency::of(&self.latencies()));
+        let ended = self.wind_up().await;
+        let server = Server::between(before, start, end, replies, self.world.options.players());
+        self.close(ended, Figures { join, played, replies, server, strain })
+    }
+
+    /// Lets them end what is under way, take what waits for them, and prove their mirrors.
+    async fn wind_up(&mut self) -> Vec<Played> {
+        self.enter(Phase::Drain);
         let came = self.bots.len();
         self.until(Instant::now() + ENDING_MAX, move |world| world.drained.load(Relaxed) >= came).await;
-        self.phase.send_replace(Phase::Collect);
+        self.enter(Phase::Collect);
         self.until(Instant::now() + COLLECT_MAX, World::has_collected).await;
-        self.phase.send_replace(Phase::Prove);
-        let ended = self.end().await;
-        let server = Server::between(before, start, end, replies, bots);
-        self.close(ended, Figures { join, played, replies, server })
+        self.enter(Phase::Prove);
+        self.end().await
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase_began = Instant::now();
+        self.phase.send_replace(phase);
+    }
+
+    fn sample(&self) -> Option<Sample> {
+        self.server.as_ref().and_then(Probe::sample)
+    }
+
+    /// Waits while they play, one moment of the series after the other.
+    async fn let_play(&mut self, begin: Instant, own: &Probe) {
+        let (players, duration) = (self.world.options.players(), self.world.options.duration);
+        let (end, step) = (begin + duration, series::step(duration));
+        let gone = move |world: &World| world.gone.load(Relaxed) >= players;
+        let mut at = begin;
+        while Instant::now() < end && !(players > 0 && gone(&self.world)) {
+            at = (at + step).max(Instant::now());
+            self.until(at.min(end), move |world| players > 0 && gone(world)).await;
+            if at < end {
+                self.cut(Samples { server: self.sample(), own: own.sample() }, begin.elapsed());
+            }
+        }
+    }
+
+    fn cut(&mut self, samples: Samples, at: Duration) {
+        if let Some(collector) = &mut self.collector {
+            collector.cut(&self.world.metrics, samples, at);
+        }
+    }
+
+    fn latencies(&self) -> Histogram<u64> {
+        self.collector.as_ref().map_or_else(crate::metrics::histogram, |collector| collector.latencies().clone())
     }
 
     /// Starts the bots at the rate asked for and waits until all are in.
     async fn let_in(&mut self) {
-        let (bots, rate) = (self.world.options.bots, self.world.options.connect_rate.max(1));
+        let (bots, rate) = (self.world.options.players(), self.world.options.connect_rate.max(1));
         let begin = Instant::now();
         for number in 0..bots {
             let at = begin + Duration::from_secs(u64::try_from(number).unwrap_or_default()) / rate;
@@ -121,11 +180,23 @@ impl<W: FnMut(&Progress)> Run<W> {
     fn tell(&mut self) {
         let metrics = &self.world.metrics;
         let replies = metrics.replies.load(Relaxed);
-        let latencies = metrics.latencies();
+        let latencies = self.latencies();
+        let phase = *self.phase.borrow();
+        let options = &self.world.options;
+        let total = match phase {
+            Phase::Join => {
+                Some(Duration::from_secs(1).mul_f64(options.players() as f64 / f64::from(options.connect_rate)))
+            }
+            Phase::Play => Some(options.duration),
+            Phase::Drain | Phase::Collect | Phase::Prove | Phase::Abort => None,
+        };
         let progress = Progress {
-            phase: *self.phase.borrow(),
+            phase,
             elapsed: self.world.epoch.elapsed(),
+            phase_elapsed: self.phase_began.elapsed(),
+            phase_total: total,
             connected: metrics.connected.load(Relaxed),
+            bots: options.players(),
             replies,
             replies_per_s: replies.saturating_sub(std::mem::replace(&mut self.replies_before, replies)),
             refused: metrics.refused.load(Relaxed),
@@ -139,7 +210,7 @@ impl<W: FnMut(&Progress)> Run<W> {
 
     /// Waits for all bots to end.
     async fn end(&mut self) -> Vec<Played> {
-        let mut ended = Vec::with_capacity(self.world.options.bots);
+        let mut ended = Vec::with_capacity(self.bots.len());
         let abort = sleep_until(Instant::now() + ENDING_MAX);
         let mut abort = std::pin::pin!(abort);
         let mut aborted = false;
@@ -157,7 +228,15 @@ impl<W: FnMut(&Progress)> Run<W> {
         }
     }
 
-    fn close(self, ended: Vec<Played>, figures: Figures) -> Report {
+    /// Adds up everybody's books, and says where they do not come out even.
+    fn close(mut self, ended: Vec<Played>, figures: Figures) -> Report {
+        let late = self.world.metrics.take_latencies();
+        let (points, latencies) = self.collector.take().map_or_else(Default::default, |mut collector| {
+            collector.add(&late);
+            let (points, latencies) = collector.end();
+            (points, Some(latencies))
+        });
+        let latencies = latencies.unwrap_or(late);
         let metrics = &self.world.metrics;
         let bots = ended.len();
         let (mut books, mut holders, mut proven) = (Tally::default(), Holders::default(), 0_usize);
@@ -169,8 +248,7 @@ impl<W: FnMut(&Progress)> Run<W> {
                     metrics.violation(Some(&bot.player), &fault);
                 }
             } else {
-                let fault =
-                    crate::fault::Fault::Protocol("its mirror could not be compared with a last snapshot".into());
+                let fault = Fault::Protocol("its mirror could not be compared with a last snapshot".into());
                 metrics.violation(Some(&bot.player), &fault);
             }
         }
@@ -182,12 +260,16 @@ impl<W: FnMut(&Progress)> Run<W> {
         }
         let seconds = figures.played.as_secs_f64().max(f64::EPSILON);
         Report {
+            config: self.world.options.clone(),
+            command: Vec::new(),
+            began_at: utc(self.began_at),
             bots,
             seed: self.world.options.seed,
             join_s: figures.join.as_secs_f64(),
             duration_s: seconds,
             requests: metrics.requests.load(Relaxed),
             replies: metrics.replies.load(Relaxed),
+            refused: metrics.refused.load(Relaxed),
             unsent: metrics.unsent.load(Relaxed),
             trades: metrics.settled.load(Relaxed),
             gifts: metrics.gifts.load(Relaxed),
@@ -198,7 +280,10 @@ impl<W: FnMut(&Progress)> Run<W> {
             expired: metrics.expired.load(Relaxed),
             refusals: metrics.refusals().into_iter().map(|(code, n)| (code.as_str().to_owned(), n)).collect(),
             throughput_per_s: per_second(figures.replies, seconds),
-            latency_us: Latency::of(&metrics.latencies()),
+            measured: latencies.len(),
+            latency_us: Latency::of(&latencies),
+            latency_buckets: series::buckets(&latencies),
+            login_us: Latency::of(&metrics.logins()),
             reconnects: metrics.reconnects.load(Relaxed),
             resumes: metrics.resumes.load(Relaxed),
             asked_again: metrics.asked_again.load(Relaxed),
@@ -207,10 +292,19 @@ impl<W: FnMut(&Progress)> Run<W> {
             proven,
             violations_count: metrics.violations_count(),
             violations: metrics.violations(),
+            requirements: Vec::new(),
             conservation,
             server: figures.server,
+            simulator: figures.strain,
+            series: points,
         }
     }
+}
+
+/// The server's process, where it is another one on this machine.
+fn found(options: &Options) -> Option<u32> {
+    let (host, port) = options.url.address().rsplit_once(':')?;
+    process::listener(host, port.parse().ok()?).filter(|pid| *pid != std::process::id())
 }
 
 /// What the coordinator measured itself.
@@ -219,6 +313,7 @@ struct Figures {
     played: Duration,
     replies: u64,
     server: Option<Server>,
+    strain: Strain,
 }
 
 fn per_second(count: u64, seconds: f64) -> f64 {

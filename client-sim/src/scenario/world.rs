@@ -63,7 +63,7 @@ impl World {
             epoch: Instant::now(),
             play_from: AtomicU64::new(u64::MAX),
             play_until: AtomicU64::new(u64::MAX),
-            members: (1..=options.bots).map(member).collect(),
+            members: (1..=options.players()).map(member).collect(),
             joined: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),
             gone: AtomicUsize::new(0),
@@ -151,6 +151,21 @@ impl World {
     pub(crate) fn interval(&self, per_second: f64) -> Duration {
         let bots = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
         Duration::try_from_secs_f64(f64::from(bots) / per_second).unwrap_or(Duration::MAX / 4)
+    }
+
+    /// When everybody leaves the next time.
+    pub(crate) fn next_storm(&self, now: Instant) -> Option<Instant> {
+        let storm = self.options.storm?;
+        let began = self.epoch + Duration::from_nanos(self.play_from.load(Relaxed));
+        let every = storm.every.max(Duration::from_millis(1));
+        let past = now.saturating_duration_since(began).as_nanos() / every.as_nanos();
+        Some(began + every * u32::try_from(past + 1).unwrap_or(u32::MAX))
+    }
+
+    /// When they stopped playing, or now.
+    pub(crate) fn play_ended(&self, now: Instant) -> Instant {
+        let until = Duration::from_nanos(self.play_until.load(Relaxed));
+        self.epoch.checked_add(until).map_or(now, |until| until.min(now))
     }
 
     /// A moment as a number for the checker to carry.
