@@ -94,6 +94,11 @@ impl Tally {
         self.waiting.add(item, units);
     }
 
+    /// Notes that nobody can tell how much there should be of an item.
+    pub(crate) fn doubt(&mut self, item: &ItemId) {
+        self.uncertain.insert(item.clone());
+    }
+
     /// Notes that nobody can tell any more whether an action took effect, which would have been this one.
     pub(crate) fn uncertain(&mut self, action: &Action, effect: &Totals) {
         self.uncertain.extend(effect.iter().map(|(item, _)| item.clone()));

@@ -3,6 +3,7 @@
 //! `checker` (with `model`, `expect` and `conservation`) is pure and judges messages wherever they come from; `scenario`
 //! plays with thousands of bots over real sockets. Knows the protocol only, never the server's code.
 
+mod abuse;
 mod bot;
 mod busy;
 mod catalogue;
@@ -17,6 +18,7 @@ pub mod html;
 mod metrics;
 pub mod mix;
 pub mod model;
+pub mod operator;
 pub mod preset;
 pub mod process;
 pub mod report;
@@ -26,6 +28,8 @@ pub mod series;
 mod shopper;
 mod socket;
 pub mod strain;
+pub mod token;
+mod top_up;
 pub mod trader;
 mod workload;
 

@@ -22,7 +22,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Plays against a server.
-    Run(Run),
+    Run(Box<Run>),
     /// A bare echo server: the yardstick for figures of cost.
     Echo {
         /// Where to listen; port 0 takes a free one. The address is printed.

@@ -65,7 +65,10 @@ pub(crate) struct Metrics {
     pub(crate) released: AtomicU64,
     /// Holds whose players were told that they had run out.
     pub(crate) expired: AtomicU64,
+    /// Connections for which the server had no room.
+    pub(crate) turned_away: AtomicU64,
     shards: Vec<Mutex<Shard>>,
+    abuses: Mutex<BTreeMap<&'static str, BTreeMap<String, u64>>>,
     violations: Mutex<Vec<String>>,
     violations_count: AtomicU64,
 }
@@ -91,6 +94,8 @@ impl Metrics {
             purchases: AtomicU64::new(0),
             released: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            turned_away: AtomicU64::new(0),
+            abuses: Mutex::default(),
             shards: (0..SHARDS).map(|_| shard()).collect(),
             violations: Mutex::new(Vec::new()),
             violations_count: AtomicU64::new(0),
@@ -124,6 +129,16 @@ impl Metrics {
             Action::ShopRelease(_) => drop(self.released.fetch_add(1, Relaxed)),
             _ => {}
         }
+    }
+
+    /// Counts an abuse and how it ended.
+    pub(crate) fn abused(&self, what: &'static str, ended: &str) {
+        *lock(&self.abuses).entry(what).or_default().entry(ended.to_owned()).or_default() += 1;
+    }
+
+    /// How often each abuse ended how.
+    pub(crate) fn abuses(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        lock(&self.abuses).iter().map(|(what, ends)| ((*what).to_owned(), ends.clone())).collect()
     }
 
     /// Notes a broken promise.

@@ -78,6 +78,14 @@ pub struct Report {
     pub resolved_later: u64,
     /// Answers with the whole inventory.
     pub resyncs: u64,
+    /// Connections for which the server had no room.
+    pub turned_away: u64,
+    /// Orders to the operator API; absent where nobody ordered.
+    pub top_ups: Option<TopUps>,
+    /// Bots that were no players.
+    pub abusers: usize,
+    /// How often each of their abuses ended how.
+    pub abuses: BTreeMap<String, BTreeMap<String, u64>>,
     /// Bots whose mirror was compared with a last snapshot.
     pub proven: usize,
     /// How many promises were broken.
@@ -95,6 +103,21 @@ pub struct Report {
     pub simulator: Strain,
     /// How it went, moment by moment.
     pub series: Vec<Point>,
+}
+
+/// Grants that were ordered from the operator API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TopUps {
+    /// Carried out.
+    pub done: u64,
+    /// Refused, such as for want of room.
+    pub refused: u64,
+}
+
+impl From<(u64, u64)> for TopUps {
+    fn from((done, refused): (u64, u64)) -> Self {
+        Self { done, refused }
+    }
 }
 
 /// Latencies in microseconds.
@@ -244,6 +267,14 @@ impl fmt::Display for Report {
         )?;
         line(f, "mirrors", format!("{} of {} proven, {} resyncs", self.proven, self.bots, self.resyncs))?;
         self.books(f)?;
+        if let Some(TopUps { done, refused }) = self.top_ups {
+            line(f, "top-ups", format!("{done} grants by the operator API, {refused} refused"))?;
+        }
+        if self.turned_away > 0 {
+            let text = "connections found no room: raise limits.connections_max and limits.connections_per_address_max";
+            line(f, "turned away", format!("{} {text}", self.turned_away))?;
+        }
+        self.abused(f)?;
         if let Some(server) = &self.server {
             let cpu = server.cpu_us_per_request.map_or("-".to_owned(), |cpu| format!("{cpu:.2} µs"));
             let (rss, each) = (server.rss_bytes / 1024, server.rss_bytes_per_session);
@@ -285,6 +316,19 @@ impl Report {
         let text =
             || format!("{} of {due} that fell due ({percent:.1} %), for want of a connection or of room", self.unsent);
         (self.unsent > 0).then(text)
+    }
+
+    fn abused(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.abusers == 0 {
+            return Ok(());
+        }
+        let attempts: u64 = self.abuses.values().flat_map(BTreeMap::values).sum();
+        writeln!(f, "{:<14} {}, {attempts} attempts", "abusers", self.abusers)?;
+        for (what, ends) in &self.abuses {
+            let ends: Vec<String> = ends.iter().map(|(ended, count)| format!("{ended} {count}")).collect();
+            writeln!(f, "  {what:<32} {}", ends.join("  "))?;
+        }
+        Ok(())
     }
 
     fn books(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

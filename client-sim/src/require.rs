@@ -20,8 +20,11 @@ const FIGURES: [Figure; 8] = [
     ("violations", |report| Some(report.violations_count as f64)),
 ];
 
-/// How a figure is compared, longer signs first.
-const SIGNS: [(&str, fn(&f64, &f64) -> bool); 4] = [("<=", f64::le), (">=", f64::ge), ("<", f64::lt), (">", f64::gt)];
+/// How a figure is compared.
+type Compare = fn(&f64, &f64) -> bool;
+
+/// The signs of comparison, longer ones first.
+const SIGNS: [(&str, Compare); 4] = [("<=", f64::le), (">=", f64::ge), ("<", f64::lt), (">", f64::gt)];
 
 /// The names of all figures, for who has misspelt one.
 #[must_use]
@@ -34,7 +37,7 @@ pub fn names() -> String {
 pub struct Requirement {
     text: String,
     read: fn(&Report) -> Option<f64>,
-    holds: fn(&f64, &f64) -> bool,
+    holds: Compare,
     bound: f64,
 }
 

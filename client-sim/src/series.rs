@@ -11,12 +11,20 @@ use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Duration
 const POINTS_MAX: u32 = 240;
 
 /// How long a moment may be, in milliseconds.
-const STEPS_MS: [u64; 13] =
-    [250, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 900_000, 3_600_000];
+const STEPS_MS: [u64; 11] = [1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 900_000, 3_600_000];
+
+/// A play up to here is too short for whole seconds; a longer one would show noise in parts of them, not more.
+const SHORT: Duration = Duration::from_secs(10);
+
+/// The moments of a short play.
+const SHORT_STEP: Duration = Duration::from_millis(250);
 
 /// The length of a moment of a play that lasts so long.
 #[must_use]
 pub fn step(play: Duration) -> Duration {
+    if play <= SHORT {
+        return SHORT_STEP;
+    }
     let steps = STEPS_MS.map(Duration::from_millis);
     let [.., longest] = steps;
     steps.into_iter().find(|step| *step * POINTS_MAX >= play).unwrap_or(longest)
@@ -35,6 +43,8 @@ pub struct Point {
     pub latency_us: Option<Latency>,
     /// Refusals by code.
     pub refusals: BTreeMap<String, u64>,
+    /// Connections made again after a cut.
+    pub reconnects: u64,
     /// Requests that fell due and could not be sent.
     pub unsent: u64,
     /// Promises broken.
@@ -70,6 +80,7 @@ pub(crate) struct Collector {
 #[derive(Debug, Default)]
 struct Counts {
     replies: u64,
+    reconnects: u64,
     unsent: u64,
     violations: u64,
     refusals: BTreeMap<String, u64>,
@@ -79,6 +90,7 @@ impl Counts {
     fn of(metrics: &Metrics) -> Self {
         Self {
             replies: metrics.replies.load(Relaxed),
+            reconnects: metrics.reconnects.load(Relaxed),
             unsent: metrics.unsent.load(Relaxed),
             violations: metrics.violations_count(),
             refusals: metrics.refusals().into_iter().map(|(code, n)| (code.as_str().to_owned(), n)).collect(),
@@ -109,6 +121,7 @@ impl Collector {
             replies_per_s: now.replies.saturating_sub(self.before.replies) as f64 / seconds,
             latency_us: (!latencies.is_empty()).then(|| Latency::of(&latencies)),
             refusals: refusals.filter(|(_, count)| *count > 0).collect(),
+            reconnects: now.reconnects.saturating_sub(self.before.reconnects),
             unsent: now.unsent.saturating_sub(self.before.unsent),
             violations: now.violations.saturating_sub(self.before.violations),
             server_cpu_percent: percent(self.samples.server, samples.server, seconds),
@@ -176,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_play_of_any_length_has_a_bounded_number_of_moments() {
-        for (seconds, expected_ms) in [(1, 250), (60, 250), (61, 500), (240, 1_000), (3_600, 15_000), (86_400, 900_000)]
+        for (seconds, expected_ms) in
+            [(1, 250), (60, 1_000), (240, 1_000), (241, 2_000), (3_600, 15_000), (86_400, 900_000)]
         {
             assert_eq!(step(Duration::from_secs(seconds)), Duration::from_millis(expected_ms), "{seconds} s");
         }

@@ -19,7 +19,7 @@ use tokio_tungstenite::{
     tungstenite::{
         Error, Message,
         client::IntoClientRequest as _,
-        http::HeaderValue,
+        http::{HeaderValue, Response, StatusCode},
         protocol::{CloseFrame, WebSocketConfig},
     },
 };
@@ -46,6 +46,9 @@ pub(crate) enum ConnectError {
     /// Worth another try.
     #[error("{0}")]
     Later(String),
+    /// The server has no room.
+    #[error("{0}")]
+    Full(String),
     /// The server said no, and will again.
     #[error("{0}")]
     Never(String),
@@ -62,6 +65,15 @@ pub(crate) enum Event {
     Closed(Close),
     /// An end without a name.
     Cut,
+}
+
+/// A frame that need not be a message.
+#[derive(Debug)]
+pub(crate) enum Throw {
+    /// Of MessagePack's kind.
+    Binary(Vec<u8>),
+    /// Of JSON's kind.
+    Text(String),
 }
 
 /// A connection.
@@ -88,9 +100,13 @@ impl Socket {
         request.headers_mut().insert("Sec-WebSocket-Protocol", name);
         match client_async_with_config(request, tcp, Some(buffers())).await {
             Ok((stream, _)) => Ok(Self { stream, subprotocol }),
+            Err(Error::Http(response))
+                if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) =>
+            {
+                Err(ConnectError::Full(said(&response)))
+            }
             Err(Error::Http(response)) if response.status().is_client_error() => {
-                let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-                Err(ConnectError::Never(format!("HTTP {}: {}", response.status(), body.trim())))
+                Err(ConnectError::Never(said(&response)))
             }
             Err(error) => Err(ConnectError::Later(error.to_string())),
         }
@@ -108,6 +124,16 @@ impl Socket {
             }
         };
         self.stream.feed(frame).await
+    }
+
+    /// Writes anything into the buffer.
+    pub(crate) async fn throw(&mut self, frame: Throw) -> Result<(), Error> {
+        self.stream
+            .feed(match frame {
+                Throw::Binary(bytes) => Message::Binary(bytes.into()),
+                Throw::Text(text) => Message::Text(text.into()),
+            })
+            .await
     }
 
     /// Sends what was written.
@@ -163,6 +189,12 @@ impl Socket {
             Err(error) => Event::Malformed(error.to_string()),
         }
     }
+}
+
+/// An answer that is no WebSocket, in words.
+fn said(response: &Response<Option<Vec<u8>>>) -> String {
+    let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    format!("HTTP {}: {}", response.status(), body.trim())
 }
 
 /// A connection for which the kernel keeps next to nothing that was not read.

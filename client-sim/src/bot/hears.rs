@@ -152,6 +152,9 @@ impl Bot {
             self.world.metrics.violation(Some(self.checker.player()), &Fault::Closed(close));
             return Over::Done;
         }
+        if close == Close::Full {
+            self.world.metrics.turned_away.fetch_add(1, Relaxed);
+        }
         match close {
             Close::RateLimited | Close::Full => Over::CutFor(Duration::from_secs(2)),
             _ => Over::Cut,

@@ -85,6 +85,8 @@ pub(crate) struct Bot {
     no_holds_until: Instant,
     /// The same for questions after the whole inventory.
     no_resync_until: Instant,
+    /// The same for orders at the operator's.
+    no_orders_until: Instant,
     /// When anything last came, or was first waited for.
     heard_at: Instant,
     /// When this connection is cut on purpose.
@@ -125,6 +127,7 @@ impl Bot {
             no_invites_until: now,
             no_holds_until: now,
             no_resync_until: now,
+            no_orders_until: now,
             heard_at: now,
             cut_at: None,
             storm_at: None,
@@ -152,6 +155,11 @@ impl Bot {
                     }
                     over
                 }
+                Err(ConnectError::Full(_)) if away_since.elapsed() <= self.world.options.give_up => {
+                    self.world.metrics.turned_away.fetch_add(1, Relaxed);
+                    Over::Cut
+                }
+                Err(ConnectError::Full(why)) => self.give_up(self.world.options.give_up, why),
                 Err(ConnectError::Never(why)) => self.give_up(Duration::ZERO, why),
                 Err(ConnectError::Later(why)) if away_since.elapsed() > self.world.options.give_up => {
                     self.give_up(self.world.options.give_up, why)
@@ -233,7 +241,7 @@ impl Bot {
         let whole = *self.phase.borrow() == Phase::Prove || self.rng.random_bool(0.5);
         let resume = if whole { None } else { self.checker.resume() };
         let client = Some("client-sim".to_owned());
-        let hello = Hello { token: format!("dev:{}", self.checker.player()), resume, client };
+        let hello = Hello { token: self.world.options.tokens.of(self.checker.player()), resume, client };
         send(socket, &ClientMessage::Hello(hello)).await?;
         flush(socket).await
     }

@@ -5,17 +5,21 @@ use clap::Args;
 use holdall_client_sim::{
     duration, html,
     mix::Weights,
+    operator::{Address, Operator},
     report::Report,
     require::Requirement,
     scenario::{BOTS_MAX, Load, Options, Scenario, Url, rate_of, run_watched, share_of},
+    token::{Algorithm, Claims, Signer, Tokens},
 };
 use holdall_protocol::frame::Subprotocol;
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
+use tokio::net::TcpStream;
 
 /// A promise of the server was broken.
 const VIOLATED: u8 = 1;
@@ -75,6 +79,27 @@ pub(crate) struct Run {
     /// The encoding the bots speak.
     #[arg(long, value_name = "NAME", default_value = "msgpack", value_parser = subprotocol)]
     subprotocol: Subprotocol,
+    /// Sign tokens with this key instead of development sign-in: for HS256 the secret, otherwise a private key as PEM.
+    #[arg(long, value_name = "FILE", requires = "jwt_audience")]
+    jwt_key: Option<PathBuf>,
+    /// HS256, EdDSA, RS256 or ES256: the server's auth.algorithm.
+    #[arg(long, value_name = "NAME", default_value = "HS256", requires = "jwt_key")]
+    jwt_algorithm: Algorithm,
+    /// The `aud` of the tokens: the server's auth.audience.
+    #[arg(long, value_name = "TEXT", requires = "jwt_key")]
+    jwt_audience: Option<String>,
+    /// The claim that holds the player id: the server's auth.player_claim.
+    #[arg(long, value_name = "NAME", default_value = "sub", requires = "jwt_key")]
+    jwt_player_claim: String,
+    /// How long a token is good for; a bot whose token has run out comes back with a new one.
+    #[arg(long, value_name = "T", default_value = "5m", value_parser = duration::parse, requires = "jwt_key")]
+    jwt_lifetime: Duration,
+    /// Top bots up through the operator API there, such as http://127.0.0.1:7780, where the server has no dev_grant.
+    #[arg(long, value_name = "URL", requires = "operator_key")]
+    operator: Option<Address>,
+    /// The key for it, of the role operate: the key itself, or a file that holds it.
+    #[arg(long, value_name = "KEY|FILE", requires = "operator")]
+    operator_key: Option<String>,
     /// What the run must show, such as 'p99_us<5000'. Of throughput_per_s, p50_us, p90_us, p99_us, p999_us, max_us,
     /// refused_ratio and violations, with < <= > or >=. May be given again.
     #[arg(long, value_name = "FIGURE<NUMBER")]
@@ -114,6 +139,11 @@ impl Run {
     pub(crate) async fn play(&self) -> Result<ExitCode, String> {
         let options = self.options()?;
         room_for(options.bots)?;
+        // A wrong address is better told at once than by every bot after half a minute.
+        let address = options.url.address();
+        TcpStream::connect(address)
+            .await
+            .map_err(|error| format!("nobody answers at {}: {error}", self.url.as_str()))?;
         for file in self.json.iter().chain(&self.html) {
             // Better now than after an hour.
             std::fs::File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -152,8 +182,31 @@ impl Run {
         options.away = self.away.unwrap_or(options.away);
         options.slow_readers = self.slow_readers.unwrap_or(options.slow_readers);
         options.abusers = self.abusers.unwrap_or(options.abusers);
+        options.tokens = self.tokens()?;
+        options.operator = self.operator()?;
         (options.seed, options.subprotocol, options.server_pid) = (self.seed, self.subprotocol, self.server_pid);
         Ok(options)
+    }
+
+    fn tokens(&self) -> Result<Tokens, String> {
+        let (Some(file), Some(audience)) = (&self.jwt_key, &self.jwt_audience) else { return Ok(Tokens::Development) };
+        let claims = Claims {
+            audience: audience.clone(),
+            player_claim: self.jwt_player_claim.clone(),
+            lifetime: self.jwt_lifetime,
+        };
+        Ok(Tokens::Signed(Arc::new(Signer::read(self.jwt_algorithm, file, claims)?)))
+    }
+
+    fn operator(&self) -> Result<Option<Operator>, String> {
+        let (Some(address), Some(key)) = (&self.operator, &self.operator_key) else { return Ok(None) };
+        // A key begins with a word that no sensible file begins with.
+        let key = if key.starts_with("holdall_") {
+            key.clone()
+        } else {
+            std::fs::read_to_string(key).map_err(|error| format!("{key}: {error}"))?
+        };
+        Ok(Some(Operator::new(address.clone(), key.trim().to_owned())))
     }
 
     fn load(&self) -> Option<Load> {

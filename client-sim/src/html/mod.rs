@@ -29,6 +29,7 @@ pub fn page(report: &Report) -> String {
     body.push_str(&requirements(report));
     let _ = write!(body, "<div class=\"plots\">\n{}</div>\n", plots(report));
     body.push_str(&violations(report));
+    body.push_str(&abuses(report));
     let table = escape(report.to_string().trim_end());
     let _ = write!(body, "<h2>All figures</h2>\n<pre class=\"card\">{table}</pre>\n");
     body.push_str(&conservation(report));
@@ -75,10 +76,10 @@ fn header(report: &Report, title: &str) -> String {
     for why in &report.simulator.bottleneck {
         let why = escape(why);
         let _ =
-            write!(html, "<p class=\"note\">These figures are the simulator’s as much as the server’s: {why}.</p>\n");
+            writeln!(html, "<p class=\"note\">These figures are the simulator’s as much as the server’s: {why}.</p>");
     }
     if let Some(unsent) = report.unsent_in_words() {
-        let _ = write!(html, "<p class=\"note\">Requests were never sent: {}.</p>\n", escape(&unsent));
+        let _ = writeln!(html, "<p class=\"note\">Requests were never sent: {}.</p>", escape(&unsent));
     }
     html
 }
@@ -87,13 +88,15 @@ fn tiles(report: &Report) -> String {
     let Latency { p50, p99, p999, .. } = report.latency_us;
     let latency = |value: u64| report.measured(value).map_or("–".to_owned(), |_| micros(value));
     let percent = |ratio: f64| format!("{} %", short(ratio * 100.0));
+    let Report { proven, bots, .. } = report;
+    let proven = if proven == bots { "all".to_owned() } else { format!("{proven} / {bots}") };
     let mut tiles = vec![
         ("replies a second", short(report.throughput_per_s)),
         ("latency p50", latency(p50)),
         ("latency p99", latency(p99)),
         ("latency p99.9", latency(p999)),
         ("refused", report.refused_ratio().map_or("–".to_owned(), percent)),
-        ("mirrors proven", format!("{} of {}", report.proven, report.bots)),
+        ("mirrors proven", proven),
         ("login p99", micros(report.login_us.p99)),
     ];
     if let Some(server) = &report.server {
@@ -114,9 +117,9 @@ fn requirements(report: &Report) -> String {
     for judged in &report.requirements {
         let (class, verdict) = if judged.met { ("good", "met") } else { ("bad", "failed") };
         let found = judged.found.map_or("not measured".to_owned(), |found| format!("it was {}", short(found)));
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<tr><td><span class=\"badge {class}\">{verdict}</span></td><td>{}</td><td>{found}</td></tr>\n",
+            "<tr><td><span class=\"badge {class}\">{verdict}</span></td><td>{}</td><td>{found}</td></tr>",
             escape(&judged.requirement)
         );
     }
@@ -141,16 +144,18 @@ fn plots(report: &Report) -> String {
     let cpu = cpu.into_iter().filter(|line| line.values.iter().any(Option::is_some)).collect();
     let memory = vec![line("server", &|point| point.server_rss_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)))];
     let connected = vec![line("connected", &|point| Some(point.connected as f64))];
+    let reconnects = vec![line("reconnects", &|point| Some(point.reconnects as f64).filter(|_| report.reconnects > 0))];
     let Latency { p50, p99, .. } = report.latency_us;
     let unknown = "The server’s process could not be read.";
     [
         plot("Throughput", "replies a second", "They did not play.", replies).draw(Style::Lines),
         plot("Latency", "ms, logarithmic", "Nothing was measured.", latencies).draw(Style::LogLines),
         plot::histogram("Latencies", &report.latency_buckets, &[("p50", p50), ("p99", p99)]),
-        plot("Refusals", "by code, a moment", "Nothing was refused.", refusals(report)).draw(Style::Bars),
+        plot("Refusals", "by code, in each moment", "Nothing was refused.", refusals(report)).draw(Style::Bars),
         plot("CPU", "% of one core", "No process could be read.", cpu).draw(Style::Lines),
         plot("Server memory", "resident, MiB", unknown, memory).draw(Style::Lines),
         plot("Players connected", "at the end of each moment", "They did not play.", connected).draw(Style::Lines),
+        plot("Reconnects", "in each moment", "Nobody had to come back.", reconnects).draw(Style::Lines),
     ]
     .concat()
 }
@@ -187,13 +192,25 @@ fn violations(report: &Report) -> String {
     }
     let mut html = "<h2>Broken promises</h2>\n<ul class=\"card\">\n".to_owned();
     for violation in report.violations.iter().take(VIOLATIONS_SHOWN) {
-        let _ = write!(html, "<li>{}</li>\n", escape(violation));
+        let _ = writeln!(html, "<li>{}</li>", escape(violation));
     }
     let more = report.violations_count.saturating_sub(u64::try_from(VIOLATIONS_SHOWN).unwrap_or(u64::MAX));
     if more > 0 {
-        let _ = write!(html, "<li>and {more} more</li>\n");
+        let _ = writeln!(html, "<li>and {more} more</li>");
     }
     html + "</ul>\n"
+}
+
+fn abuses(report: &Report) -> String {
+    if report.abuses.is_empty() {
+        return String::new();
+    }
+    let mut html = "<h2>Abuses, and how they ended</h2>\n<div class=\"card scroll\"><table>\n".to_owned();
+    for (what, ends) in &report.abuses {
+        let ends: Vec<String> = ends.iter().map(|(ended, count)| format!("{ended} {count}")).collect();
+        let _ = writeln!(html, "<tr><th>{}</th><td>{}</td></tr>", escape(what), escape(&ends.join(", ")));
+    }
+    html + "</table></div>\n"
 }
 
 fn conservation(report: &Report) -> String {
@@ -220,7 +237,7 @@ fn conservation(report: &Report) -> String {
         ] {
             let _ = write!(html, "<td class=\"number\">{number}</td>");
         }
-        let _ = write!(html, "<td>{}</td></tr>\n", account.state.name());
+        let _ = writeln!(html, "<td class=\"word\">{}</td></tr>", account.state.name());
     }
     html + "</table></div>\n"
 }
@@ -229,9 +246,9 @@ fn conservation(report: &Report) -> String {
 fn origin(report: &Report) -> String {
     let mut html = String::new();
     if !report.command.is_empty() {
-        let _ = write!(html, "<h2>Command</h2>\n<pre class=\"card\">{}</pre>\n", escape(&report.command.join(" ")));
+        let _ = writeln!(html, "<h2>Command</h2>\n<pre class=\"card\">{}</pre>", escape(&report.command.join(" ")));
     }
     let config = serde_json::to_string_pretty(&report.config).unwrap_or_default();
-    let _ = write!(html, "<h2>Settings</h2>\n<pre class=\"card\">{}</pre>\n", escape(&config));
+    let _ = writeln!(html, "<h2>Settings</h2>\n<pre class=\"card\">{}</pre>", escape(&config));
     html
 }

@@ -18,6 +18,12 @@ const RIGHT: f64 = WIDTH - 16.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = HEIGHT - 30.0;
 
+/// How much higher than its highest bar a plot is whose marks have labels.
+const HEADROOM: f64 = 1.15;
+
+/// The least that an axis of counts reaches up to, so that its labels are whole numbers.
+const COUNT_MIN: f64 = 5.0;
+
 /// One line, or one layer of bars, over the moments.
 pub(super) struct Line {
     /// Its name in the legend.
@@ -65,7 +71,7 @@ impl Plot<'_> {
         let scale = match style {
             Style::Lines => Some(Scale::linear(self.all())).filter(|_| self.all().next().is_some()),
             Style::LogLines => Scale::log(self.all()),
-            Style::Bars => self.lines.first().map(|_| Scale::linear(self.sums())),
+            Style::Bars => self.lines.first().map(|_| Scale::linear(self.sums().chain([COUNT_MIN]))),
         };
         let Some(scale) = scale else { return nothing(self.title, self.empty) };
         let end = self.at.last().copied().unwrap_or(1.0).max(f64::EPSILON);
@@ -73,9 +79,10 @@ impl Plot<'_> {
         for (at, label) in times(end) {
             below(&mut svg, x(at / end), &label);
         }
-        for (number, line) in self.lines.iter().enumerate() {
+        // The first line lies on top of the others.
+        for number in (0..self.lines.len()).rev() {
             match style {
-                Style::Lines | Style::LogLines => self.line(&mut svg, number, line, scale, end),
+                Style::Lines | Style::LogLines => self.line(&mut svg, number, scale, end),
                 Style::Bars => self.bars(&mut svg, number, scale, end),
             }
         }
@@ -93,15 +100,16 @@ impl Plot<'_> {
         (0..self.at.len()).map(|moment| self.lines.iter().map(|line| line.value(moment)).sum())
     }
 
-    fn line(&self, svg: &mut String, number: usize, line: &Line, scale: Scale, end: f64) {
+    fn line(&self, svg: &mut String, number: usize, scale: Scale, end: f64) {
+        let values = self.lines.get(number).map_or(&[][..], |line| &line.values);
         let mut path = String::new();
         let mut alone = Vec::new();
         let mut before = false;
-        for (moment, (at, value)) in self.at.iter().zip(&line.values).enumerate() {
+        for (moment, (at, value)) in self.at.iter().zip(values).enumerate() {
             if let Some(value) = value {
                 let (x, y) = (x(at / end), y(scale.place(*value)));
                 let _ = write!(path, "{}{x:.1} {y:.1}", if before { "L" } else { "M" });
-                let after = line.values.get(moment + 1).copied().flatten().is_some();
+                let after = values.get(moment + 1).copied().flatten().is_some();
                 if !before && !after {
                     alone.push((x, y));
                 }
@@ -168,7 +176,7 @@ pub(super) fn histogram(title: &str, buckets: &[Bucket], marks: &[(&str, u64)]) 
     let from = |bucket: &Bucket| ms(bucket.above_us).max(ms(bucket.upto_us) / 1.6);
     let bounds = buckets.iter().flat_map(|bucket| [from(bucket), ms(bucket.upto_us)]);
     let Some(across) = Scale::log(bounds) else { return nothing(title, "Nothing was measured.") };
-    let up = Scale::linear(buckets.iter().map(|bucket| bucket.count as f64));
+    let up = Scale::linear(buckets.iter().map(|bucket| bucket.count as f64 * HEADROOM));
     let mut svg = axes(up, |value| y(up.place(value)));
     for tick in across.ticks() {
         below(&mut svg, x(across.place(tick)), &format!("{} ms", short(tick)));

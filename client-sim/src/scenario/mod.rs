@@ -6,7 +6,7 @@ mod file;
 mod play;
 mod world;
 
-use crate::{duration, mix::Weights};
+use crate::{duration, mix::Weights, operator::Operator, token::Tokens};
 pub use file::{BOTS_MAX, BUILT_IN, Faults, Scenario, share_of};
 use holdall_protocol::frame::Subprotocol;
 pub use play::{run, run_watched};
@@ -118,6 +118,12 @@ pub struct Options {
     pub slow_pause: Duration,
     /// The share of the bots that are no players and do what the server must refuse.
     pub abusers: f64,
+    /// How they prove who they are.
+    #[serde(skip)]
+    pub tokens: Tokens,
+    /// Who tops them up, where the server does not grant by itself.
+    #[serde(serialize_with = "operator")]
+    pub operator: Option<Operator>,
     /// The server's process on this machine, to measure what it costs.
     pub server_pid: Option<u32>,
     /// How long a bot tries to come back before it is a violation.
@@ -155,6 +161,8 @@ impl Options {
             slow_readers: 0.0,
             slow_pause: Self::SLOW_PAUSE,
             abusers: 0.0,
+            tokens: Tokens::Development,
+            operator: None,
             server_pid: None,
             give_up: Duration::from_secs(30),
             patience: Duration::from_secs(30),
@@ -187,6 +195,10 @@ fn part(share: f64, of: usize) -> usize {
 
 fn url<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(url.as_str())
+}
+
+fn operator<S: Serializer>(operator: &Option<Operator>, to: S) -> Result<S::Ok, S::Error> {
+    operator.as_ref().map(Operator::address).serialize(to)
 }
 
 fn subprotocol<S: Serializer>(subprotocol: &Subprotocol, to: S) -> Result<S::Ok, S::Error> {

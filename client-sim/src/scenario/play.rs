@@ -2,8 +2,9 @@
 
 use super::{Options, Phase, World};
 use crate::{
+    abuse::Abuser,
     bot::{Bot, Played},
-    conservation::{Holders, Tally},
+    conservation::{Account, Holders, Tally},
     fault::Fault,
     process::{self, Probe, Sample},
     report::{Latency, Progress, Report, Server, utc},
@@ -12,6 +13,7 @@ use crate::{
 };
 use hdrhistogram::Histogram;
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, SystemTime},
 };
@@ -84,6 +86,7 @@ impl<W: FnMut(&Progress)> Run<W> {
         self.collector =
             Some(Collector::new(&self.world.metrics, Samples { server: start, own: strain.own().sample() }));
         self.enter(Phase::Play);
+        let abusers = self.let_abuse();
         if !stopped {
             tokio::select! {
                 () = self.let_play(begin, strain.own()) => {}
@@ -97,6 +100,7 @@ impl<W: FnMut(&Progress)> Run<W> {
         self.cut(Samples { server: end, own: strain.own().sample() }, played);
         let strain = strain.end(&Latency::of(&self.latencies()));
         let ended = self.wind_up().await;
+        drop(abusers);
         let server = Server::between(before, start, end, replies, self.world.options.players());
         self.close(ended, Figures { join, played, replies, server, strain })
     }
@@ -105,7 +109,7 @@ impl<W: FnMut(&Progress)> Run<W> {
     async fn wind_up(&mut self) -> Vec<Played> {
         self.enter(Phase::Drain);
         let came = self.bots.len();
-        self.until(Instant::now() + ENDING_MAX, move |world| world.drained.load(Relaxed) >= came).await;
+        self.until(Instant::now() + ENDING_MAX, move |world| world.is_drained(came)).await;
         self.enter(Phase::Collect);
         self.until(Instant::now() + COLLECT_MAX, World::has_collected).await;
         self.enter(Phase::Prove);
@@ -119,6 +123,12 @@ impl<W: FnMut(&Progress)> Run<W> {
 
     fn sample(&self) -> Option<Sample> {
         self.server.as_ref().and_then(Probe::sample)
+    }
+
+    /// Lets in those who are no players. They end with the play; what then hangs is dropped.
+    fn let_abuse(&self) -> JoinSet<()> {
+        let abuser = |number| Abuser::new(number, Arc::clone(&self.world), self.phase.subscribe()).run();
+        (0..self.world.options.abusers()).map(abuser).collect()
     }
 
     /// Waits while they play, one moment of the series after the other.
@@ -229,14 +239,7 @@ impl<W: FnMut(&Progress)> Run<W> {
     }
 
     /// Adds up everybody's books, and says where they do not come out even.
-    fn close(mut self, ended: Vec<Played>, figures: Figures) -> Report {
-        let late = self.world.metrics.take_latencies();
-        let (points, latencies) = self.collector.take().map_or_else(Default::default, |mut collector| {
-            collector.add(&late);
-            let (points, latencies) = collector.end();
-            (points, Some(latencies))
-        });
-        let latencies = latencies.unwrap_or(late);
+    fn balance(&self, ended: Vec<Played>) -> Balance {
         let metrics = &self.world.metrics;
         let bots = ended.len();
         let (mut books, mut holders, mut proven) = (Tally::default(), Holders::default(), 0_usize);
@@ -253,11 +256,27 @@ impl<W: FnMut(&Progress)> Run<W> {
             }
         }
         let resolved_later = books.resolved_later;
+        self.world.settle(&mut books);
         let (conservation, broken) = books.close();
         // Books with a player missing prove nothing; that the player is missing is a violation already.
         if proven == bots {
             broken.iter().for_each(|fault| metrics.violation(None, fault));
         }
+        Balance { conservation, proven, resolved_later }
+    }
+
+    /// Writes down what was found.
+    fn close(mut self, ended: Vec<Played>, figures: Figures) -> Report {
+        let late = self.world.metrics.take_latencies();
+        let (points, latencies) = self.collector.take().map_or_else(Default::default, |mut collector| {
+            collector.add(&late);
+            let (points, latencies) = collector.end();
+            (points, Some(latencies))
+        });
+        let latencies = latencies.unwrap_or(late);
+        let bots = ended.len();
+        let Balance { conservation, proven, resolved_later } = self.balance(ended);
+        let metrics = &self.world.metrics;
         let seconds = figures.played.as_secs_f64().max(f64::EPSILON);
         Report {
             config: self.world.options.clone(),
@@ -289,6 +308,10 @@ impl<W: FnMut(&Progress)> Run<W> {
             asked_again: metrics.asked_again.load(Relaxed),
             resolved_later,
             resyncs: metrics.resyncs.load(Relaxed),
+            turned_away: metrics.turned_away.load(Relaxed),
+            top_ups: self.world.top_up.as_ref().map(|top_up| top_up.counts().into()),
+            abusers: self.world.options.abusers(),
+            abuses: metrics.abuses(),
             proven,
             violations_count: metrics.violations_count(),
             violations: metrics.violations(),
@@ -305,6 +328,13 @@ impl<W: FnMut(&Progress)> Run<W> {
 fn found(options: &Options) -> Option<u32> {
     let (host, port) = options.url.address().rsplit_once(':')?;
     process::listener(host, port.parse().ok()?).filter(|pid| *pid != std::process::id())
+}
+
+/// What everybody's books come to.
+struct Balance {
+    conservation: BTreeMap<String, Account>,
+    proven: usize,
+    resolved_later: u64,
 }
 
 /// What the coordinator measured itself.
