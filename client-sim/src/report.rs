@@ -156,7 +156,7 @@ pub struct Server {
 }
 
 /// How it goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
     /// What the bots are at.
     pub phase: Phase,
@@ -172,8 +172,8 @@ pub struct Progress {
     pub bots: usize,
     /// Replies so far.
     pub replies: u64,
-    /// Replies in the last second.
-    pub replies_per_s: u64,
+    /// Replies a second, lately.
+    pub replies_per_s: f64,
     /// Refused requests so far.
     pub refused: u64,
     /// Connections made again so far.
@@ -205,7 +205,7 @@ impl Progress {
     #[must_use]
     pub fn figures(&self) -> String {
         format!(
-            "{} of {} connected  {} replies/s  p50 {}  p99 {}  {} refused  {} reconnects  {} violations",
+            "{} of {} connected  {:.0} replies/s  p50 {}  p99 {}  {} refused  {} reconnects  {} violations",
             self.connected,
             self.bots,
             self.replies_per_s,

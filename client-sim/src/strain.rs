@@ -33,7 +33,7 @@ const IDLE_LOW: f64 = 0.05;
 const CORES_CONSIDERABLE: f64 = 0.25;
 
 /// Timers are this late on a machine that has nothing to do, too.
-const LATE_US: u64 = 2_500;
+const LATE_US: u64 = 4_000;
 
 /// What the simulator cost, and whether it was in its own way.
 #[derive(Debug, Clone, Serialize)]

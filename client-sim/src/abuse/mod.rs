@@ -232,3 +232,35 @@ impl Ended {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_and_what_never_ends_is_wrong_and_so_is_another_end() {
+        let refused = Ends::Refused(&[Code::UnknownAction]);
+        let closed = Ends::Closed(Close::FrameTooLarge);
+        let taken = Ended::Taken(Revision::new(4));
+        for ends in [refused, closed, Ends::Once, Ends::Limited] {
+            assert!(!taken.is_right(ends) && !Ended::Hung.is_right(ends), "{ends:?}");
+            assert!(Ended::Closed(Close::Restart).is_right(ends) && Ended::Cut.is_right(ends), "{ends:?}");
+            assert!(!Ended::Closed(Close::Kicked).is_right(ends), "{ends:?}");
+        }
+        for (ended, ends, right) in [
+            (Ended::Refused(Code::UnknownAction), refused, true),
+            (Ended::Refused(Code::RateLimited), refused, true),
+            (Ended::Refused(Code::NotFound), refused, false),
+            (Ended::Refused(Code::UnknownAction), closed, false),
+            (Ended::Closed(Close::FrameTooLarge), closed, true),
+            (Ended::Closed(Close::ProtocolError), closed, false),
+            (Ended::Closed(Close::ProtocolError), refused, false),
+            (Ended::Refused(Code::Duplicate), Ends::Once, true),
+            (Ended::Refused(Code::NotFound), Ends::Once, false),
+            (Ended::Served { sent: 900, served: 40, allowed: 40 }, Ends::Limited, true),
+            (Ended::Served { sent: 900, served: 41, allowed: 40 }, Ends::Limited, false),
+        ] {
+            assert_eq!(ended.is_right(ends), right, "{ended:?} for {ends:?}");
+        }
+    }
+}

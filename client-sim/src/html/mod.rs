@@ -31,7 +31,7 @@ pub fn page(report: &Report) -> String {
     body.push_str(&violations(report));
     body.push_str(&abuses(report));
     let table = escape(report.to_string().trim_end());
-    let _ = write!(body, "<h2>All figures</h2>\n<pre class=\"card\">{table}</pre>\n");
+    let _ = write!(body, "<h2>All figures</h2>\n<pre class=\"card figures\">{table}</pre>\n");
     body.push_str(&conservation(report));
     body.push_str(&origin(report));
     let (style, script) = (include_str!("style.css"), include_str!("hover.js"));

@@ -26,6 +26,12 @@ use tokio::{
 /// The longest that draining, and then proving, may take.
 const ENDING_MAX: Duration = Duration::from_secs(90);
 
+/// From one look at how far the bots are to the next.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// From one line that tells how it goes to the next.
+const TELL: Duration = Duration::from_secs(1);
+
 /// The longest that collecting may take: what does not fit stays in its inbox.
 const COLLECT_MAX: Duration = Duration::from_secs(20);
 
@@ -49,6 +55,7 @@ struct Run<W> {
     began_at: SystemTime,
     bots: JoinSet<Played>,
     server: Option<Probe>,
+    told_at: Instant,
     replies_before: u64,
     collector: Option<Collector>,
 }
@@ -65,6 +72,7 @@ impl<W: FnMut(&Progress)> Run<W> {
             began_at: SystemTime::now(),
             bots: JoinSet::new(),
             server,
+            told_at: Instant::now(),
             replies_before: 0,
             collector: None,
         }
@@ -174,15 +182,13 @@ impl<W: FnMut(&Progress)> Run<W> {
 
     /// Waits, and tells every second how it goes.
     async fn until(&mut self, deadline: Instant, done: impl Fn(&World) -> bool) {
-        let mut look = interval(Duration::from_millis(20));
-        let mut tell = interval(Duration::from_secs(1));
-        tell.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tell.reset();
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !done(&self.world) {
             tokio::select! {
                 () = sleep_until(deadline) => return,
                 _ = look.tick() => {}
-                _ = tell.tick() => self.tell(),
+                () = sleep_until(self.told_at + TELL) => self.tell(),
             }
         }
     }
@@ -190,6 +196,9 @@ impl<W: FnMut(&Progress)> Run<W> {
     fn tell(&mut self) {
         let metrics = &self.world.metrics;
         let replies = metrics.replies.load(Relaxed);
+        let since = self.told_at.elapsed().as_secs_f64();
+        let came = replies.saturating_sub(std::mem::replace(&mut self.replies_before, replies));
+        self.told_at = Instant::now();
         let latencies = self.latencies();
         let phase = *self.phase.borrow();
         let options = &self.world.options;
@@ -208,7 +217,7 @@ impl<W: FnMut(&Progress)> Run<W> {
             connected: metrics.connected.load(Relaxed),
             bots: options.players(),
             replies,
-            replies_per_s: replies.saturating_sub(std::mem::replace(&mut self.replies_before, replies)),
+            replies_per_s: per_second(came, since),
             refused: metrics.refused.load(Relaxed),
             reconnects: metrics.reconnects.load(Relaxed),
             p50_us: latencies.value_at_quantile(0.5),
