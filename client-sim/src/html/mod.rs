@@ -16,6 +16,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 /// Kinds of refusals that have a colour of their own; the others share one.
 const CODES_SHOWN: usize = 6;
 
+/// One request in so many that was never sent goes without a warning.
+const UNSENT_SHARE: u64 = 1_000;
+
 /// Broken promises that the page shows; the JSON has more.
 const VIOLATIONS_SHOWN: usize = 100;
 
@@ -78,7 +81,9 @@ fn header(report: &Report, title: &str) -> String {
         let _ =
             writeln!(html, "<p class=\"note\">These figures are the simulator’s as much as the server’s: {why}.</p>");
     }
-    if let Some(unsent) = report.unsent_in_words() {
+    // Of what falls due in the very last moment, some never is sent; that is worth a line of the table only.
+    let many = report.unsent > report.requests / UNSENT_SHARE;
+    if let Some(unsent) = report.unsent_in_words().filter(|_| many) {
         let _ = writeln!(html, "<p class=\"note\">Requests were never sent: {}.</p>", escape(&unsent));
     }
     html
