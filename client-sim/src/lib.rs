@@ -1,13 +1,14 @@
 //! Holdall's client simulator as a library: the one checker of a server's promises, and the bots that play against it.
 //!
 //! `checker` (with `model`, `expect` and `conservation`) is pure and judges messages wherever they come from; `scenario`
-//! plays with thousands of bots over real sockets. Knows the protocol only, never the server's code.
+//! plays with thousands of bots over real sockets; `compare` measures what a server costs. Knows the protocol only, never the server's code.
 
 mod abuse;
 mod bot;
 mod busy;
 mod catalogue;
 pub mod checker;
+pub mod compare;
 pub mod conservation;
 pub mod duration;
 pub mod echo;

@@ -3,10 +3,10 @@
 mod cli;
 
 use clap::{Parser, Subcommand};
-use cli::run::Run;
+use cli::{compare::Compare, run::Run};
 use holdall_client_sim::echo;
 use std::process::ExitCode;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Builder};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,6 +23,8 @@ struct Cli {
 enum Command {
     /// Plays against a server.
     Run(Box<Run>),
+    /// Measures what Holdall costs beside a bare echo server, both started here for it.
+    Compare(Compare),
     /// A bare echo server: the yardstick for figures of cost.
     Echo {
         /// Where to listen; port 0 takes a free one. The address is printed.
@@ -31,16 +33,28 @@ enum Command {
     },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Run(run) => run.play().await,
-        Command::Echo { listen } => answer(&listen).await,
-    };
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let mut builder = Builder::new_multi_thread();
+    if let Command::Compare(compare) = &command {
+        builder.worker_threads(compare.load_threads());
+    }
+    let runtime = builder.enable_all().build().map_err(|error| format!("no threads to run on: {error}"));
+    let done = runtime.and_then(|runtime| runtime.block_on(command.carry_out()));
     done.unwrap_or_else(|error| {
         eprintln!("client-sim: {error}");
         ExitCode::from(2)
     })
+}
+
+impl Command {
+    async fn carry_out(self) -> Result<ExitCode, String> {
+        match self {
+            Self::Run(run) => run.play().await,
+            Self::Compare(compare) => compare.measure().await,
+            Self::Echo { listen } => answer(&listen).await,
+        }
+    }
 }
 
 async fn answer(listen: &str) -> Result<ExitCode, String> {

@@ -39,7 +39,7 @@ impl Probe {
 }
 
 /// utime and stime are the 14th and 15th field. The second is the program's name, which may hold spaces and brackets.
-fn cpu(stat: &str) -> Option<Duration> {
+pub(crate) fn cpu(stat: &str) -> Option<Duration> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<u32>);
     Some(TICK * times.next()?.ok()? + TICK * times.next()?.ok()?)

@@ -37,8 +37,17 @@ pub(crate) fn buffers() -> WebSocketConfig {
 /// The longest a connection may take to come up.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Bytes that the kernel may keep for somebody who does not read, as far as it lets itself be told.
+/// Bytes that the kernel is told to keep where it has little room.
 const NARROW: u32 = 4_096;
+
+/// How much the kernel keeps of what was not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// As much as it likes.
+    Usual,
+    /// As little as it lets itself be told, so that who does not read is soon noticed.
+    Narrow,
+}
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -84,32 +93,9 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Connects and agrees on the subprotocol. Where little is to be kept for who does not read, it is `narrow`.
-    pub(crate) async fn connect(url: &Url, subprotocol: Subprotocol, narrow: bool) -> Result<Self, ConnectError> {
-        let later = |error: &dyn std::fmt::Display| ConnectError::Later(error.to_string());
-        timeout(CONNECT_DEADLINE, Self::handshake(url, subprotocol, narrow)).await.map_err(|elapsed| later(&elapsed))?
-    }
-
-    async fn handshake(url: &Url, subprotocol: Subprotocol, narrow: bool) -> Result<Self, ConnectError> {
-        let later = |error: std::io::Error| ConnectError::Later(error.to_string());
-        let tcp = if narrow { narrow_stream(url).await } else { TcpStream::connect(url.address()).await };
-        let tcp = tcp.map_err(later)?;
-        tcp.set_nodelay(true).map_err(later)?;
-        let mut request = url.as_str().into_client_request().map_err(|error| ConnectError::Never(error.to_string()))?;
-        let name = HeaderValue::from_static(subprotocol.as_str());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", name);
-        match client_async_with_config(request, tcp, Some(buffers())).await {
-            Ok((stream, _)) => Ok(Self { stream, subprotocol }),
-            Err(Error::Http(response))
-                if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) =>
-            {
-                Err(ConnectError::Full(said(&response)))
-            }
-            Err(Error::Http(response)) if response.status().is_client_error() => {
-                Err(ConnectError::Never(said(&response)))
-            }
-            Err(error) => Err(ConnectError::Later(error.to_string())),
-        }
+    /// Connects and agrees on the subprotocol.
+    pub(crate) async fn connect(url: &Url, subprotocol: Subprotocol, room: Room) -> Result<Self, ConnectError> {
+        Ok(Self { stream: open(url, Some(subprotocol), room).await?, subprotocol })
     }
 
     /// Writes a message into the buffer; [`Self::flush`] sends it.
@@ -204,6 +190,46 @@ async fn narrow_stream(url: &Url) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_recv_buffer_size(NARROW)?;
     socket.connect(address).await
+}
+
+/// Opens a WebSocket; with a subprotocol the server has to agree on it.
+pub(crate) async fn open(
+    url: &Url,
+    subprotocol: Option<Subprotocol>,
+    room: Room,
+) -> Result<WebSocketStream<TcpStream>, ConnectError> {
+    timeout(CONNECT_DEADLINE, handshake(url, subprotocol, room))
+        .await
+        .map_err(|elapsed| ConnectError::Later(elapsed.to_string()))?
+}
+
+async fn handshake(
+    url: &Url,
+    subprotocol: Option<Subprotocol>,
+    room: Room,
+) -> Result<WebSocketStream<TcpStream>, ConnectError> {
+    let later = |error: std::io::Error| ConnectError::Later(error.to_string());
+    let tcp = match room {
+        Room::Usual => TcpStream::connect(url.address()).await,
+        Room::Narrow => narrow_stream(url).await,
+    };
+    let tcp = tcp.map_err(later)?;
+    tcp.set_nodelay(true).map_err(later)?;
+    let mut request = url.as_str().into_client_request().map_err(|error| ConnectError::Never(error.to_string()))?;
+    if let Some(subprotocol) = subprotocol {
+        let name = HeaderValue::from_static(subprotocol.as_str());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", name);
+    }
+    match client_async_with_config(request, tcp, Some(buffers())).await {
+        Ok((stream, _)) => Ok(stream),
+        Err(Error::Http(response))
+            if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) =>
+        {
+            Err(ConnectError::Full(said(&response)))
+        }
+        Err(Error::Http(response)) if response.status().is_client_error() => Err(ConnectError::Never(said(&response))),
+        Err(error) => Err(ConnectError::Later(error.to_string())),
+    }
 }
 
 fn closed(frame: Option<&CloseFrame>) -> Event {

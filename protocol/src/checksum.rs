@@ -63,7 +63,7 @@ impl Checksum {
 #[must_use]
 pub fn of_stack(place: &Place, stack: StackLine<'_>, scratch: &mut Vec<u8>) -> u32 {
     scratch.clear();
-    place.write(scratch);
+    scratch.extend_from_slice(place.text().as_bytes());
     scratch.push(b'|');
     let mut text = uuid::Uuid::encode_buffer();
     scratch.extend_from_slice(stack.instance.uuid().hyphenated().encode_lower(&mut text).as_bytes());
@@ -94,7 +94,7 @@ pub fn of_stack(place: &Place, stack: StackLine<'_>, scratch: &mut Vec<u8>) -> u
 #[must_use]
 pub fn of_balance(place: &Place, amount: u64, scratch: &mut Vec<u8>) -> u32 {
     scratch.clear();
-    place.write(scratch);
+    scratch.extend_from_slice(place.text().as_bytes());
     scratch.push(b'|');
     scratch.extend_from_slice(itoa::Buffer::new().format(amount).as_bytes());
     crc32fast::hash(scratch)

@@ -303,38 +303,56 @@ impl Place {
         }
     }
 
-    /// Appends the spelling to `out`.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Bag(slot) => {
-                out.extend_from_slice(b"b:");
-                out.extend_from_slice(itoa::Buffer::new().format(*slot).as_bytes());
-            }
-            Self::Equipment(slot) => {
-                out.extend_from_slice(b"e:");
-                out.extend_from_slice(slot.as_str().as_bytes());
-            }
-            Self::Balance(currency) => {
-                out.extend_from_slice(b"c:");
-                out.extend_from_slice(currency.as_str().as_bytes());
-            }
-        }
+    /// The spelling, without an allocation.
+    #[must_use]
+    pub fn text(&self) -> PlaceText {
+        let mut slot = itoa::Buffer::new();
+        let (kind, name) = match self {
+            Self::Bag(number) => (b"b:", slot.format(*number)),
+            Self::Equipment(slot) => (b"e:", slot.as_str()),
+            Self::Balance(currency) => (b"c:", currency.as_str()),
+        };
+        let mut text = PlaceText { bytes: [0; PlaceText::LONGEST], len: kind.len().saturating_add(name.len()) };
+        let (begin, rest) = text.bytes.split_at_mut(kind.len());
+        begin.copy_from_slice(kind);
+        rest.get_mut(..name.len()).expect("no id is longer").copy_from_slice(name.as_bytes());
+        text
+    }
+}
+
+/// How a place is spelled.
+#[derive(Clone, Copy)]
+pub struct PlaceText {
+    bytes: [u8; Self::LONGEST],
+    len: usize,
+}
+
+impl PlaceText {
+    /// The kind, and the longest item id.
+    const LONGEST: usize = 66;
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).expect("ids are ASCII")
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bag(slot) => write!(f, "b:{slot}"),
-            Self::Equipment(slot) => write!(f, "e:{slot}"),
-            Self::Balance(currency) => write!(f, "c:{currency}"),
-        }
+        f.write_str(self.text().as_str())
     }
 }
 
 impl Serialize for Place {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(self.text().as_str())
     }
 }
 

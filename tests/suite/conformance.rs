@@ -103,13 +103,14 @@ pub(crate) fn write(player: &str, owner: &Owner, base: u64, revision: u64) -> Pl
         answers: Vec::new(),
         opening: None,
         purchases: Vec::new(),
+        restamps: true,
     }
 }
 
 /// The same, which sets or empties places.
 pub(crate) fn placing(write: PlayerWrite, places: &[(&str, Option<&str>)]) -> PlayerWrite {
     let bytes = |value: &str| Bytes::copy_from_slice(value.as_bytes());
-    let places = places.iter().map(|(place, value)| ((*place).to_owned(), value.map(bytes))).collect();
+    let places = places.iter().map(|(place, value)| ((*place).into(), value.map(bytes))).collect();
     PlayerWrite { places, ..write }
 }
 

@@ -54,8 +54,8 @@ impl Model {
         resting.last_entry = Some(write.entries.clone());
         for (place, value) in &write.places {
             match value {
-                Some(value) => resting.places.insert(place.clone(), value.clone()),
-                None => resting.places.remove(place),
+                Some(value) => resting.places.insert(place.to_string(), value.clone()),
+                None => resting.places.remove(place.as_str()),
             };
         }
         write.purchases.iter().for_each(|purchase| self.shop.pay(purchase));
@@ -107,7 +107,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
         let count = random.random_range(1..6);
         let places = (0..count).map(|_| {
             let value = vec![random.random(); random.random_range(1..3_000)];
-            (format!("b:{}", random.random_range(0..40)), random.random_ratio(4, 5).then(|| Bytes::from(value)))
+            (format!("b:{}", random.random_range(0..40)).into(), random.random_ratio(4, 5).then(|| Bytes::from(value)))
         });
         PlayerWrite {
             owner: owners[&player].clone(),
@@ -125,6 +125,7 @@ fn a_batch(random: &mut SmallRng, owners: &BTreeMap<PlayerId, Owner>, model: &Mo
             answers: Vec::new(),
             opening: None,
             purchases: model.shop.a_purchase(&player).into_iter().collect(),
+            restamps: true,
             preferences: None,
             follows: None,
             player,

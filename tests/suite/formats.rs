@@ -32,7 +32,7 @@ const FIRST: &Chain = &OURS;
 async fn stored(shelf: &Shelf, player: &str, chain: &Chain, places: &[(&str, Content)]) {
     let store = shelf.open(node());
     let owner = acquire(&store, player).await.owner;
-    let places = places.iter().map(|(place, content)| ((*place).to_owned(), Some(chain.to_bytes(content))));
+    let places = places.iter().map(|(place, content)| ((*place).into(), Some(chain.to_bytes(content))));
     let write = PlayerWrite {
         schema: chain.number,
         readable_by: chain.readable_by,

@@ -15,8 +15,8 @@ use holdall_server::{
     roster::{Options, Roster, allowance::Quotas, lease::Superseded, retention::Retention},
     schema,
     store::{
-        AcquireError, Life, Node, Renewal, Store,
-        memory::{Reach, Shelf},
+        AcquireError, Life, Node, Owner, Renewal, Store,
+        memory::{Fault, Reach, Shelf},
     },
 };
 use std::{convert::Infallible, num::NonZeroU32, sync::Arc, time::Duration};
@@ -164,6 +164,31 @@ async fn who_is_silent_for_a_lease_of_a_new_life_cannot_take_anything_back() {
     sleep(LEASE * 3).await;
     assert!(a.roster.lease.is_held() && a.roster.find(&id("p")).is_none());
     assert_eq!(shelf.rows()[&id("p")].owner, Some(taken.owner));
+}
+
+/// The renewal is answered in the life in which the player was taken, and the look around in the next one, which has forgotten
+/// it.
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_into_a_new_life_serves_nobody_while_others_may_take_back() {
+    let shelf = shelf();
+    let (a, b) = (house(&shelf, "a", 1).await, house(&shelf, "b", 2).await);
+    a.roster.load(&id("p")).await.expect("it is free");
+    shelf.isolate("a", Reach::Waits);
+    sleep(LEASE * 2).await;
+    b.roster.load(&id("p")).await.expect("its owner seems dead");
+    let late = Duration::from_millis(20);
+    shelf.set_faults(Box::new(move |verb| if verb == "standings" { Fault::Delay(late) } else { Fault::None }));
+    shelf.reunite("a");
+    sleep(late / 2).await;
+    shelf.lose_last(1);
+    assert_eq!(shelf.rows()[&id("p")].owner.as_ref().map(Owner::node), Some("a"), "who took it is forgotten");
+    let back = Instant::now();
+    while !a.roster.lease.is_held() {
+        assert!(back.elapsed() < LEASE * 10, "it is served again in the end");
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(a.roster.find(&id("p")).is_none() && b.roster.find(&id("p")).is_some());
+    assert_eq!(shelf.rows()[&id("p")].owner.as_ref().map(Owner::node), Some("b"), "it was taken back");
 }
 
 /// A load may be given up while its question is still on its way, and arrive after the next one.

@@ -109,7 +109,19 @@ impl Desk {
 fn side<'a>(player: &'a PlayerId, owner: &'a Owner, revision: u64) -> Side<'a> {
     static UNBORN: Origin = Origin { revision: Revision::ZERO, writer: None };
     let (revision, seq, form) = (Revision::new(revision), Seq::new(revision), schema::OURS.form());
-    Side { player, owner, origin: &UNBORN, revision, seq, content: 1, form, changes: &[], entry: &[1], effects: None }
+    Side {
+        player,
+        owner,
+        origin: &UNBORN,
+        revision,
+        seq,
+        content: 1,
+        form,
+        restamps: true,
+        changes: &[],
+        entry: &[1],
+        effects: None,
+    }
 }
 
 #[tokio::test]

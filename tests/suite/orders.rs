@@ -34,9 +34,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
+/// Guards against hangs only.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One process, with short lingers so that players come and go.
 async fn house(shelf: &Shelf, name: &str, ack: Ack) -> Arc<Roster> {
@@ -216,9 +218,12 @@ async fn of_orders_on_several_players_under_one_key_at_once_one_is_carried_out()
         let act = Act::Grant { item, quantity, attributes: None, partial: false };
         orders.push(Order { player, act, ..order("key", 1) });
     }
-    let answers = join_all(orders.iter().map(|order| house.order(order))).await;
-    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    let give_all = async || {
+        let answers = join_all(orders.iter().map(|order| house.order(order)));
+        timeout(PATIENCE, answers).await.expect("each is answered")
+    };
+    let (done, refused): (Vec<_>, Vec<_>) = give_all().await.into_iter().partition(Result::is_ok);
     assert_eq!((done.len(), refused), (1, vec![Err(OrderError::KeyTaken); 4]));
-    let again = join_all(orders.iter().map(|order| house.order(order))).await;
+    let again = give_all().await;
     assert_eq!(again.iter().filter(|answer| **answer == done[0]).count(), 1, "it was acknowledged");
 }

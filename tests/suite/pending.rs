@@ -47,6 +47,7 @@ fn side<'a>(player: &'a PlayerId, owner: &'a Owner, revision: u64, changes: &'a 
         seq: Seq::new(revision),
         form: schema::OURS.form(),
         content: 1,
+        restamps: true,
         changes,
         entry,
         effects: None,

@@ -225,6 +225,20 @@ mod a_restart {
     }
 
     #[tokio::test]
+    async fn a_lease_after_a_sign_of_life_in_it_gives_nobody_the_player_of_another() {
+        let mut redis = Redis::run().await;
+        let (here, there) = here_and_there(&redis).await;
+        let owner = born(&here, "p").await;
+        redis.kill().await;
+        redis.start().await;
+        let (life, seen_there) = (another_life(&here).await, another_life(&there).await);
+        here.renew(life).await.expect("Redis answers");
+        sleep(Duration::from_secs(2)).await;
+        let forgotten = Owner::new(&super::there(), owner.epoch() + 1);
+        assert_eq!(there.reclaim(id("p"), forgotten, Revision::new(1), seen_there).await, Ok(false));
+    }
+
+    #[tokio::test]
     async fn in_place_of_the_world_loads_nobody() {
         let redis = Redis::run().await;
         let here = on(&redis, node()).await;

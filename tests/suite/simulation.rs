@@ -19,6 +19,12 @@ const REMEMBERED: &[(u64, &str)] = &[
     (907, "who waits for a gift of a process that was silent for a lease loses it"),
 ];
 
+/// Seeds that once found something on a market day.
+const REMEMBERED_ON_MARKET_DAYS: &[(u64, &str)] = &[(
+    10_490_012_401,
+    "who renewed a lease that had run out and looked around in the store's next life served whom another took back",
+)];
+
 /// Seeds that once found something in the shop.
 const REMEMBERED_IN_THE_SHOP: &[(u64, &str)] = &[
     (
@@ -79,6 +85,10 @@ fn thousands_of_seeds_hold() {
     for (seed, found) in REMEMBERED {
         println!("{seed}: {found}");
         must_hold(Plan::narrow(*seed));
+    }
+    for (seed, found) in REMEMBERED_ON_MARKET_DAYS {
+        println!("{seed}: {found}");
+        must_hold(Plan::market_day(*seed));
     }
     for (seed, found) in REMEMBERED_IN_THE_SHOP {
         println!("{seed}: {found}");

@@ -1,7 +1,8 @@
-//! The client simulator: its checker finds every planted fault and accuses no honest server, and its bots play.
+//! The client simulator: its checker finds every planted fault and accuses no honest server, its bots play, and it compares.
 
 mod books;
 mod commands;
+mod compare;
 mod kills;
 mod mirror;
 mod page;

@@ -7,7 +7,7 @@ mod kinds;
 use crate::{
     fault::Fault,
     scenario::{Phase, World},
-    socket::{Event, Socket},
+    socket::{Event, Room, Socket},
 };
 use holdall_protocol::{
     close::Close,
@@ -94,7 +94,7 @@ impl Abuser {
     /// One connection; `None` where the abuse did not come about.
     async fn attempt(&self, abuse: &Abuse) -> Option<Ended> {
         let options = &self.world.options;
-        let mut socket = Socket::connect(&options.url, options.subprotocol, false).await.ok()?;
+        let mut socket = Socket::connect(&options.url, options.subprotocol, Room::Usual).await.ok()?;
         let until = Instant::now() + options.patience;
         let welcome = match abuse.begins {
             Begins::Stranger => None,

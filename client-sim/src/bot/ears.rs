@@ -1,5 +1,6 @@
 //! Whether a bot reads: some do not, for a while, again and again.
 
+use crate::socket::Room;
 use tokio::time::Instant;
 
 /// A bot's ears.
@@ -19,6 +20,11 @@ impl Ears {
     /// Whether it is a slow reader's.
     pub(super) const fn are_slow(&self) -> bool {
         self.slow
+    }
+
+    /// How much is to be kept for them.
+    pub(super) const fn room(&self) -> Room {
+        if self.slow { Room::Narrow } else { Room::Usual }
     }
 
     /// Whether nothing is read now.

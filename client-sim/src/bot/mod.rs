@@ -147,7 +147,7 @@ impl Bot {
         loop {
             self.connecting_since = Instant::now();
             let Options { url, subprotocol, .. } = &self.world.options;
-            let over = match Socket::connect(url, *subprotocol, self.ears.are_slow()).await {
+            let over = match Socket::connect(url, *subprotocol, self.ears.room()).await {
                 Ok(socket) => {
                     let over = self.converse(socket).await;
                     if self.welcomed {

@@ -11,7 +11,8 @@ impl Live {
     /// Nothing is shown yet.
     pub(crate) fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{prefix:>7} {bar:24.cyan/dim} {wide_msg}").expect("it is well formed");
+            let style =
+                ProgressStyle::with_template("{prefix:>7} {bar:24.cyan/dim} {wide_msg}").expect("it is well formed");
             ProgressBar::new(1).with_style(style.progress_chars("━━─"))
         });
         Self(bar)

@@ -12,6 +12,7 @@ use holdall_client_sim::{
     token::{Algorithm, Claims, Signer, Tokens},
 };
 use holdall_protocol::frame::Subprotocol;
+use serde::Serialize;
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
@@ -47,7 +48,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     duration: Option<Duration>,
     /// Actions a second over all bots, sent when they are due, whether replies came or not.
-    #[arg(long, value_name = "R", conflicts_with_all = ["think_time", "depth"], value_parser = rate)]
+    #[arg(long, value_name = "R", conflicts_with_all = ["think_time", "depth"], value_parser = positive)]
     rate: Option<f64>,
     /// From one action of a bot to its next.
     #[arg(long, value_name = "T", conflicts_with = "depth", value_parser = duration::parse)]
@@ -115,7 +116,8 @@ pub(crate) struct Run {
     server_pid: Option<u32>,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+/// Reads a number above 0.
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     rate_of(text.parse().map_err(|_| "it is not a number".to_owned())?)
 }
 
@@ -237,14 +239,15 @@ fn verdict(report: &Report) -> u8 {
     }
 }
 
-fn write_json(path: &Path, report: &Report) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(report)?;
+/// Writes what was found.
+pub(super) fn write_json(path: &Path, found: &impl Serialize) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(found)?;
     text.push(b'\n');
     std::fs::write(path, text)
 }
 
 /// Every bot is an open file: raises this process's limit as far as it may be.
-fn room_for(bots: usize) -> Result<(), String> {
+pub(super) fn room_for(bots: usize) -> Result<(), String> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let wanted = u64::try_from(bots).unwrap_or(u64::MAX).saturating_add(64);
     let mut limit = getrlimit(Resource::Nofile);

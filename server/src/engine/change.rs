@@ -32,6 +32,9 @@ pub struct Stack {
 pub struct Beyond(Option<Arc<Vec<u8>>>);
 
 impl Beyond {
+    /// Nothing.
+    pub const NONE: Self = Self(None);
+
     /// These bytes.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {

@@ -40,6 +40,21 @@ pub(super) struct Arrival<'a> {
     pub(super) instance: Option<InstanceId>,
 }
 
+impl<'a> Arrival<'a> {
+    /// New units, as the catalogue describes them.
+    pub(super) const fn new(definition: &'a Definition, quantity: NonZeroU64, now: u64) -> Self {
+        Self {
+            item: &definition.id,
+            definition,
+            attributes: &definition.attributes,
+            beyond: &Beyond::NONE,
+            acquired_at: now,
+            quantity,
+            instance: None,
+        }
+    }
+}
+
 /// (Part of) a stack on its way out of a bag, still under the id it had there.
 pub(super) struct Taken {
     pub(super) stack: Stack,

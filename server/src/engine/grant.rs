@@ -2,7 +2,7 @@
 
 use super::{
     attributes,
-    change::{Beyond, Changes},
+    change::Changes,
     draft::{Arrival, Draft},
     moment::Moment,
     money,
@@ -44,16 +44,9 @@ impl Grant<'_> {
         let mut left = 0;
         if let Some(quantity) = NonZeroU64::new(carried) {
             let mut draft = Draft::new(player, rules);
-            let arrival = Arrival {
-                item: &definition.id,
-                definition,
-                attributes: self.attributes.unwrap_or(&definition.attributes),
-                beyond: &Beyond::default(),
-                acquired_at: moment.now,
-                quantity,
-                instance: None,
-            };
-            left = draft.pour(&arrival, moment);
+            let plain = Arrival::new(definition, quantity, moment.now);
+            let attributes = self.attributes.unwrap_or(plain.attributes);
+            left = draft.pour(&Arrival { attributes, ..plain }, moment);
             if left > 0 && !self.partial {
                 return Err(Refusal::InventoryFull { item: definition.id.clone(), left });
             }

@@ -5,7 +5,7 @@
 
 use super::{
     attributes::check,
-    change::{Beyond, Change, Changes, Content, Stack},
+    change::{Change, Changes, Content, Stack},
     draft::{Arrival, Draft},
     moment::Moment,
     money,
@@ -208,16 +208,7 @@ impl Bought<'_> {
             return Err(Refusal::WrongKind { item: (*item).clone(), what: "a currency" });
         }
         let mut draft = Draft::new(player, rules);
-        let arrival = Arrival {
-            item: &definition.id,
-            definition,
-            attributes: &definition.attributes,
-            beyond: &Beyond::default(),
-            acquired_at: moment.now,
-            quantity,
-            instance: None,
-        };
-        let left = draft.pour(&arrival, moment);
+        let left = draft.pour(&Arrival::new(definition, quantity, moment.now), moment);
         if left > 0 {
             return Err(full(left));
         }

@@ -1,7 +1,7 @@
 //! Buying in the shop: money out, things in, all or nothing.
 
 use super::{
-    change::{Beyond, Changes},
+    change::Changes,
     draft::{Arrival, Draft},
     exchange::bearable,
     moment::Moment,
@@ -37,16 +37,7 @@ impl Purchase<'_> {
         } else {
             let weight = u128::from(definition.weight).saturating_mul(self.quantity.get().into());
             bearable(player, 0, weight, rules)?;
-            let arrival = Arrival {
-                item: &definition.id,
-                definition,
-                attributes: &definition.attributes,
-                beyond: &Beyond::default(),
-                acquired_at: moment.now,
-                quantity: self.quantity,
-                instance: None,
-            };
-            let left = draft.pour(&arrival, moment);
+            let left = draft.pour(&Arrival::new(definition, self.quantity, moment.now), moment);
             if left > 0 {
                 return Err(Refusal::InventoryFull { item: definition.id.clone(), left });
             }

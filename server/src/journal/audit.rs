@@ -247,7 +247,7 @@ impl<'j> Audit<'j> {
         }
         let of: BTreeMap<&PlayerId, &PlayerWrite> =
             flight.batch.players.iter().map(|write| (&write.player, write)).collect();
-        for group in &flight.groups {
+        for group in &*flight.groups {
             let writes: Vec<&PlayerWrite> = group.iter().filter_map(|player| of.get(player).copied()).collect();
             if writes.iter().all(|write| self.stands(&write.player).has(write)) {
                 continue;

@@ -22,7 +22,10 @@ use parking_lot::Mutex;
 use pending::{Due, Flight, Pending, Side};
 use std::{
     collections::VecDeque,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{
@@ -97,11 +100,15 @@ impl Drop for AbortOnPanic {
 /// The journal. One a process.
 pub struct Journal {
     pending: Mutex<Pending>,
+    /// What waits there, for whoever does not hold the lock.
+    pending_bytes: Arc<AtomicUsize>,
     /// Something became due, or the end was asked for.
     due: Notify,
     /// A batch was answered for good.
     progress: Notify,
     health: watch::Sender<Health>,
+    /// Whether changes are taken in this health.
+    open: AtomicBool,
     certainty: Mutex<Certainty>,
     watcher: OnceLock<Arc<dyn Watcher>>,
     kept: Mutex<Kept>,
@@ -123,11 +130,14 @@ impl Journal {
     /// A journal that writes to `store` once [`Journal::run`] runs.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, options: Options, clock: Clock, dice: Dice) -> Self {
+        let pending = Pending::default();
         Self {
-            pending: Mutex::default(),
+            pending_bytes: pending.bytes().clone(),
+            pending: Mutex::new(pending),
             due: Notify::new(),
             progress: Notify::new(),
             health: watch::Sender::new(Health::Good),
+            open: AtomicBool::new(true),
             certainty: Mutex::default(),
             watcher: OnceLock::new(),
             kept: Mutex::default(),
@@ -160,17 +170,13 @@ impl Journal {
     /// while the store is away and its reply could not leave anyway.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let open = match (&*self.health.borrow(), self.options.ack) {
-            (Health::Good, _) | (Health::Away, Ack::Applied { .. }) => true,
-            (Health::Away, Ack::Durable) | (Health::Broken(_), _) => false,
-        };
-        open && self.pending.lock().bytes() < self.options.pending_bytes_max
+        self.open.load(Relaxed) && self.pending_bytes() < self.options.pending_bytes_max
     }
 
     /// Bytes that wait for the store.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.pending.lock().bytes()
+        self.pending_bytes.load(Relaxed)
     }
 
     /// Whether anything of this player is not yet known to be durable.

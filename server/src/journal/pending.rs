@@ -9,11 +9,16 @@ use crate::{
         Batch, BatchId, InboxChange, KeptAnswer, Opening, Origin, Owner, PlayerWrite, Preferences, stock::Purchase,
     },
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use hashbrown::{HashMap, hash_map::Entry};
 use holdall_protocol::ids::{Place, PlayerId, Revision, Seq};
+use smallvec::{SmallVec, smallvec};
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
-    sync::Arc,
+    collections::{BTreeSet, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::time::Instant;
@@ -40,6 +45,8 @@ pub struct Side<'a> {
     pub form: Form,
     /// The content step the player is at.
     pub content: u32,
+    /// Whether the record before this one may have said otherwise of the two.
+    pub restamps: bool,
     /// What changed.
     pub changes: &'a [Change],
     /// The ledger entry's bytes.
@@ -99,13 +106,14 @@ struct Dirty {
     seq: Seq,
     form: Form,
     content: u32,
+    restamps: bool,
     /// When it became dirty.
     since: Instant,
     due: Instant,
     images: Images,
     entries: Vec<u8>,
-    effects: SideEffects,
-    opening: Option<Opening>,
+    effects: Option<Box<SideEffects>>,
+    opening: Option<Box<Opening>>,
     release: bool,
     group: Option<u64>,
     bytes: usize,
@@ -141,26 +149,67 @@ impl Images {
     }
 }
 
+/// Players that are written together; mostly it is one.
+pub type Group = SmallVec<[PlayerId; 1]>;
+
 /// A batch on its way, and which of its players belong together.
 #[derive(Debug, Clone)]
 pub struct Flight {
     /// The bytes that are sent.
     pub batch: Arc<Batch>,
     /// Its players, group by group.
-    pub groups: Vec<Vec<PlayerId>>,
+    pub groups: Arc<Vec<Group>>,
+}
+
+/// The room of players that were written, for the next ones: what becomes dirty at every moment is not allocated anew.
+#[derive(Debug, Default)]
+struct Spare(Vec<(Vec<(Place, Option<Content>)>, Vec<u8>)>);
+
+impl Spare {
+    /// Larger ones are given back.
+    const BYTES_MAX: usize = 4_096;
+
+    fn keep(&mut self, images: Vec<(Place, Option<Content>)>, entries: Vec<u8>) {
+        let large = images.capacity() > Images::SEARCHED || entries.capacity() > Self::BYTES_MAX;
+        if !large && self.0.len() < BATCH_PLAYERS_MAX {
+            self.0.push((images, entries));
+        }
+    }
+}
+
+/// One block for all bytes of a batch: it is let go of as a whole, once nobody has to be told again.
+struct Memory {
+    block: BytesMut,
+    value: Vec<u8>,
+}
+
+impl Memory {
+    fn copy(&mut self, bytes: &[u8]) -> Bytes {
+        self.block.extend_from_slice(bytes);
+        self.block.split().freeze()
+    }
+
+    fn value(&mut self, form: Form, content: &Content) -> Bytes {
+        self.value.clear();
+        form.write(content, &mut self.value);
+        self.block.extend_from_slice(&self.value);
+        self.block.split().freeze()
+    }
 }
 
 /// The pending set.
 #[derive(Debug, Default)]
 pub struct Pending {
     players: HashMap<PlayerId, Dirty>,
-    groups: HashMap<u64, Vec<PlayerId>>,
+    groups: HashMap<u64, Group>,
     next_group: u64,
     /// Players due at once, oldest first; entries of players who have left stay until they are met.
     urgent: VecDeque<PlayerId>,
     /// Players due later, by first-dirty time; likewise.
     later: VecDeque<(Instant, PlayerId)>,
-    bytes: usize,
+    spare: Spare,
+    /// Written under the journal's lock, and read without it.
+    bytes: Arc<AtomicUsize>,
     /// The one batch that is on its way.
     pub flight: Option<Flight>,
     /// When the first of its players became dirty.
@@ -170,8 +219,12 @@ pub struct Pending {
 impl Pending {
     /// Bytes that wait, those on their way not counted.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
+    pub const fn bytes(&self) -> &Arc<AtomicUsize> {
+        &self.bytes
+    }
+
+    fn grow(&self, bytes: usize) {
+        self.bytes.store(self.bytes.load(Relaxed).saturating_add(bytes), Relaxed);
     }
 
     /// When the oldest of what waits or is on its way became dirty.
@@ -215,8 +268,8 @@ impl Pending {
 
     fn add(&mut self, side: &Side<'_>, due: Due, now: Instant) {
         let dirty = match self.players.entry(side.player.clone()) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(new) => {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
                 let due = match due {
                     Due::AtOnce => {
                         self.urgent.push_back(side.player.clone());
@@ -229,7 +282,7 @@ impl Pending {
                     }
                 };
                 let base = Revision::new(side.revision.get().saturating_sub(1));
-                new.insert(Dirty::new(side, base, now, due))
+                new.insert(Dirty::new(side, base, (now, due), &mut self.spare))
             }
         };
         assert_eq!(dirty.newest.next(), side.revision, "records of one player come in order");
@@ -238,18 +291,19 @@ impl Pending {
         dirty.seq = side.seq;
         dirty.form = side.form;
         dirty.content = side.content;
+        dirty.restamps |= side.restamps;
         let mut grown = side.entry.len();
         for change in side.changes {
             dirty.images.set(&change.place, change.after.as_ref());
             grown = grown.saturating_add(IMAGE_BYTES);
         }
         if let Some(effects) = side.effects {
-            dirty.effects.add(effects);
+            dirty.effects.get_or_insert_default().add(effects);
             grown = grown.saturating_add(effects.bytes());
         }
         dirty.entries.extend_from_slice(side.entry);
         dirty.bytes = dirty.bytes.saturating_add(grown);
-        self.bytes = self.bytes.saturating_add(grown);
+        self.grow(grown);
     }
 
     /// Gives a player up with its next write, or with a write of its own; `last` brings nothing new.
@@ -264,16 +318,16 @@ impl Pending {
     pub fn open(&mut self, last: &Side<'_>, opening: Opening, now: Instant) {
         let bytes = opening.content.len();
         let dirty = self.following(last, now);
-        dirty.opening = Some(opening);
+        dirty.opening = Some(Box::new(opening));
         dirty.bytes = dirty.bytes.saturating_add(bytes);
-        self.bytes = self.bytes.saturating_add(bytes);
+        self.grow(bytes);
         self.make_urgent(last.player, now);
     }
 
     fn following(&mut self, last: &Side<'_>, now: Instant) -> &mut Dirty {
         let dirty = self.players.entry(last.player.clone()).or_insert_with(|| {
             self.urgent.push_back(last.player.clone());
-            Dirty::new(last, last.revision, now, now)
+            Dirty::new(last, last.revision, (now, now), &mut self.spare)
         });
         assert_eq!(dirty.newest, last.revision, "what brings nothing new follows the last record");
         dirty
@@ -303,11 +357,11 @@ impl Pending {
         let (kept, added) = match (group_of(self, one), group_of(self, other)) {
             (Some(a), Some(b)) if a == b => return,
             (Some(a), Some(b)) => (a, self.groups.remove(&b).unwrap_or_default()),
-            (Some(a), None) => (a, vec![other.clone()]),
-            (None, Some(b)) => (b, vec![one.clone()]),
+            (Some(a), None) => (a, smallvec![other.clone()]),
+            (None, Some(b)) => (b, smallvec![one.clone()]),
             (None, None) => {
                 self.next_group = self.next_group.wrapping_add(1);
-                (self.next_group, vec![one.clone(), other.clone()])
+                (self.next_group, smallvec![one.clone(), other.clone()])
             }
         };
         for player in &added {
@@ -340,13 +394,13 @@ impl Pending {
         if self.flight.is_some() {
             return None;
         }
-        let (mut writes, mut groups, mut bytes, mut since) = (Vec::new(), Vec::new(), 0_usize, now);
+        let (mut taken, mut groups, mut bytes, mut since) = (Vec::new(), Vec::new(), 0_usize, now);
         while let Some(first) = self.pop_due(now) {
             let members = self.group_of(&first);
             let size =
                 members.iter().filter_map(|player| self.players.get(player)).map(|dirty| dirty.bytes).sum::<usize>();
-            let players = writes.len().saturating_add(members.len());
-            if !writes.is_empty() && (players > BATCH_PLAYERS_MAX || bytes.saturating_add(size) > BATCH_BYTES_MAX) {
+            let players = taken.len().saturating_add(members.len());
+            if !taken.is_empty() && (players > BATCH_PLAYERS_MAX || bytes.saturating_add(size) > BATCH_BYTES_MAX) {
                 self.urgent.push_front(first);
                 break;
             }
@@ -354,14 +408,19 @@ impl Pending {
             for player in &members {
                 let dirty = self.remove(player).expect("the members of a group are dirty");
                 since = since.min(dirty.since);
-                writes.push(dirty.into_write(player.clone(), saved_at));
+                taken.push((player.clone(), dirty));
             }
             groups.push(members);
         }
-        if writes.is_empty() {
+        if taken.is_empty() {
             return None;
         }
-        let flight = Flight { batch: Arc::new(Batch { id, players: writes }), groups };
+        let room = taken.iter().map(|(_, dirty)| dirty.room()).sum();
+        let mut memory = Memory { block: BytesMut::with_capacity(room), value: Vec::with_capacity(VALUE_BYTES) };
+        let spare = &mut self.spare;
+        let writes = taken.into_iter().map(|(player, dirty)| dirty.into_write(player, saved_at, &mut memory, spare));
+        let batch = Batch { id, players: writes.collect() };
+        let flight = Flight { batch: Arc::new(batch), groups: Arc::new(groups) };
         self.flight_since = Some(since);
         self.flight = Some(flight.clone());
         Some(flight)
@@ -386,14 +445,14 @@ impl Pending {
     }
 
     /// A player and all that are written with it.
-    fn group_of(&self, player: &PlayerId) -> Vec<PlayerId> {
+    fn group_of(&self, player: &PlayerId) -> Group {
         let group = self.players.get(player).and_then(|dirty| dirty.group);
-        group.and_then(|group| self.groups.get(&group)).cloned().unwrap_or_else(|| vec![player.clone()])
+        group.and_then(|group| self.groups.get(&group)).cloned().unwrap_or_else(|| smallvec![player.clone()])
     }
 
     fn remove(&mut self, player: &PlayerId) -> Option<Dirty> {
         let dirty = self.players.remove(player)?;
-        self.bytes = self.bytes.saturating_sub(dirty.bytes);
+        self.bytes.store(self.bytes.load(Relaxed).saturating_sub(dirty.bytes), Relaxed);
         if let Some(group) = dirty.group {
             self.groups.remove(&group);
         }
@@ -408,7 +467,7 @@ impl Pending {
         let mut open: Vec<PlayerId> = all.iter().cloned().collect();
         while let Some(player) = open.pop() {
             let waiting = self.group_of(&player);
-            let flying = self.flight.iter().flat_map(|flight| &flight.groups).filter(|group| group.contains(&player));
+            let flying = self.flight.iter().flat_map(|flight| &*flight.groups).filter(|group| group.contains(&player));
             for tied in waiting.iter().chain(flying.flatten()) {
                 if all.insert(tied.clone()) {
                     open.push(tied.clone());
@@ -437,8 +496,9 @@ impl Pending {
         if writes.is_empty() {
             return None;
         }
-        let groups = flight.groups.into_iter().filter(|group| !group.iter().any(|player| players.contains(player)));
-        self.flight = Some(Flight { batch: Arc::new(Batch { id, players: writes }), groups: groups.collect() });
+        let groups = flight.groups.iter().filter(|group| !group.iter().any(|player| players.contains(player)));
+        let groups = Arc::new(groups.cloned().collect());
+        self.flight = Some(Flight { batch: Arc::new(Batch { id, players: writes }), groups });
         self.flight.clone()
     }
 }
@@ -446,9 +506,13 @@ impl Pending {
 /// What one place's image counts for against the bounds, roughly.
 const IMAGE_BYTES: usize = 128;
 
+/// What a place's value comes to, mostly.
+const VALUE_BYTES: usize = 64;
+
 impl Dirty {
     /// Nothing yet, on top of `base`.
-    fn new(side: &Side<'_>, base: Revision, since: Instant, due: Instant) -> Self {
+    fn new(side: &Side<'_>, base: Revision, (since, due): (Instant, Instant), spare: &mut Spare) -> Self {
+        let (list, entries) = spare.0.pop().unwrap_or_default();
         Self {
             owner: side.owner.clone(),
             base,
@@ -457,11 +521,12 @@ impl Dirty {
             seq: side.seq,
             form: side.form,
             content: side.content,
+            restamps: side.restamps,
             since,
             due,
-            images: Images::default(),
-            entries: Vec::new(),
-            effects: SideEffects::default(),
+            images: Images { list, index: None },
+            entries,
+            effects: None,
             opening: None,
             release: false,
             group: None,
@@ -469,11 +534,24 @@ impl Dirty {
         }
     }
 
-    fn into_write(self, player: PlayerId, saved_at: u64) -> PlayerWrite {
+    /// Bytes that its places and entries come to, roughly.
+    fn room(&self) -> usize {
+        self.images.list.len().saturating_mul(VALUE_BYTES).saturating_add(self.entries.len())
+    }
+
+    /// What is to be stored.
+    fn into_write(mut self, player: PlayerId, saved_at: u64, memory: &mut Memory, spare: &mut Spare) -> PlayerWrite {
         let form = self.form;
-        let SideEffects { inbox, preferences, answers, purchases } = self.effects;
-        let bytes = |content: Option<Content>| content.map(|content| form.to_bytes(&content));
-        let image = |(place, content): (Place, Option<Content>)| (place.to_string(), bytes(content));
+        let SideEffects { inbox, preferences, answers, purchases } =
+            self.effects.map(|effects| *effects).unwrap_or_default();
+        let mut places = Vec::with_capacity(self.images.list.len());
+        for (place, content) in self.images.list.drain(..) {
+            let value = content.map(|content| memory.value(form, &content));
+            places.push((place.text().as_str().into(), value));
+        }
+        let entries = memory.copy(&self.entries);
+        self.entries.clear();
+        spare.keep(self.images.list, self.entries);
         PlayerWrite {
             player,
             owner: self.owner,
@@ -483,16 +561,17 @@ impl Dirty {
             schema: form.stamp().format,
             content: self.content,
             saved_at,
-            places: self.images.list.into_iter().map(image).collect(),
-            entries: Bytes::from(self.entries),
+            places,
+            entries,
             release: self.release,
             readable_by: form.stamp().readable_by,
             inbox,
             preferences,
             answers,
-            opening: self.opening,
+            opening: self.opening.map(|opening| *opening),
             follows: self.follows,
             purchases,
+            restamps: self.restamps,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A file of batches in order, each checksummed, written whole and synced, replayed at the next start before anybody
 //! is served. Called by `app`. The bytes are those of the batches: replaying one twice applies it once.
 
-use super::pending::Flight;
+use super::pending::{Flight, Group};
 use crate::store::{Batch, BatchId, Life, Outcome, PlayerWrite, Store};
 use holdall_protocol::ids::PlayerId;
 use std::{collections::HashSet, fs, io, io::Write as _, path::Path, sync::Arc};
@@ -107,7 +107,8 @@ pub struct Replayed {
 /// The outcome that stopped it: the store is away or broken, and the spool must be kept.
 pub async fn replay(store: &dyn Store, life: Life, flights: Vec<Flight>) -> Result<Replayed, Outcome> {
     let mut answered = Vec::with_capacity(flights.len());
-    for Flight { batch, mut groups } in flights {
+    for Flight { batch, groups } in flights {
+        let mut groups = Arc::unwrap_or_clone(groups);
         let mut rest = Some((*batch).clone());
         while let Some(batch) = rest.take() {
             match store.commit(Arc::new(batch.clone()), life).await {
@@ -118,7 +119,7 @@ pub async fn replay(store: &dyn Store, life: Life, flights: Vec<Flight>) -> Resu
                 outcome @ (Outcome::Applied | Outcome::Already) => answered.push((batch, outcome)),
                 outcome @ (Outcome::Fenced { .. } | Outcome::Conflict { .. } | Outcome::Regressed { .. }) => {
                     let refused = outcome.refused();
-                    let falls = |group: &Vec<PlayerId>| group.iter().any(|player| refused.contains(player));
+                    let falls = |group: &Group| group.iter().any(|player| refused.contains(player));
                     let (fallen, left): (Vec<_>, Vec<_>) = groups.into_iter().partition(falls);
                     groups = left;
                     assert!(!fallen.is_empty(), "every player of a batch is in one of its groups");
@@ -138,7 +139,7 @@ fn only(batch: &Batch, group: &[PlayerId]) -> Batch {
 }
 
 /// What is left of a batch, under an id that follows from what it is: a replay that is repeated finds it again.
-fn without(batch: &Batch, groups: &[Vec<PlayerId>]) -> Option<Batch> {
+fn without(batch: &Batch, groups: &[Group]) -> Option<Batch> {
     let left: HashSet<&PlayerId> = groups.iter().flatten().collect();
     let players: Vec<PlayerWrite> =
         batch.players.iter().filter(|write| left.contains(&write.player)).cloned().collect();

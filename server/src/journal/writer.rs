@@ -1,7 +1,7 @@
 //! The writer: one batch at a time, until the store has given an answer that is final.
 
 use super::{
-    Committed, Health, Journal, Kept,
+    Ack, Committed, Health, Journal, Kept,
     audit::Audited,
     pending::{BATCH_BYTES_MAX, Flight},
 };
@@ -11,8 +11,16 @@ use crate::{
 };
 use holdall_protocol::ids::PlayerId;
 use rand::Rng as _;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, sleep_until};
+use smol_str::SmolStr;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep, sleep_until},
+};
 
 /// How long committed batches are kept to be sent again.
 const KEPT_TIME: Duration = Duration::from_secs(60);
@@ -44,6 +52,8 @@ impl Journal {
                 let _ = self.lose(&audited);
                 continue;
             }
+            // Whoever is ready to record something now is in this batch, too.
+            yield_now().await;
             let (flight, next) = {
                 let mut pending = self.pending.lock();
                 let flight = self.take(&mut pending);
@@ -203,6 +213,11 @@ impl Journal {
     pub(super) fn set_health(&self, health: Health) {
         self.health.send_if_modified(|now| {
             let changed = *now != health;
+            let open = match (&health, self.ack()) {
+                (Health::Good, _) | (Health::Away, Ack::Applied { .. }) => true,
+                (Health::Away, Ack::Durable) | (Health::Broken(_), _) => false,
+            };
+            self.open.store(open, Relaxed);
             *now = health;
             changed
         });
@@ -246,7 +261,8 @@ impl Kept {
     pub(super) fn forget(&mut self, groups: &BTreeSet<(BatchId, PlayerId)>) {
         for (_, flight, _) in &mut self.flights {
             let id = flight.batch.id;
-            flight.groups.retain(|group| !group.iter().any(|player| groups.contains(&(id, player.clone()))));
+            Arc::make_mut(&mut flight.groups)
+                .retain(|group| !group.iter().any(|player| groups.contains(&(id, player.clone()))));
         }
     }
 }
@@ -285,13 +301,20 @@ impl Committed {
 
 impl PlayerWrite {
     fn bytes(&self) -> usize {
-        let places = self.places.iter().map(|(place, value)| {
-            place.len().saturating_add(value.as_ref().map_or(0, bytes::Bytes::len)).saturating_add(64)
+        let own = size_of::<Self>();
+        let places = self.places.iter().map(|(_, value)| {
+            value.as_ref().map_or(0, bytes::Bytes::len).saturating_add(size_of::<(SmolStr, Option<bytes::Bytes>)>())
         });
         let gifts =
             self.inbox.iter().map(|step| step.content.as_ref().map_or(0, bytes::Bytes::len).saturating_add(128));
         let answers = self.answers.iter().map(|answer| answer.bytes.len().saturating_add(128));
         let opening = self.opening.iter().map(|opening| opening.content.len());
-        places.chain(gifts).chain(answers).chain(opening).sum::<usize>().saturating_add(self.entries.len())
+        places
+            .chain(gifts)
+            .chain(answers)
+            .chain(opening)
+            .sum::<usize>()
+            .saturating_add(self.entries.len())
+            .saturating_add(own)
     }
 }

@@ -8,26 +8,24 @@
 //! it waits from then on; `[key, why]` where an operator ordered it; `trade`, 16 bytes, where one was settled; `more`, a map, to which
 //! whatever comes next is added: `hold`, 16 bytes, where one of the shop was made, given back or paid for.
 
-use super::{
-    entry::{Actor, Asked, Entry, Ordered},
-    line::Line,
-};
+use super::entry::{Actor, Asked, Entry, Ordered};
+use crate::engine::change::Change;
 use bytes::Bytes;
 use holdall_protocol::ids::{InstanceId, ItemId, OrderKey, ReservationId, Revision, Seq, TradeId};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// The version of this layout.
 const VERSION: u8 = 1;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredLine(String, String, ItemId, u64, Vec<InstanceId>);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredBefore(String, Option<Bytes>);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredEntry(
     u8,
     u64,
@@ -40,20 +38,20 @@ struct StoredEntry(
     u32,
     Vec<StoredBefore>,
     Vec<StoredLine>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<Uuid>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<StoredOrder>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Option<TradeId>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<StoredMore>,
+    #[serde(default)] Option<Option<Uuid>>,
+    #[serde(default)] Option<Option<Uuid>>,
+    #[serde(default)] Option<Option<StoredOrder>>,
+    #[serde(default)] Option<Option<TradeId>>,
+    #[serde(default)] Option<StoredMore>,
 );
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredMore {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     hold: Option<ReservationId>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredOrder(OrderKey, Arc<str>);
 
 /// An entry as it was read back.
@@ -90,50 +88,151 @@ pub struct Page {
 }
 
 /// Appends an entry's bytes. Returns by how many units of everything, things and money, its player has more by its lines.
-pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>) -> i128 {
-    let actor = match &entry.actor {
-        Actor::Player(player) => format!("player:{player}"),
-        Actor::Server => "server".to_owned(),
-        Actor::Operator(name) => format!("operator:{name}"),
-    };
+/// `scratch` is room for values on their way.
+pub fn write(entry: &Entry<'_>, out: &mut Vec<u8>, scratch: &mut Vec<u8>) -> i128 {
     let asked = entry.asked.unwrap_or(Asked { seq: Seq::ZERO, hash: 0 });
-    let before = entry.changes.iter().map(|change| {
-        StoredBefore(change.place.to_string(), change.before.as_ref().map(|content| entry.form.to_bytes(content)))
-    });
-    let gift = entry.waits.as_ref().map(|waits| waits.gift);
-    let again = entry.waits.as_ref().and_then(|waits| waits.again);
-    let order = entry.ordered.as_ref().map(|Ordered { key, why }| StoredOrder(key.clone(), why.clone()));
-    let trade = entry.partner.as_ref().and_then(|partner| partner.trade);
-    // The last elements are left out where nothing follows.
-    let more = entry.hold.map(|hold| StoredMore { hold: Some(hold) });
-    let rest = [gift.is_some(), again.is_some(), order.is_some(), trade.is_some(), more.is_some()];
-    let goes_on = |from: usize| rest.into_iter().skip(from).any(|is_there| is_there);
+    let behind = Behind::of(entry);
     let lines = entry.lines();
-    let gain = lines.iter().map(|line| line.gain_of(entry.player)).sum();
-    let stored = StoredEntry(
-        VERSION,
-        entry.revision.get(),
-        entry.at,
-        actor,
-        entry.reason.as_str().to_owned(),
-        asked.seq.get(),
-        asked.hash,
-        entry.partner.as_ref().map(|partner| (partner.player.to_string(), partner.revision.get())),
-        entry.form.stamp().format,
-        before.collect(),
-        lines.into_iter().map(stored_line).collect(),
-        goes_on(0).then_some(gift),
-        goes_on(1).then_some(again),
-        goes_on(2).then_some(order),
-        goes_on(3).then_some(trade),
-        more,
-    );
-    rmp_serde::encode::write_named(out, &stored).expect("an entry serialises into memory");
-    gain
+    let mut pen = Pen(out);
+    pen.array(ELEMENTS.saturating_add(behind.count()));
+    pen.number(VERSION.into()).number(entry.revision.get()).number(entry.at);
+    match &entry.actor {
+        Actor::Player(player) => pen.text(["player:", player.as_str()]),
+        Actor::Server => pen.text(["server"]),
+        Actor::Operator(name) => pen.text(["operator:", name]),
+    };
+    pen.text([entry.reason.as_str()]).number(asked.seq.get()).number(asked.hash);
+    match &entry.partner {
+        Some(partner) => pen.array(2).text([partner.player.as_str()]).number(partner.revision.get()),
+        None => pen.nil(),
+    };
+    pen.number(entry.form.stamp().format.into()).array(entry.changes.len());
+    for Change { place, before, .. } in entry.changes {
+        pen.array(2).text([place.text().as_str()]);
+        match before {
+            Some(content) => {
+                scratch.clear();
+                entry.form.write(content, scratch);
+                pen.bytes(scratch)
+            }
+            None => pen.nil(),
+        };
+    }
+    pen.array(lines.len());
+    for line in &lines {
+        pen.array(5).text(line.from.text()).text(line.to.text()).text([line.item.as_str()]);
+        pen.number(line.quantity).array(line.instances.len());
+        for instance in &line.instances {
+            pen.uuid(Some(instance.uuid()));
+        }
+    }
+    behind.write(&mut pen);
+    lines.iter().map(|line| line.gain_of(entry.player)).sum()
 }
 
-fn stored_line(line: Line) -> StoredLine {
-    StoredLine(line.from.to_string(), line.to.to_string(), line.item, line.quantity, line.instances)
+/// The elements that every entry has.
+const ELEMENTS: usize = 11;
+
+/// The elements behind them, left out from where nothing follows.
+struct Behind<'a> {
+    gift: Option<Uuid>,
+    again: Option<Uuid>,
+    ordered: Option<&'a Ordered>,
+    trade: Option<TradeId>,
+    hold: Option<ReservationId>,
+}
+
+impl<'a> Behind<'a> {
+    fn of(entry: &'a Entry<'_>) -> Self {
+        Self {
+            gift: entry.waits.as_ref().map(|waits| waits.gift),
+            again: entry.waits.as_ref().and_then(|waits| waits.again),
+            ordered: entry.ordered.as_ref(),
+            trade: entry.partner.as_ref().and_then(|partner| partner.trade),
+            hold: entry.hold,
+        }
+    }
+
+    fn count(&self) -> usize {
+        let Self { gift, again, ordered, trade, hold } = self;
+        let there = [gift.is_some(), again.is_some(), ordered.is_some(), trade.is_some(), hold.is_some()];
+        there.iter().rposition(|is_there| *is_there).map_or(0, |last| last.saturating_add(1))
+    }
+
+    fn write(&self, pen: &mut Pen<'_>) {
+        let count = self.count();
+        if count > 0 {
+            pen.uuid(self.gift);
+        }
+        if count > 1 {
+            pen.uuid(self.again);
+        }
+        if count > 2 {
+            match self.ordered {
+                Some(Ordered { key, why }) => pen.array(2).text([key.as_str()]).text([why]),
+                None => pen.nil(),
+            };
+        }
+        if count > 3 {
+            pen.uuid(self.trade.map(TradeId::uuid));
+        }
+        if let Some(hold) = self.hold {
+            pen.map(1).text(["hold"]).uuid(Some(hold.uuid()));
+        }
+    }
+}
+
+/// Writes MessagePack into memory.
+struct Pen<'o>(&'o mut Vec<u8>);
+
+const MEMORY: &str = "memory takes it";
+
+impl Pen<'_> {
+    fn nil(&mut self) -> &mut Self {
+        rmp::encode::write_nil(self.0).expect(MEMORY);
+        self
+    }
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        rmp::encode::write_uint(self.0, number).expect(MEMORY);
+        self
+    }
+
+    fn array(&mut self, elements: usize) -> &mut Self {
+        rmp::encode::write_array_len(self.0, length(elements)).expect(MEMORY);
+        self
+    }
+
+    fn map(&mut self, pairs: usize) -> &mut Self {
+        rmp::encode::write_map_len(self.0, length(pairs)).expect(MEMORY);
+        self
+    }
+
+    /// One text of several parts.
+    fn text<const N: usize>(&mut self, parts: [&str; N]) -> &mut Self {
+        let bytes = parts.iter().map(|part| part.len()).sum();
+        rmp::encode::write_str_len(self.0, length(bytes)).expect(MEMORY);
+        for part in parts {
+            self.0.extend_from_slice(part.as_bytes());
+        }
+        self
+    }
+
+    fn uuid(&mut self, uuid: Option<Uuid>) -> &mut Self {
+        match uuid {
+            Some(uuid) => self.bytes(uuid.as_bytes()),
+            None => self.nil(),
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        rmp::encode::write_bin(self.0, bytes).expect(MEMORY);
+        self
+    }
+}
+
+fn length(count: usize) -> u32 {
+    u32::try_from(count).expect("an entry is far smaller")
 }
 
 /// Reads what one batch added: all of its entries, in order.

@@ -1,6 +1,6 @@
 //! One page of one player's ledger.
 
-use super::line::{Account, Line, lines};
+use super::line::{Account, Line, Lines, lines};
 use crate::{engine::change::Change, schema::Form};
 use holdall_protocol::ids::{OrderKey, PlayerId, ReservationId, Revision, Seq, TradeId};
 use std::sync::Arc;
@@ -226,7 +226,7 @@ impl Entry<'_> {
     /// The double-entry lines: with a partner things come from and go to them, with a waiting gift from and to the inbox,
     /// with a hold from and to the shop, else from the mint and to the sink.
     #[must_use]
-    pub fn lines(&self) -> Vec<Line> {
+    pub fn lines(&self) -> Lines {
         if let Some(Waits { inbox, passed_on, .. }) = &self.waits {
             let inbox = Account::Inbox(inbox.clone());
             let mut all = lines(self.player, self.changes, &inbox, &inbox);

@@ -2,6 +2,7 @@
 
 use crate::engine::change::{Change, Content, Stack};
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId};
+use smallvec::SmallVec;
 use std::{cmp::Ordering, fmt};
 
 /// Where things come from and go to.
@@ -22,17 +23,23 @@ pub enum Account {
 /// As it is stored.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Player(player) => write!(f, "player:{player}"),
-            Self::Inbox(player) => write!(f, "inbox:{player}"),
-            Self::Shop => f.write_str("shop"),
-            Self::Mint => f.write_str("mint"),
-            Self::Sink => f.write_str("sink"),
-        }
+        self.text().into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 
 impl Account {
+    /// Its stored text, in two parts.
+    #[must_use]
+    pub fn text(&self) -> [&str; 2] {
+        match self {
+            Self::Player(player) => ["player:", player.as_str()],
+            Self::Inbox(player) => ["inbox:", player.as_str()],
+            Self::Shop => ["shop", ""],
+            Self::Mint => ["mint", ""],
+            Self::Sink => ["sink", ""],
+        }
+    }
+
     /// The account whose stored text this is.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -59,8 +66,11 @@ pub struct Line {
     /// How much.
     pub quantity: u64,
     /// The stacks that entered or left the player as a whole.
-    pub instances: Vec<InstanceId>,
+    pub instances: SmallVec<[InstanceId; 1]>,
 }
+
+/// Mostly there is one.
+pub type Lines = SmallVec<[Line; 1]>;
 
 impl Line {
     /// How many more a player has by it.
@@ -79,8 +89,8 @@ impl Line {
 /// The lines of one player's changes: what is less afterwards went to `outlet`, what is more came from `inlet`. A move
 /// makes no line.
 #[must_use]
-pub fn lines(own: &PlayerId, changes: &[Change], inlet: &Account, outlet: &Account) -> Vec<Line> {
-    let mut nets: Vec<Net<'_>> = Vec::new();
+pub fn lines(own: &PlayerId, changes: &[Change], inlet: &Account, outlet: &Account) -> Lines {
+    let mut nets: SmallVec<[Net<'_>; 1]> = SmallVec::new();
     for change in changes {
         for (content, gained) in [(&change.before, false), (&change.after, true)] {
             let Some(content) = content else { continue };
@@ -94,7 +104,7 @@ pub fn lines(own: &PlayerId, changes: &[Change], inlet: &Account, outlet: &Accou
             let at = match nets.iter().position(|net| net.item == item) {
                 Some(at) => at,
                 None => {
-                    nets.push(Net { item, gain: 0, seen: Vec::new() });
+                    nets.push(Net { item, gain: 0, seen: SmallVec::new() });
                     nets.len().saturating_sub(1)
                 }
             };
@@ -113,7 +123,7 @@ struct Net<'a> {
     item: &'a ItemId,
     gain: i128,
     /// Every stack before (false) and after (true).
-    seen: Vec<(InstanceId, bool)>,
+    seen: SmallVec<[(InstanceId, bool); 4]>,
 }
 
 impl Net<'_> {

@@ -19,6 +19,7 @@ use crate::{
         },
     },
 };
+use arc_swap::Guard;
 use holdall_protocol::{
     ids::{PlayerId, ReservationId, Revision, Seq, SkuId},
     message::{self, HoldState},
@@ -296,7 +297,7 @@ impl ShopDesk {
             }
         }
         if all.is_ok() {
-            *self.stocked.lock() = Some((rules, life));
+            *self.stocked.lock() = Some((Guard::into_inner(rules), life));
         }
         all
     }

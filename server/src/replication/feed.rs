@@ -7,8 +7,8 @@ use holdall_protocol::{
 };
 use std::collections::VecDeque;
 
-/// A frame that may be sent again.
-#[derive(Debug, Clone)]
+/// What is known of a frame that may be sent again.
+#[derive(Debug, Clone, Copy)]
 pub struct Kept {
     /// The revision it made, or the one it was judged against.
     pub revision: Revision,
@@ -16,27 +16,28 @@ pub struct Kept {
     pub makes: bool,
     /// The request it answers, with the hash of its action.
     pub answers: Option<(Seq, u64)>,
-    /// The encoded frame.
-    pub frame: Bytes,
 }
 
 /// The newest frames of one player, bounded in bytes, all of one subprotocol.
 #[derive(Debug)]
 pub struct Feed {
     subprotocol: Subprotocol,
-    ring: VecDeque<Kept>,
-    bytes: usize,
+    /// Each frame with its length, the oldest first.
+    ring: VecDeque<(Kept, usize)>,
+    /// The frames, end to end: thousands of players write into theirs in turn, and find one warm line of memory each instead
+    /// of a cold block a frame.
+    frames: VecDeque<u8>,
     bytes_max: usize,
 }
 
 /// What one kept frame costs beside its bytes.
-const OVERHEAD: usize = size_of::<Kept>();
+const OVERHEAD: usize = size_of::<(Kept, usize)>();
 
 impl Feed {
     /// An empty ring.
     #[must_use]
     pub const fn new(subprotocol: Subprotocol, bytes_max: usize) -> Self {
-        Self { subprotocol, ring: VecDeque::new(), bytes: 0, bytes_max }
+        Self { subprotocol, ring: VecDeque::new(), frames: VecDeque::new(), bytes_max }
     }
 
     /// The subprotocol of all frames.
@@ -53,33 +54,52 @@ impl Feed {
     }
 
     /// Keeps a frame, and forgets the oldest for it.
-    pub fn keep(&mut self, kept: Kept) {
-        self.bytes = self.bytes.saturating_add(kept.frame.len()).saturating_add(OVERHEAD);
-        self.ring.push_back(kept);
-        while self.bytes > self.bytes_max {
-            let Some(oldest) = self.ring.pop_front() else { break };
-            self.bytes = self.bytes.saturating_sub(oldest.frame.len()).saturating_sub(OVERHEAD);
+    pub fn keep(&mut self, kept: Kept, frame: &[u8]) {
+        let room = self.bytes_max.checked_sub(frame.len().saturating_add(OVERHEAD));
+        while room.is_none_or(|room| self.bytes() > room) {
+            let Some((_, length)) = self.ring.pop_front() else { break };
+            self.frames.drain(..length);
+        }
+        if room.is_some() {
+            self.ring.push_back((kept, frame.len()));
+            self.frames.extend(frame);
         }
     }
 
-    /// The answer that was given to a request, with its action's hash.
+    fn bytes(&self) -> usize {
+        self.frames.len().saturating_add(self.ring.len().saturating_mul(OVERHEAD))
+    }
+
+    /// The answer that was given to a request.
     #[must_use]
-    pub fn answer(&self, seq: Seq) -> Option<(&Kept, u64)> {
-        let kept = self.ring.iter().rev().find(|kept| kept.answers.is_some_and(|(answered, _)| answered == seq))?;
-        kept.answers.map(|(_, hash)| (kept, hash))
+    pub fn answer(&self, seq: Seq) -> Option<(Kept, Bytes)> {
+        let answers = |kept: &Kept| kept.answers.is_some_and(|(answered, _)| answered == seq);
+        let mut end = self.frames.len();
+        for (kept, length) in self.ring.iter().rev() {
+            let begin = end.saturating_sub(*length);
+            if answers(kept) {
+                return Some((*kept, self.frames.range(begin..end).copied().collect()));
+            }
+            end = begin;
+        }
+        None
     }
 
     /// The frames that lead from `from` to `to`, one a revision; `None` where they are no longer all held.
     #[must_use]
     pub fn since(&self, from: Revision, to: Revision) -> Option<Vec<(Revision, Bytes)>> {
-        let mut next = from;
+        let (mut next, mut begin) = (from, 0_usize);
         let mut frames = Vec::new();
-        for kept in self.ring.iter().filter(|kept| kept.makes && kept.revision > from) {
-            if kept.revision != next.next() {
-                return None;
+        for (kept, length) in &self.ring {
+            let end = begin.saturating_add(*length);
+            if kept.makes && kept.revision > from {
+                if kept.revision != next.next() {
+                    return None;
+                }
+                next = kept.revision;
+                frames.push((kept.revision, self.frames.range(begin..end).copied().collect()));
             }
-            next = kept.revision;
-            frames.push((kept.revision, kept.frame.clone()));
+            begin = end;
         }
         (next == to).then_some(frames)
     }

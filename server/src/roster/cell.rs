@@ -8,7 +8,7 @@ use crate::{
         feed::Feed,
         outbox::{Frame, Kind, Outbox, Ready},
     },
-    schema::Form,
+    schema::{Form, Stamp},
     store::{GiftId, Origin, Owner, Preferences},
     telemetry::metrics::{Metrics, labels::Lock},
 };
@@ -91,6 +91,10 @@ pub struct Seat {
     pub(super) form: Form,
     /// The content step it is at.
     pub(super) content: u32,
+    /// What the newest record of this load said of the two.
+    pub(super) stamped: Option<(Stamp, u32)>,
+    /// Whether the one before it may have said otherwise.
+    pub(super) restamps: bool,
     /// This load.
     pub incarnation: Incarnation,
     /// The checksum of its things.

@@ -34,6 +34,7 @@ use holdall_protocol::{
     ids::{PlayerId, Revision},
     message::Cause,
 };
+use smallvec::smallvec;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -366,7 +367,7 @@ fn passed_on(stacks: &[Stack], from: &PlayerId, to: &PlayerId) -> Vec<Line> {
         to: Account::Inbox(to.clone()),
         item: stack.item.clone(),
         quantity: stack.quantity.get().into(),
-        instances: vec![stack.instance],
+        instances: smallvec![stack.instance],
     };
     stacks.iter().map(line).collect()
 }

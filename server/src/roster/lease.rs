@@ -88,14 +88,15 @@ struct Quiet {
 }
 
 impl Quiet {
-    fn come_back(&mut self, life: Life, end: Instant) {
+    /// The store has just said that this is its life now.
+    fn come_back(&mut self, life: Life, lease: Duration) {
         if self.life.replace(life).is_some_and(|before| before != life) {
-            self.until = Some(end);
+            self.until = Instant::now().checked_add(lease);
         }
     }
 
-    fn is_over(&self) -> bool {
-        self.until.is_none_or(|until| Instant::now() >= until)
+    fn was_over(&self, at: Instant) -> bool {
+        self.until.is_none_or(|until| at >= until)
     }
 }
 
@@ -128,10 +129,11 @@ impl Roster {
                     }
                 }
                 Ok(Ok(Renewal::Held(life) | Renewal::Lapsed(life))) => {
-                    quiet.come_back(life, end);
+                    quiet.come_back(life, length);
                     self.lose_lease();
                     if self.look_around(end).await {
-                        if quiet.is_over() {
+                        // In a life that began meanwhile, or before the others had said all, it proves nothing.
+                        if life == self.journal.life() && quiet.was_over(asked) {
                             tracing::info!("the lease is held and every loaded player has been looked at");
                             self.lease.extend(end);
                             self.lease.held.send_replace(true);

@@ -258,6 +258,8 @@ impl Roster {
             remembers_from,
             preferences: loaded.preferences,
             taken: VecDeque::new(),
+            stamped: None,
+            restamps: true,
             ordered: VecDeque::new(),
             opened: loaded.opened,
             unrepaired: true,

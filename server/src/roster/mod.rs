@@ -33,8 +33,10 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 use allowance::Quotas;
+use arc_swap::{ArcSwap, Guard};
 use cell::{Cell, Inner, Stage};
 use dashmap::DashMap;
+use hashbrown::DefaultHashBuilder;
 use holdall_protocol::{
     close::Close,
     ids::{PlayerId, Revision},
@@ -71,11 +73,11 @@ pub struct Options {
 
 /// All players in this process.
 pub struct Roster {
-    cells: DashMap<PlayerId, Arc<Cell>>,
+    cells: DashMap<PlayerId, Arc<Cell>, DefaultHashBuilder>,
     /// Where records go.
     pub journal: Arc<Journal>,
     store: Arc<dyn Store>,
-    rules: RwLock<Arc<Rules>>,
+    rules: ArcSwap<Rules>,
     /// Wall-clock time.
     pub clock: Clock,
     /// Chance.
@@ -107,9 +109,9 @@ impl Roster {
         (clock, dice): (Clock, Dice),
         options: Options,
     ) -> Arc<Self> {
-        let cells = DashMap::new();
+        let cells = DashMap::default();
         let lease = Lease::new(store.lease());
-        let (rules, options) = (RwLock::new(rules), RwLock::new(Arc::new(options)));
+        let (rules, options) = (ArcSwap::new(rules), RwLock::new(Arc::new(options)));
         let metrics = journal.metrics().clone();
         let roster = Arc::new(Self {
             cells,
@@ -135,8 +137,8 @@ impl Roster {
     /// The rules in force. Ask under the lock of the player who is judged by them: then whoever is told of new ones has
     /// not been judged, or shown anything, by earlier ones since.
     #[must_use]
-    pub fn rules(&self) -> Arc<Rules> {
-        self.rules.read().clone()
+    pub fn rules(&self) -> Guard<Arc<Rules>> {
+        self.rules.load()
     }
 
     /// The roster's bounds.

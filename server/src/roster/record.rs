@@ -22,7 +22,7 @@ use crate::{
     },
     store::{InboxChange, KeptAnswer, Preferences},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use holdall_protocol::{
     ids::{PlayerId, ReservationId, Revision},
     message::{Applied, Cause, Delta, Hold, ServerMessage},
@@ -100,12 +100,30 @@ struct Books<'p> {
 struct Scratch {
     /// Ledger entries.
     entries: Vec<u8>,
-    /// One line of the checksum.
-    line: Vec<u8>,
+    /// A line of the checksum, a value of an entry, a frame: one at a time.
+    piece: Vec<u8>,
+    /// Where frames on their way out lie, whoever they are for: they leave within a commit, so that the memory of a few blocks
+    /// is used again and again.
+    frames: BytesMut,
 }
 
+/// One block of frames; also what one frame that does not leave can hold on to.
+const FRAMES_BLOCK_BYTES: usize = 4_096;
+
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { entries: Vec::new(), line: Vec::new() }) };
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl Scratch {
+    /// The frame that `piece` is now.
+    fn frame(&mut self) -> Bytes {
+        let length = self.piece.len();
+        if self.frames.capacity() < length {
+            self.frames = BytesMut::with_capacity(FRAMES_BLOCK_BYTES.max(length));
+        }
+        self.frames.extend_from_slice(&self.piece);
+        self.frames.split().freeze()
+    }
 }
 
 impl Roster {
@@ -280,7 +298,9 @@ impl Seat {
         scratch: &mut Scratch,
     ) -> Books<'p> {
         self.revision = self.revision.next();
-        self.checksum = delta::checksum(self.checksum, &changes.list, &mut scratch.line);
+        let stamp = (self.form.stamp(), self.content);
+        self.restamps = self.stamped.replace(stamp) != Some(stamp);
+        self.checksum = delta::checksum(self.checksum, &changes.list, &mut scratch.piece);
         if let Some(asked) = note.asked {
             self.seq = self.seq.max(asked.seq);
             self.remember(asked);
@@ -299,7 +319,7 @@ impl Seat {
             changes: &changes.list,
             form: self.form,
         };
-        let gain = codec::write(&page, &mut scratch.entries);
+        let gain = codec::write(&page, &mut scratch.entries, &mut scratch.piece);
         let balance = Balance::of(&changes.list);
         Books { player, revision: self.revision, reason: note.reason, balance, gain }
     }
@@ -313,6 +333,7 @@ impl Seat {
             seq: self.seq,
             form: self.form,
             content: self.content,
+            restamps: self.restamps,
             changes: &changes.list,
             entry,
             effects: None,
@@ -321,11 +342,12 @@ impl Seat {
 
     /// Encodes a message in the feed's subprotocol and keeps it for resumes and repeats.
     pub fn keep(&mut self, message: &ServerMessage, makes: bool, answers: Option<Asked>) -> Bytes {
-        let mut frame = Vec::with_capacity(192);
-        self.feed.subprotocol().encode(message, &mut frame);
-        let frame = Bytes::from(frame);
         let answers = answers.map(|asked| (asked.seq, asked.hash));
-        self.feed.keep(Kept { revision: self.revision, makes, answers, frame: frame.clone() });
-        frame
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.piece.clear();
+            self.feed.subprotocol().encode(message, &mut scratch.piece);
+            self.feed.keep(Kept { revision: self.revision, makes, answers }, &scratch.piece);
+            scratch.frame()
+        })
     }
 }

@@ -49,7 +49,7 @@ impl Roster {
         let rules = Arc::new(rules);
         let quotas = options.quotas;
         *self.options.write() = Arc::new(options);
-        *self.rules.write() = rules.clone();
+        self.rules.store(rules.clone());
         for cell in self.everyone() {
             cell.allowance.set(quotas);
             let mut inner = cell.lock();

@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 /// Entries that always stay: what answers repeated requests.
 pub const KEPT_MIN: u64 = 64;
-/// While somebody plays, the ledger is looked at once in so many revisions.
+/// While somebody plays, the ledger is looked at once in so many revisions at most.
 const LOOK_EVERY: u64 = 1_024;
 
 /// What is kept of a ledger.
@@ -47,7 +47,22 @@ struct Cut {
     mark: String,
 }
 
+impl Seat {
+    /// Entries of its ledger.
+    const fn entries(&self) -> u64 {
+        self.revision.get().saturating_sub(self.opened.get())
+    }
+}
+
 impl Retention {
+    /// Whether a look at a ledger may find something to let go. By number only where there is half as much again, so that it
+    /// is worth the look.
+    fn may_let_go(self, seat: &Seat) -> bool {
+        let entries = seat.entries();
+        entries > self.entries_max.saturating_add(self.entries_max / 2)
+            || (self.time_max.is_some() && entries > KEPT_MIN)
+    }
+
     /// Whether an entry goes, of a player who is at `newest`.
     fn lets_go(self, revision: Revision, at: u64, newest: Revision, now: u64) -> bool {
         let behind = newest.get().saturating_sub(revision.get());
@@ -59,21 +74,22 @@ impl Retention {
 impl Roster {
     /// Looks at the ledger of a player who was just loaded, if it may be too long.
     pub(super) fn shorten_ledger(self: &Arc<Self>, cell: &Arc<Cell>, seat: &Seat) {
-        let Retention { entries_max, time_max } = self.options.read().retention;
-        let entries = seat.revision.get().saturating_sub(seat.opened.get());
-        if entries > entries_max || (time_max.is_some() && entries > KEPT_MIN) {
+        if self.options.read().retention.may_let_go(seat) {
             tokio::spawn(self.clone().shorten(cell.clone()));
         }
     }
 
-    /// The same while somebody plays, when a player gets from one revision to another.
+    /// The same while somebody plays, when a player gets from one revision to another. A look reads the whole ledger: the
+    /// longer it is, the rarer they are, so that each change pays for a few entries and not for all.
     pub(super) fn shorten_ledger_between(
         self: &Arc<Self>,
         cell: &Arc<Cell>,
         (from, to): (Revision, Revision),
         seat: &Seat,
     ) {
-        if from.get().checked_div(LOOK_EVERY) != to.get().checked_div(LOOK_EVERY) {
+        let half = seat.entries().checked_ilog2().map_or(0, |log| 1_u64 << log) / 2;
+        let step = half.max(LOOK_EVERY);
+        if from.get().checked_div(step) != to.get().checked_div(step) {
             self.shorten_ledger(cell, seat);
         }
     }

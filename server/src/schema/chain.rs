@@ -112,6 +112,11 @@ impl Form {
         self.stamp
     }
 
+    /// Appends a place's content as it is written.
+    pub fn write(&self, content: &Content, out: &mut Vec<u8>) {
+        (self.chain.write)(content, out);
+    }
+
     /// A place's content as it is written.
     #[must_use]
     pub fn to_bytes(&self, content: &Content) -> Bytes {

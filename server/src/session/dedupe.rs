@@ -38,8 +38,9 @@ pub(super) fn standing(seat: &Seat, asked: Asked) -> Standing {
         return Standing::New;
     }
     let reused = Standing::Refused(Code::SeqReused, "this seq was another request; number on from welcome's seq");
-    if let Some((kept, of)) = seat.feed.answer(seq) {
-        return if of == hash { Standing::Kept { revision: kept.revision, frame: kept.frame.clone() } } else { reused };
+    if let Some((kept, frame)) = seat.feed.answer(seq) {
+        let same = kept.answers == Some((seq, hash));
+        return if same { Standing::Kept { revision: kept.revision, frame } } else { reused };
     }
     match seat.fate(seq) {
         Some((first, _)) if first.hash != hash => reused,

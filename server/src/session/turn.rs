@@ -9,11 +9,16 @@ use crate::{
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use holdall_protocol::{action::Request, close::Close, frame::Subprotocol, ids::SessionId, message::ClientMessage};
-use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{Notify, watch},
-    time::{Instant, Sleep, sleep_until, timeout},
+    time::{Instant, Sleep, error::Elapsed, sleep_until, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -231,6 +236,10 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     /// Writes all that may leave, with one flush.
     async fn flush(&mut self) -> Result<Taken, End> {
         let taken = self.sessions.roster.take_ready(&self.cell, self.session, &mut self.ready);
+        if self.ready.is_empty() {
+            // Pongs leave when the socket is read.
+            return Ok(taken);
+        }
         let slow = || Some((Close::Slow, "what was sent was not read for too long".to_owned()));
         let mut sent = Sent::default();
         let writing = async {
@@ -248,7 +257,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             }
             self.socket.flush().await
         };
-        match timeout(self.options.slow_reader_grace, writing).await {
+        match within(self.options.slow_reader_grace, writing).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(None),
             Err(_) => return Err(slow()),
@@ -297,6 +306,15 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         let step = options.ping_interval.min(options.idle_timeout).min(options.slow_reader_grace);
         let next = Instant::now().checked_add(step).unwrap_or_else(Instant::now);
         self.expires.map_or(next, |expires| next.min(expires))
+    }
+}
+
+/// The same as a timeout, without a timer where nothing has to be waited for: mostly the socket takes everything at once.
+async fn within<W: Future>(limit: Duration, work: W) -> Result<W::Output, Elapsed> {
+    let mut work = pin!(work);
+    match work.as_mut().now_or_never() {
+        Some(done) => Ok(done),
+        None => timeout(limit, work).await,
     }
 }
 

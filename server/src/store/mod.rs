@@ -28,6 +28,7 @@ pub use inbox::{Door, GiftId, INBOX_READ_MAX, InboxChange, Preferences, Waiting}
 use bytes::Bytes;
 use holdall_protocol::ids::{OrderKey, PlayerId, Revision, Seq};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use stock::{Purchase, Reservation, Stocks};
 use tokio::time::Instant;
@@ -161,7 +162,7 @@ pub struct PlayerWrite {
     /// When this was written, in milliseconds since 1970.
     pub saved_at: u64,
     /// Places to set (`Some`) or to empty (`None`), spelled as in [`holdall_protocol::ids::Place`].
-    pub places: Vec<(String, Option<Bytes>)>,
+    pub places: Vec<(SmolStr, Option<Bytes>)>,
     /// The ledger entries of the revisions after `base`, one behind the other; empty where there are none.
     pub entries: Bytes,
     /// Whether the owner gives the player up in the same step.
@@ -188,6 +189,13 @@ pub struct PlayerWrite {
     /// What it pays for in the shop. Absent in batches of earlier builds.
     #[serde(default)]
     pub purchases: Vec<Purchase>,
+    /// Whether `schema`, `readable_by` or `content` may differ from what stands at `base`. Absent in batches of earlier builds.
+    #[serde(default = "yes")]
+    pub restamps: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What a ledger begins with, instead of its oldest items. They are let go in the step that puts it there.
@@ -500,7 +508,8 @@ pub trait Store: Stocks {
     fn lease(&self) -> Option<Duration>;
 
     /// Signs this node as alive for another lease. `checked` is the life for which it has looked at all it has: in a new
-    /// one, the others are given players once every node that is alive has said so.
+    /// one, the others are given players once every node that is alive has said so. The life that is answered began before:
+    /// a lease later no other node can [`reclaim`](Store::reclaim) in it a player that the store knows as this one's.
     fn renew(&self, checked: Life) -> Answer<Result<Renewal, ReadError>>;
 
     /// Signs this node off: whatever it still owns may be taken at once.

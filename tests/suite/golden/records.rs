@@ -65,7 +65,7 @@ impl WaitsRow {
             to: Account::Inbox(row.to.clone()),
             item: row.item.clone(),
             quantity: row.quantity,
-            instances: row.instances.clone(),
+            instances: row.instances.iter().copied().collect(),
         };
         let passed_on = self.passed_on.iter().map(line).collect();
         Waits { gift: self.gift, again: self.again, inbox: self.inbox.clone(), passed_on }
@@ -208,7 +208,7 @@ fn ledger_entries_are_read_and_written_as_ever() {
             form: OURS.form(),
         };
         let mut written = Vec::new();
-        codec::write(&page, &mut written);
+        codec::write(&page, &mut written, &mut Vec::new());
         assert_eq!(hex(&written), row.hex, "{name}");
 
         let pages = codec::read(&bytes(&row.hex)).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -69,7 +69,7 @@ fn entry(revision: u64, reason: Reason, hold: Option<ReservationId>) -> Vec<u8> 
         changes: &[],
         form: OURS.form(),
     };
-    codec::write(&entry, &mut bytes);
+    codec::write(&entry, &mut bytes, &mut Vec::new());
     bytes
 }
 

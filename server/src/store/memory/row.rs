@@ -80,8 +80,8 @@ impl Row {
         self.preferences = write.preferences.unwrap_or(self.preferences);
         for (place, value) in &write.places {
             match value {
-                Some(value) => self.places.insert(place.clone(), value.clone()),
-                None => self.places.remove(place),
+                Some(value) => self.places.insert(place.to_string(), value.clone()),
+                None => self.places.remove(place.as_str()),
             };
         }
         if let Some(Opening { revision, content, .. }) = &write.opening {

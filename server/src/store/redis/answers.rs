@@ -7,11 +7,11 @@ use holdall_protocol::ids::OrderKey;
 use redis::{Value, cmd};
 
 /// The answers of a batch, behind the steps of its inboxes, as `commit.lua` reads them.
-pub(super) fn add_answers<'b>(call: &mut Call<'b>, keys: &Keys, batch: &'b Batch) {
+pub(super) fn add_answers(call: &mut Call, keys: &Keys, batch: &Batch) {
     for (writer, write) in (1..).zip(&batch.players) {
         for answer in &write.answers {
             call.keys.push(keys.answer(&answer.key));
-            call.number(writer).text(format!("{:016x}", answer.order)).bytes(&answer.bytes);
+            call.number(writer).bytes(&format!("{:016x}", answer.order)).bytes(&answer.bytes);
         }
     }
 }

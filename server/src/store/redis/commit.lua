@@ -6,8 +6,8 @@
 -- ARGV: the batch id, how many players, how many steps of inboxes, for how many ms answers are kept, how many
 --       answers; then for each player:
 --       owner, base revision, new revision, '1' to release, ledger entries ('' for none), how many arguments to set, how many
---       to delete, the base's writer ('' where unknown), the id from which on the ledger is kept ('' for all of it), those to
---       set (field, value, …), those to delete; then for each step of an inbox: the number of the player whose write it is
+--       to delete, the base's writer ('' where unknown), the id from which on the ledger is kept ('' for all of it), the last
+--       request number, when, those to set (field, value, …), those to delete; then for each step of an inbox: the number of the player whose write it is
 --       part of, the gift, and what is put ('' takes it); then for each answer: the number of its player, the order's hash,
 --       the answer; then for each purchase: the number of its player, that player, its owner, the hold, the SKU.
 -- Answers {batch id, 'applied' | 'already'} or {batch id, 'fenced' | 'regressed' | 'conflict', {player number, …}}.
@@ -41,7 +41,7 @@ for i = 1, last, 2 do
   -- Only a ledger that is one can be cut.
   if ARGV[at + 8] ~= '' and type(redis.pcall('XLEN', KEYS[i + 1])) == 'table' then fenced[#fenced + 1] = player end
   if not header.err and header[3] == batch then return {batch, 'already'} end
-  at = at + 9 + ARGV[at + 5] + ARGV[at + 6]
+  at = at + 11 + ARGV[at + 5] + ARGV[at + 6]
 end
 local steps = at
 for i = last + 1, answers do
@@ -84,7 +84,7 @@ for i = 1, last, 2 do
     end
     added[#added + 1] = {KEYS[i + 1], id}
   end
-  at = at + 9 + ARGV[at + 5] + ARGV[at + 6]
+  at = at + 11 + ARGV[at + 5] + ARGV[at + 6]
 end
 if shop then
   local written, why = pcall(shop.write)
@@ -108,8 +108,11 @@ end
 
 at = 6
 for i = 1, last, 2 do
-  local set, del = at + 9, at + 9 + ARGV[at + 5]
-  pieces('HSET', KEYS[i], set, del - 1)
+  local set, del = at + 11, at + 11 + ARGV[at + 5]
+  local first = math.min(set + PIECE, del)
+  redis.call('HSET', KEYS[i], 'batch', batch, 'rev', ARGV[at + 2], 'seq', ARGV[at + 9], 'saved_at', ARGV[at + 10],
+    unpack(ARGV, set, first - 1))
+  pieces('HSET', KEYS[i], first, del - 1)
   pieces('HDEL', KEYS[i], del, del + ARGV[at + 6] - 1)
   if ARGV[at + 3] == '1' then redis.call('HDEL', KEYS[i], 'owner') end
   if ARGV[at + 8] ~= '' then redis.call('XTRIM', KEYS[i + 1], 'MINID', ARGV[at + 8]) end

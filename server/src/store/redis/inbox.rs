@@ -10,11 +10,11 @@ use redis::{Value, cmd};
 const GIFTS_PER_CALL: usize = 64;
 
 /// The steps of a batch, behind the arguments of its players, as `commit.lua` reads them.
-pub(super) fn add_steps<'b>(call: &mut Call<'b>, keys: &Keys, batch: &'b Batch) {
+pub(super) fn add_steps(call: &mut Call, keys: &Keys, batch: &Batch) {
     for (writer, write) in (1..).zip(&batch.players) {
         for step in &write.inbox {
             call.keys.push(keys.inbox(&step.owner));
-            call.number(writer).text(step.gift.to_string());
+            call.number(writer).bytes(&step.gift.to_string());
             call.bytes(step.content.as_ref().map_or(&b""[..], |content| content));
         }
     }

@@ -1,5 +1,6 @@
 //! The names of things in Redis. Every key of a realm carries its hash tag, so that one script may touch any of them.
 
+use super::script::Texts;
 use holdall_protocol::ids::{PlayerId, ReservationId, SkuId};
 use std::fmt::Display;
 
@@ -12,6 +13,13 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn of(realm: &str) -> Self {
         Self { prefix: format!("holdall:{{{realm}}}:") }
+    }
+
+    /// Adds the hash of the player's header and places, and the stream of their ledger.
+    pub(super) fn add_player(&self, player: &PlayerId, keys: &mut Texts) {
+        let [prefix, id] = [self.prefix.as_bytes(), player.as_str().as_bytes()];
+        keys.push_parts([prefix, b"player:", id]);
+        keys.push_parts([prefix, b"player:", id, b":ledger"]);
     }
 
     /// Hash: the player's header and places.

@@ -123,7 +123,7 @@ impl Inner {
         }
         call.number(u64::try_from(stored.inbox.len().saturating_mul(2)).unwrap_or(u64::MAX));
         for (gift, content) in &stored.inbox {
-            call.text(gift.to_string()).bytes(content);
+            call.bytes(&gift.to_string()).bytes(content);
         }
         for (revision, entries) in ledger {
             call.number(revision.get()).bytes(entries);

@@ -17,7 +17,7 @@ mod world;
 
 use super::{
     ANSWERS_KEPT, AcquireError, Answer, Batch, Door, Found, KeptAnswer, LedgerItem, Letter, Life, Loaded, Node,
-    Outcome, Owner, Page, PlayerWrite, ReadError, Renewal, Standings, Store, Stored, Waiting,
+    Outcome, Owner, Page, PlayerWrite, Preferences, ReadError, Renewal, Standings, Store, Stored, Waiting,
     stock::{Holder, Tally},
 };
 use bytes::Bytes;
@@ -211,17 +211,16 @@ impl Inner {
         self.tally.with_purchases(batch, answered.unwrap_or_else(|failure| unanswered(&failure)))
     }
 
-    fn commit_call<'b>(&self, batch: &'b Batch) -> Call<'b> {
+    fn commit_call(&self, batch: &Batch) -> Call {
         let mut call = Call::default();
         let steps = batch.players.iter().map(|write| write.inbox.len()).sum::<usize>();
-        call.bytes(batch.id.as_bytes()).number(u64::try_from(batch.players.len()).unwrap_or(u64::MAX));
+        call.bytes(batch.id.as_bytes()).count(batch.players.len());
         let answers = batch.players.iter().map(|write| write.answers.len()).sum::<usize>();
-        call.number(u64::try_from(steps).unwrap_or(u64::MAX)).number(millis(ANSWERS_KEPT));
-        call.number(u64::try_from(answers).unwrap_or(u64::MAX));
+        call.count(steps).number(millis(ANSWERS_KEPT));
+        call.count(answers);
         for write in &batch.players {
-            call.keys.push(self.keys.player(&write.player));
-            call.keys.push(self.keys.ledger(&write.player));
-            add_write(&mut call, write, batch);
+            self.keys.add_player(&write.player, &mut call.keys);
+            add_write(&mut call, write);
         }
         inbox::add_steps(&mut call, &self.keys, batch);
         answers::add_answers(&mut call, &self.keys, batch);
@@ -283,10 +282,11 @@ impl Inner {
     async fn sign(&self, lease: Duration, checked: Option<Life>) -> Result<Renewal, Failure> {
         let live = self.looks.live().await?;
         let boot = format!("{:016x}", self.node.boot);
-        let run = self.shared.run(checked.unwrap_or(live.life));
+        let (looked_at, run) = (self.shared.run(checked.unwrap_or(live.life)), self.shared.run(live.life));
         let mut call = Call::default();
-        call.keys.extend([self.keys.node(&self.node.id), self.keys.nodes()]);
-        call.bytes(&self.node.id).bytes(&boot).number(millis(lease)).number(u64::from(checked.is_none())).bytes(&run);
+        call.keys.extend([self.keys.node(&self.node.id), self.keys.nodes(), self.keys.world()]);
+        call.bytes(&self.node.id).bytes(&boot).number(millis(lease)).number(u64::from(checked.is_none()));
+        call.bytes(&looked_at).bytes(&run);
         let answered = call.run(&self.looks, &live, &script::RENEW).await?;
         let life = live.life;
         Ok(match reply::text(answered)?.as_str() {
@@ -341,47 +341,42 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// One player's part of the arguments, as `commit.lua` reads them.
-fn add_write<'b>(call: &mut Call<'b>, write: &'b PlayerWrite, batch: &'b Batch) {
+fn add_write(call: &mut Call, write: &PlayerWrite) {
     call.bytes(write.owner.as_str()).number(write.base.get()).number(write.revision.get());
     call.number(write.release.into()).bytes(&write.entries);
+    let follows = write.follows.as_ref();
+    // What stands there already is not written again.
+    let writer = Some(&write.owner).filter(|owner| write.advances() && follows != Some(owner));
+    let stamps = [("schema", write.schema), ("readable_by", write.readable_by), ("content", write.content)];
+    let stamps = if write.restamps { stamps.as_slice() } else { &[] };
+    let preferences = write.preferences.map(Preferences::bits);
     let set = write.places.iter().filter(|(_, value)| value.is_some()).count();
-    let header: [(&str, u64); 6] = [
-        ("rev", write.revision.get()),
-        ("seq", write.seq.get()),
-        ("schema", write.schema.into()),
-        ("readable_by", write.readable_by.into()),
-        ("content", write.content.into()),
-        ("saved_at", write.saved_at),
-    ];
-    let preferences = write.preferences.map(|preferences| ("prefs", preferences.bits()));
-    let writer = write.advances().then_some(&write.owner);
-    // The batch's own field, the header, what was set, the writer of a new revision, an opening and the places that are set
-    // come in pairs.
-    let own = header.len().saturating_add(1).saturating_add(preferences.iter().len());
-    let own = own.saturating_add(writer.iter().len()).saturating_add(write.opening.iter().len().saturating_mul(2));
-    let fields = own.saturating_add(set).saturating_mul(2);
-    let emptied = write.places.len().saturating_sub(set);
-    call.number(u64::try_from(fields).unwrap_or(u64::MAX)).number(u64::try_from(emptied).unwrap_or(u64::MAX));
-    call.bytes(write.follows.as_ref().map_or("", Owner::as_str));
-    call.text(write.opening.as_ref().map(|opening| behind(&opening.mark)).unwrap_or_default());
-    call.bytes("batch").bytes(batch.id.as_bytes());
+    let own = writer.iter().len().saturating_add(stamps.len()).saturating_add(preferences.iter().len());
+    let pairs = own.saturating_add(write.opening.iter().len().saturating_mul(2)).saturating_add(set);
+    call.count(pairs.saturating_mul(2)).count(write.places.len().saturating_sub(set));
+    call.bytes(follows.map_or("", Owner::as_str));
+    call.bytes(&write.opening.as_ref().map(|opening| behind(&opening.mark)).unwrap_or_default());
+    call.number(write.seq.get()).number(write.saved_at);
     if let Some(writer) = writer {
         call.bytes("writer").bytes(writer.as_str());
     }
     if let Some(opening) = &write.opening {
         call.bytes("opened").number(opening.revision.get()).bytes("opening").bytes(&opening.content);
     }
-    for (name, number) in header.into_iter().chain(preferences) {
-        call.bytes(name).number(number);
+    for (name, stamp) in stamps {
+        call.bytes(*name).number((*stamp).into());
+    }
+    if let Some(preferences) = preferences {
+        call.bytes("prefs").number(preferences);
     }
     for (place, value) in &write.places {
         if let Some(value) = value {
-            call.bytes(place).bytes(value);
+            call.bytes(place.as_str()).bytes(value);
         }
     }
     for (place, value) in &write.places {
         if value.is_none() {
-            call.bytes(place);
+            call.bytes(place.as_str());
         }
     }
 }

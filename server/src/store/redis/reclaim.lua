@@ -11,10 +11,10 @@ if (header[3] or '0') ~= ARGV[3] then return 0 end
 local epoch = tonumber(header[2] or '0')
 if not epoch or epoch >= tonumber(ARGV[2]) then return 0 end
 if header[1] and string.match(header[1], '^[^:]*') ~= ARGV[4] then
-  local world = redis.call('HMGET', KEYS[2], 'run', 'since')
+  local world = redis.call('HMGET', KEYS[2], 'id', 'run', 'since')
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  if world[1] == ARGV[6] and now - tonumber(world[2]) >= tonumber(ARGV[5]) then return 0 end
+  if not is_fresh(KEYS[2], world, ARGV[6], now, tonumber(ARGV[5])) then return 0 end
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', ARGV[2])
 return 1

@@ -1,7 +1,7 @@
 //! The scripts: each one atomic step, called by its digest.
 
 use super::link::{Failure, Link, Live};
-use redis::{Value, cmd};
+use redis::{Cmd, Value};
 use std::{borrow::Cow, sync::LazyLock};
 
 /// One script and the digest by which Redis knows it.
@@ -31,8 +31,8 @@ const LEASE: &str = include_str!("lease.lua");
 pub(super) static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::with(&[SHOP], include_str!("commit.lua")));
 pub(super) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::with(&[LEASE], include_str!("acquire.lua")));
 pub(super) static STANDINGS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("standings.lua")));
-pub(super) static RECLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("reclaim.lua")));
-pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("renew.lua")));
+pub(super) static RECLAIM: LazyLock<Script> = LazyLock::new(|| Script::with(&[LEASE], include_str!("reclaim.lua")));
+pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| Script::with(&[LEASE], include_str!("renew.lua")));
 pub(super) static DOOR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("door.lua")));
 pub(super) static TOGETHER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("together.lua")));
 pub(super) static IMPORT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("import.lua")));
@@ -42,46 +42,67 @@ pub(super) static IMPORT_STOCK: LazyLock<Script> = LazyLock::new(|| Script::new(
 
 /// What a script is called with.
 #[derive(Default)]
-pub(super) struct Call<'a> {
-    pub(super) keys: Vec<String>,
-    pub(super) arguments: Vec<Argument<'a>>,
+pub(super) struct Call {
+    pub(super) keys: Texts,
+    arguments: Texts,
 }
 
-/// One argument; what is text or bytes already is not copied before it is sent.
-pub(super) enum Argument<'a> {
-    Bytes(&'a [u8]),
-    Number(u64),
-    Text(String),
+/// Texts, end to end: a commit has a thousand of them.
+#[derive(Default)]
+pub(super) struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
 }
 
-impl<'a> Call<'a> {
-    pub(super) fn bytes(&mut self, bytes: &'a (impl AsRef<[u8]> + ?Sized)) -> &mut Self {
-        self.arguments.push(Argument::Bytes(bytes.as_ref()));
+impl Texts {
+    pub(super) fn push(&mut self, text: impl AsRef<[u8]>) {
+        self.push_parts([text.as_ref()]);
+    }
+
+    /// One text of several parts.
+    pub(super) fn push_parts<const N: usize>(&mut self, parts: [&[u8]; N]) {
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        self.ends.push(self.bytes.len());
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = std::iter::once(&0).chain(&self.ends);
+        begins.zip(&self.ends).map(|(begin, end)| self.bytes.get(*begin..*end).unwrap_or_default())
+    }
+}
+
+impl<T: AsRef<[u8]>> Extend<T> for Texts {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, texts: I) {
+        texts.into_iter().for_each(|text| self.push(text));
+    }
+}
+
+impl Call {
+    pub(super) fn bytes(&mut self, bytes: &(impl AsRef<[u8]> + ?Sized)) -> &mut Self {
+        self.arguments.push(bytes.as_ref());
         self
     }
 
     pub(super) fn number(&mut self, number: u64) -> &mut Self {
-        self.arguments.push(Argument::Number(number));
+        self.arguments.push(itoa::Buffer::new().format(number));
         self
     }
 
-    pub(super) fn text(&mut self, text: String) -> &mut Self {
-        self.arguments.push(Argument::Text(text));
-        self
+    pub(super) fn count(&mut self, count: usize) -> &mut Self {
+        self.number(u64::try_from(count).unwrap_or(u64::MAX))
     }
 
-    fn command(&self, verb: &str, script: &str) -> redis::Cmd {
-        let mut command = cmd(verb);
-        command.arg(script).arg(self.keys.len());
-        for key in &self.keys {
-            command.arg(key);
-        }
-        for argument in &self.arguments {
-            match argument {
-                Argument::Bytes(bytes) => command.arg(*bytes),
-                Argument::Number(number) => command.arg(*number),
-                Argument::Text(text) => command.arg(text),
-            };
+    fn command(&self, verb: &str, script: &str) -> Cmd {
+        let Self { keys, arguments } = self;
+        let bytes = keys.bytes.len().saturating_add(arguments.bytes.len()).saturating_add(script.len());
+        let count = keys.ends.len().saturating_add(arguments.ends.len()).saturating_add(3);
+        // The verb and the number of keys are short.
+        let mut command = Cmd::with_capacity(count, bytes.saturating_add(32));
+        command.arg(verb).arg(script).arg(keys.ends.len());
+        for text in keys.iter().chain(arguments.iter()) {
+            command.arg(text);
         }
         command
     }

@@ -28,7 +28,7 @@ pub(super) use reply::open_holds;
 const PER_CALL: usize = 128;
 
 /// The purchases of a batch, behind the answers to its orders, as `commit.lua` reads them.
-pub(super) fn add_purchases<'b>(call: &mut Call<'b>, keys: &Keys, batch: &'b Batch) {
+pub(super) fn add_purchases(call: &mut Call, keys: &Keys, batch: &Batch) {
     if batch.players.iter().all(|write| write.purchases.is_empty()) {
         return;
     }
@@ -36,13 +36,13 @@ pub(super) fn add_purchases<'b>(call: &mut Call<'b>, keys: &Keys, batch: &'b Bat
     for (writer, write) in (1..).zip(&batch.players) {
         for purchase in &write.purchases {
             call.number(writer).bytes(write.player.as_str()).bytes(write.owner.as_str());
-            call.text(purchase.reservation.to_string()).bytes(purchase.sku.as_str());
+            call.bytes(&purchase.reservation.to_string()).bytes(purchase.sku.as_str());
         }
     }
 }
 
 /// What the script needs for an act, behind its verb.
-fn add_act<'a>(call: &mut Call<'a>, act: &'a Act) {
+fn add_act(call: &mut Call, act: &Act) {
     match act {
         Act::Seed { sku, quantity, known } => {
             let there = match known {
@@ -57,25 +57,25 @@ fn add_act<'a>(call: &mut Call<'a>, act: &'a Act) {
         }
         Act::Hold(hold) => add_hold(call, hold),
         Act::Confirm { reservation } => {
-            call.text(reservation.to_string());
+            call.bytes(&reservation.to_string());
         }
         Act::Release { reservation, of } => {
-            call.text(reservation.to_string()).bytes(of.as_ref().map_or("", PlayerId::as_str));
+            call.bytes(&reservation.to_string()).bytes(of.as_ref().map_or("", PlayerId::as_str));
         }
         Act::Claim(Claim { reservation, id, player, owner }) => {
-            call.text(reservation.to_string()).bytes(player.as_str()).text(id.uuid().to_string());
+            call.bytes(&reservation.to_string()).bytes(player.as_str()).bytes(&id.uuid().to_string());
             call.bytes(owner.as_str());
         }
         Act::Unclaim { reservation, claim } => {
-            call.text(reservation.to_string()).text(claim.uuid().to_string());
+            call.bytes(&reservation.to_string()).bytes(&claim.uuid().to_string());
         }
     }
 }
 
-fn add_hold<'a>(call: &mut Call<'a>, hold: &'a Hold) {
-    call.bytes(hold.sku.as_str()).text(hold.id.to_string()).text(hold.holder.to_string());
+fn add_hold(call: &mut Call, hold: &Hold) {
+    call.bytes(hold.sku.as_str()).bytes(&hold.id.to_string()).bytes(&hold.holder.to_string());
     call.number(hold.quantity.get()).number(millis(hold.time)).bytes(&hold.terms).number(hold.holds_max.into());
-    call.text(hold.units_max.map(|max| max.to_string()).unwrap_or_default());
+    call.bytes(&hold.units_max.map(|max| max.to_string()).unwrap_or_default());
 }
 
 const fn verb_of(act: &Act) -> &'static str {
@@ -92,7 +92,7 @@ const fn verb_of(act: &Act) -> &'static str {
 
 impl Inner {
     /// What every call of `stock.lua` begins with.
-    fn stock_call(&self, verb: &'static str) -> Call<'_> {
+    fn stock_call(&self, verb: &'static str) -> Call {
         let keys = &self.keys;
         let mut call = Call::default();
         call.keys.extend([keys.stocks_begin(), keys.reservations_begin(), keys.holds_begin(), keys.players_begin()]);
@@ -102,7 +102,7 @@ impl Inner {
     }
 
     /// The same for a look, which keeps nothing.
-    fn look_call(&self, verb: &'static str) -> Call<'_> {
+    fn look_call(&self, verb: &'static str) -> Call {
         let mut call = self.stock_call(verb);
         call.bytes("").bytes("").bytes("");
         call
@@ -110,7 +110,7 @@ impl Inner {
 
     /// Calls `stock.lua` until it has let go of all that it must. Each call is a step of its own; the last one does what it was
     /// called for.
-    async fn call_stock(&self, call: &Call<'_>) -> Result<reply::Said, Failure> {
+    async fn call_stock(&self, call: &Call) -> Result<reply::Said, Failure> {
         let live = self.looks.live().await?;
         loop {
             let (answer, happened) = reply::counted(call.run(&self.looks, &live, &script::STOCK).await?)?;
@@ -129,8 +129,8 @@ impl Inner {
         if let Some(key) = &deed.key {
             call.keys.push(self.keys.answer(key));
         }
-        call.text(format!("{:016x}", deed.hash())).number(millis(ANSWERS_KEPT));
-        call.text(deed.why_told().unwrap_or_default());
+        call.bytes(&format!("{:016x}", deed.hash())).number(millis(ANSWERS_KEPT));
+        call.bytes(&deed.why_told().unwrap_or_default());
         add_act(&mut call, &deed.act);
         let away = |failure: Failure| StockError::Unavailable(failure.to_string());
         match self.call_stock(&call).await.map_err(away)? {
@@ -141,7 +141,7 @@ impl Inner {
     }
 
     /// What a look answers.
-    async fn told(&self, call: &Call<'_>) -> Result<Value, ReadError> {
+    async fn told(&self, call: &Call) -> Result<Value, ReadError> {
         match self.call_stock(call).await? {
             reply::Said::Ok(told) => Ok(told),
             other => Err(reply::read_error(other)),
@@ -176,7 +176,7 @@ impl Inner {
 
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, ReadError> {
         let mut call = self.look_call("reservation");
-        call.text(id.to_string());
+        call.bytes(&id.to_string());
         reservation(self.told(&call).await?)
     }
 
@@ -203,7 +203,7 @@ impl Inner {
         for some in ids.chunks(PER_CALL) {
             let mut call = self.look_call("holds");
             for id in some {
-                call.text(id.to_string());
+                call.bytes(&id.to_string());
             }
             for told in list(self.told(&call).await?)? {
                 items.extend(reservation(told)?);

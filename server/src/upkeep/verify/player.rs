@@ -274,8 +274,9 @@ impl Examined {
     /// Whether an entry's lines are what its changes say.
     fn lines(&mut self, page: &Page, changes: &[Change]) {
         let (inlet, outlet) = accounts(&self.player, page);
-        let stored_line =
-            |line: line::Line| (line.from.to_string(), line.to.to_string(), line.item, line.quantity, line.instances);
+        let stored_line = |line: line::Line| {
+            (line.from.to_string(), line.to.to_string(), line.item, line.quantity, line.instances.into_vec())
+        };
         let mut right: Vec<_> =
             line::lines(&self.player, changes, &inlet, &outlet).into_iter().map(stored_line).collect();
         // What is sent back goes from one inbox to another, through no place.

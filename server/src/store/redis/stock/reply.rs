@@ -253,15 +253,15 @@ pub(super) fn audit_entry(fields: &[(Bytes, Bytes)]) -> Result<AuditEntry, Strin
 }
 
 /// How many arguments names and values are, and those.
-fn add_fields(call: &mut Call<'_>, fields: Vec<(&'static str, String)>) {
+fn add_fields(call: &mut Call, fields: Vec<(&'static str, String)>) {
     call.number(u64::try_from(fields.len().saturating_mul(2)).unwrap_or(u64::MAX));
     for (name, value) in fields {
-        call.bytes(name).text(value);
+        call.bytes(name).bytes(&value);
     }
 }
 
 /// A stock as `import_stock.lua` reads it.
-pub(super) fn add_stock(call: &mut Call<'_>, stock: &Stock) {
+pub(super) fn add_stock(call: &mut Call, stock: &Stock) {
     let columns = [
         ("total", stock.total),
         ("available", stock.available),
@@ -274,11 +274,11 @@ pub(super) fn add_stock(call: &mut Call<'_>, stock: &Stock) {
 }
 
 /// A hold as `import_stock.lua` reads it. Whoever was paying is not known here.
-pub(super) fn add_hold<'a>(call: &mut Call<'a>, hold: &'a Reservation) {
+pub(super) fn add_hold(call: &mut Call, hold: &Reservation) {
     let state = if hold.state.is_open() { State::Active } else { hold.state };
     let expires_at = hold.expires_at.min(holdall_protocol::NUMBER_MAX).to_string();
-    call.text(hold.id.to_string());
-    call.text(if state.is_open() { expires_at.clone() } else { String::new() });
+    call.bytes(&hold.id.to_string());
+    call.bytes(&if state.is_open() { expires_at.clone() } else { String::new() });
     let fields = [
         ("sku", hold.sku.to_string()),
         ("quantity", hold.quantity.to_string()),
@@ -290,13 +290,13 @@ pub(super) fn add_hold<'a>(call: &mut Call<'a>, hold: &'a Reservation) {
     ];
     call.number(u64::try_from(fields.len().saturating_add(1).saturating_mul(2)).unwrap_or(u64::MAX));
     for (name, value) in fields {
-        call.bytes(name).text(value);
+        call.bytes(name).bytes(&value);
     }
     call.bytes("terms").bytes(&hold.terms);
 }
 
 /// An entry of the audit as `import_stock.lua` reads it.
-pub(super) fn add_entry(call: &mut Call<'_>, entry: &AuditEntry) {
+pub(super) fn add_entry(call: &mut Call, entry: &AuditEntry) {
     let mut fields = vec![
         ("event", entry.event.as_str().to_owned()),
         ("sku", entry.sku.to_string()),
