@@ -138,7 +138,7 @@ impl Bot {
             return Some(Choice::Ask(Action::Item(Item { item })));
         }
         // The longest answers there are, for somebody who does not read them.
-        if self.ears.are_deaf() && self.rng.random_ratio(1, 10) {
+        if self.ears.are_deaf() && self.rng.random_ratio(1, 2) {
             return Some(Choice::Ask(Action::Resync(Resync {})));
         }
         let world = Arc::clone(&self.world);

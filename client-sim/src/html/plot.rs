@@ -87,7 +87,9 @@ impl Plot<'_> {
             }
         }
         self.columns(&mut svg, end);
-        let names = self.lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>();
+        // One line is what the title says; one kind of bars has a name of its own.
+        let named = self.lines.len() > 1 || style == Style::Bars;
+        let names: Vec<&str> = self.lines.iter().filter(|_| named).map(|line| line.name.as_str()).collect();
         figure(self.title, self.unit, &names, &svg)
     }
 
@@ -239,10 +241,8 @@ fn column(svg: &mut String, left: f64, right: f64, says: &str) {
 
 fn figure(title: &str, unit: &str, names: &[&str], svg: &str) -> String {
     let mut legend = String::new();
-    if names.len() > 1 {
-        for (number, name) in names.iter().enumerate() {
-            let _ = write!(legend, r#"<span class="key c{number}">{}</span>"#, escape(name));
-        }
+    for (number, name) in names.iter().enumerate() {
+        let _ = write!(legend, r#"<span class="key c{number}">{}</span>"#, escape(name));
     }
     let (title, unit) = (escape(title), escape(unit));
     format!(
