@@ -224,8 +224,8 @@ knobs! {
         resume_bytes_max: usize = 16_384, in 0..=16_777_216;
         /// Requests of one client between their arrival and their reply; past it, reading stops.
         in_flight_max: usize = 64, in 1..=1_024;
-        /// Bytes of the read buffer of each connection.
-        read_buffer_bytes: usize = 2_048, in 256..=1_048_576;
+        /// Bytes in which the messages of each connection are put together, at first; it grows to the longest.
+        read_buffer_bytes: usize = 256, in 256..=1_048_576;
         /// Bytes of the kernel's send buffer of each connection: what it swallows for a client that does not read.
         send_buffer_bytes: usize = 65_536, in 4_096..=16_777_216;
         /// Actions a second of one player, over all its connections.

@@ -6,6 +6,7 @@
 use super::{
     Options,
     admission::{Admission, Place},
+    buffered::Buffered,
     descriptors,
     handshake::{Answer, Policy, judge},
 };
@@ -38,8 +39,6 @@ use tokio_tungstenite::{
 /// The whole request head; the smallest that the HTTP library allows.
 const HEAD_BYTES_MAX: usize = 8_192;
 const HEADERS_MAX: usize = 64;
-/// Replies gather here until the session flushes, or this many bytes are ready to leave.
-const WRITE_BUFFER_BYTES: usize = 4_096;
 /// How long a refused client may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -67,7 +66,8 @@ impl Gate {
             hello_deadline: Mutex::new(options.hello_deadline),
             websocket: WebSocketConfig::default()
                 .read_buffer_size(options.read_buffer_bytes)
-                .write_buffer_size(WRITE_BUFFER_BYTES)
+                // Replies gather below it until the session flushes.
+                .write_buffer_size(0)
                 .max_message_size(Some(options.frame_bytes_max))
                 .max_frame_size(Some(options.frame_bytes_max))
                 .accept_unmasked_frames(false),
@@ -90,7 +90,7 @@ impl Gate {
 
 /// A WebSocket, and what the handshake told about it.
 struct Upgraded<IO> {
-    socket: WebSocketStream<IO>,
+    socket: Box<WebSocketStream<Buffered<IO>>>,
     subprotocol: Subprotocol,
     client: IpAddr,
     place: Place,
@@ -104,17 +104,24 @@ pub(super) struct Arrival {
     pub(super) stop: watch::Receiver<bool>,
 }
 
-/// A connection over plain TCP.
-pub(super) async fn plain<S: Serve>(arrival: Arrival, gate: Arc<Gate>, serve: Arc<S>) {
+/// A connection over plain TCP. What is moved into the future now does not weigh in it later.
+pub(super) fn plain<S: Serve>(arrival: Arrival, gate: Arc<Gate>, serve: Arc<S>) -> impl Future<Output = ()> + Send {
     let handshake = Box::pin(within(arrival, gate, |tcp| ready(Some(tcp))));
-    if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
-        serve.serve(socket, subprotocol, client).await;
-        drop(place);
+    async move {
+        if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
+            serve.serve(socket, subprotocol, client).await;
+            drop(place);
+        }
     }
 }
 
 /// A connection over TLS; a task of its own kind, so that plain ones do not pay for its size.
-pub(super) async fn encrypted<S: Serve>(arrival: Arrival, gate: Arc<Gate>, tls: TlsAcceptor, serve: Arc<S>) {
+pub(super) fn encrypted<S: Serve>(
+    arrival: Arrival,
+    gate: Arc<Gate>,
+    tls: TlsAcceptor,
+    serve: Arc<S>,
+) -> impl Future<Output = ()> + Send {
     let refusing = gate.clone();
     let open = async move |tcp| -> Option<TlsStream<TcpStream>> {
         let opened = tls.accept(tcp).await;
@@ -125,9 +132,11 @@ pub(super) async fn encrypted<S: Serve>(arrival: Arrival, gate: Arc<Gate>, tls: 
         failed.ok()
     };
     let handshake = Box::pin(within(arrival, gate, open));
-    if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
-        serve.serve(socket, subprotocol, client).await;
-        drop(place);
+    async move {
+        if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
+            serve.serve(socket, subprotocol, client).await;
+            drop(place);
+        }
     }
 }
 
@@ -179,8 +188,9 @@ where
         linger(&mut io).await;
         return None;
     };
+    let io = Buffered::new(io);
     let socket = WebSocketStream::from_partially_read(io, early, Role::Server, Some(gate.websocket)).await;
-    Some(Upgraded { socket, subprotocol, client, place: place? })
+    Some(Upgraded { socket: Box::new(socket), subprotocol, client, place: place? })
 }
 
 /// The connection is not even worth an answer.

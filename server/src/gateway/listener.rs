@@ -124,15 +124,15 @@ fn start<S: Serve>(
     let arrival = Arrival { tcp, peer, place, stop };
     let (gate, serve) = (Arc::clone(gate), Arc::clone(serve));
     match gate.tls.clone() {
-        None => tokio::spawn(async move {
-            connection::plain(arrival, gate, serve).await;
-            drop(alive);
-        }),
-        Some(tls) => tokio::spawn(async move {
-            connection::encrypted(arrival, gate, tls, serve).await;
-            drop(alive);
-        }),
+        None => tokio::spawn(holding(alive, connection::plain(arrival, gate, serve))),
+        Some(tls) => tokio::spawn(holding(alive, connection::encrypted(arrival, gate, tls, serve))),
     };
+}
+
+/// Holds on to something until the connection is over.
+async fn holding(alive: mpsc::Sender<()>, connection: impl Future<Output = ()>) {
+    connection.await;
+    drop(alive);
 }
 
 /// The client went away between the kernel's accept and ours: no reason to pause.

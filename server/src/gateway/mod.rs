@@ -4,6 +4,7 @@
 //! [`Serve`](crate::session::Serve). Never reads a message, and knows no player.
 
 mod admission;
+mod buffered;
 mod connection;
 mod descriptors;
 mod handshake;

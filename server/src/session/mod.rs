@@ -47,7 +47,7 @@ pub trait Serve: Send + Sync + 'static {
     /// Serves one connection; returns when it is over.
     fn serve<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: &Arc<Self>,
-        socket: WebSocketStream<IO>,
+        socket: Box<WebSocketStream<IO>>,
         subprotocol: Subprotocol,
         peer: IpAddr,
     ) -> impl Future<Output = ()> + Send;
@@ -167,7 +167,7 @@ impl Drop for Parting<'_> {
 impl Serve for Sessions {
     async fn serve<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: &Arc<Self>,
-        mut socket: WebSocketStream<IO>,
+        mut socket: Box<WebSocketStream<IO>>,
         subprotocol: Subprotocol,
         peer: IpAddr,
     ) {
@@ -183,7 +183,7 @@ impl Serve for Sessions {
         self.roster.metrics.connections_closed.inc(&end.as_ref().map(|(why, _)| *why));
         if let Some((why, reason)) = end {
             tracing::debug!(%peer, close = %why, %reason, "connection closed");
-            leave::close(socket, why, &reason).await;
+            leave::close(*socket, why, &reason).await;
         }
     }
 }

@@ -248,11 +248,10 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
                 sent.frame(bytes.len());
                 if bytes.len() <= FRAGMENT_BYTES_MAX {
                     self.socket.feed(whole(bytes, self.subprotocol)).await?;
-                } else {
-                    self.socket.flush().await?;
-                    for fragment in fragments(bytes, self.subprotocol) {
-                        self.socket.send(Message::Frame(fragment)).await?;
-                    }
+                    continue;
+                }
+                for fragment in fragments(bytes, self.subprotocol) {
+                    self.socket.feed(Message::Frame(fragment)).await?;
                 }
             }
             self.socket.flush().await
@@ -326,9 +325,9 @@ async fn answered(asking: &mut Option<Box<(Request, Answer)>>) -> (Request, Know
     (request, known)
 }
 
-/// A longer message goes out in several WebSocket frames, one by one: the library copies frames into a buffer that it
-/// never shrinks again, and one large snapshot would weigh on its connection for ever.
-const FRAGMENT_BYTES_MAX: usize = 1_024;
+/// A longer message goes out in several WebSocket frames: the library copies each into a buffer that it never shrinks again,
+/// and one large snapshot would weigh on its connection for ever.
+const FRAGMENT_BYTES_MAX: usize = 512;
 
 fn encoded(frame: Frame, subprotocol: Subprotocol, sent: &mut Sent) -> Bytes {
     match frame {

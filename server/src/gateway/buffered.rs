@@ -1,0 +1,160 @@
+//! A connection's bytes between its socket and the WebSocket library: one system call for all there is to read, one for all
+//! there is to write, and no memory while nothing is on its way.
+//!
+//! The library keeps a buffer of its own for each direction as long as a connection lives, as large as it ever was. With this
+//! below it, those may be a few hundred bytes: thousands of players mostly stand still.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes that one read takes from a socket at most.
+const READ_BYTES_MAX: usize = 4_096;
+
+/// Bytes that wait to be written; past it, whoever writes waits for the socket.
+const UNWRITTEN_BYTES_MAX: usize = 16_384;
+
+thread_local! {
+    /// What was just read: the library takes most of it at once.
+    static JUST_READ: RefCell<[u8; READ_BYTES_MAX]> = const { RefCell::new([0; READ_BYTES_MAX]) };
+}
+
+/// Bytes of which some are dealt with.
+#[derive(Debug, Default)]
+struct Backlog {
+    bytes: Vec<u8>,
+    done: usize,
+}
+
+impl Backlog {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.done..).unwrap_or_default()
+    }
+
+    /// So many more are dealt with. Nothing is kept of what all is.
+    fn advance(&mut self, bytes: usize) {
+        self.done = self.done.saturating_add(bytes);
+        if self.rest().is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+
+/// A socket with buffers that are there while something is in them.
+#[derive(Debug)]
+pub(super) struct Buffered<IO> {
+    io: IO,
+    unread: Backlog,
+    unwritten: Backlog,
+}
+
+impl<IO> Buffered<IO> {
+    pub(super) fn new(io: IO) -> Self {
+        Self { io, unread: Backlog::default(), unwritten: Backlog::default() }
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> Buffered<IO> {
+    /// Writes all that waits.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unwritten.rest().is_empty() {
+            match ready!(Pin::new(&mut self.io).poll_write(cx, self.unwritten.rest()))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                bytes => self.unwritten.advance(bytes),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Buffered<IO> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.unread.rest().is_empty() {
+            return JUST_READ.with_borrow_mut(|just_read| {
+                let mut read = ReadBuf::new(just_read);
+                ready!(Pin::new(&mut this.io).poll_read(cx, &mut read))?;
+                let (now, later) = read.filled().split_at(buf.remaining().min(read.filled().len()));
+                buf.put_slice(now);
+                if !later.is_empty() {
+                    this.unread.bytes = later.to_vec();
+                }
+                Poll::Ready(Ok(()))
+            });
+        }
+        let rest = this.unread.rest();
+        let now = rest.get(..buf.remaining()).unwrap_or(rest);
+        buf.put_slice(now);
+        let taken = now.len();
+        this.unread.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Buffered<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.unwritten.rest().len() >= UNWRITTEN_BYTES_MAX {
+            ready!(self.poll_drain(cx))?;
+        }
+        self.unwritten.bytes.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    #[tokio::test]
+    async fn what_was_read_at_once_comes_in_pieces_and_nothing_stays() {
+        let (mut far, near) = duplex(1 << 16);
+        let mut near = Buffered::new(near);
+        let sent: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        far.write_all(&sent).await.unwrap();
+        let mut read = vec![0; sent.len()];
+        for piece in read.chunks_mut(7) {
+            near.read_exact(piece).await.unwrap();
+        }
+        assert_eq!(read, sent);
+        assert_eq!((near.unread.bytes.capacity(), near.unread.done), (0, 0));
+        drop(far);
+        assert_eq!(near.read(&mut read).await.unwrap(), 0, "the end is told");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_leaves_with_a_flush_in_order_also_through_a_narrow_socket() {
+        let (mut far, near) = duplex(100);
+        let mut near = Buffered::new(near);
+        let sent: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        let writing = async {
+            for piece in sent.chunks(33) {
+                near.write_all(piece).await.unwrap();
+            }
+            assert!(
+                near.unwritten.rest().len() <= UNWRITTEN_BYTES_MAX + 33,
+                "a reader that does not read is waited for"
+            );
+            near.flush().await.unwrap();
+            assert_eq!((near.unwritten.bytes.capacity(), near.unwritten.done), (0, 0));
+            near.shutdown().await.unwrap();
+        };
+        let mut read = Vec::new();
+        let (_, all) = tokio::join!(writing, far.read_to_end(&mut read));
+        assert_eq!((all.unwrap(), read), (sent.len(), sent));
+    }
+}
