@@ -28,6 +28,9 @@ const VIOLATED: u8 = 1;
 /// No promise was broken, but a requirement was not met.
 const NOT_AS_REQUIRED: u8 = 3;
 
+/// What an operator's key begins with, and no sensible name of a file.
+const KEY_PREFIX: &str = "holdall_";
+
 /// What was typed. What is left out is the scenario's.
 #[derive(Debug, Args)]
 #[command(
@@ -159,7 +162,7 @@ impl Run {
         let mut report = run_watched(options, |progress| live.show(progress), stop).await;
         live.clear();
         report.requirements = self.require.iter().map(|requirement| requirement.judge(&report)).collect();
-        report.command = std::env::args().collect();
+        report.command = std::env::args().map(|argument| self.without_secret(argument)).collect();
         // Nobody may be reading any more; the exit code still tells.
         let _ = write!(std::io::stdout(), "{report}");
         self.write_files(&report)?;
@@ -202,13 +205,20 @@ impl Run {
 
     fn operator(&self) -> Result<Option<Operator>, String> {
         let (Some(address), Some(key)) = (&self.operator, &self.operator_key) else { return Ok(None) };
-        // A key begins with a word that no sensible file begins with.
-        let key = if key.starts_with("holdall_") {
+        let key = if key.starts_with(KEY_PREFIX) {
             key.clone()
         } else {
             std::fs::read_to_string(key).map_err(|error| format!("{key}: {error}"))?
         };
         Ok(Some(Operator::new(address.clone(), key.trim().to_owned())))
+    }
+
+    /// A report may be shown to everybody; an operator's key may not.
+    fn without_secret(&self, argument: String) -> String {
+        match self.operator_key.as_ref().filter(|key| key.starts_with(KEY_PREFIX)) {
+            Some(key) => argument.replace(key, "KEY"),
+            None => argument,
+        }
     }
 
     fn load(&self) -> Option<Load> {

@@ -30,6 +30,21 @@ async fn a_good_run_ends_with_0_and_leaves_what_was_asked_for() {
 }
 
 #[tokio::test]
+async fn an_operators_key_that_was_typed_stands_in_no_report() {
+    let site = Site::new();
+    let server = site.start().await;
+    let key = "holdall_00112233445566778899aabbccddeeff";
+    let operator = ["--operator", "http://127.0.0.1:1", "--operator-key", key, "--mix", "idle"];
+    let said = play(&site, &server, &[&operator[..], &["--json", "run.json", "--html", "run.html"]].concat()).await;
+    said.expect(0, &["6 of 6 proven"]);
+    for file in ["run.json", "run.html"] {
+        let text = std::fs::read_to_string(site.dir().join(file)).unwrap();
+        assert!(text.contains("--operator-key") && !text.contains(key), "{file}: {text}");
+    }
+    assert_eq!(server.stop().await, Some(0));
+}
+
+#[tokio::test]
 async fn a_requirement_that_was_not_met_ends_with_3() {
     let site = Site::new();
     let server = site.start().await;
