@@ -94,6 +94,11 @@ impl Tally {
         self.waiting.add(item, units);
     }
 
+    /// Notes that nobody can tell how much there should be of an item.
+    pub(crate) fn doubt(&mut self, item: &ItemId) {
+        self.uncertain.insert(item.clone());
+    }
+
     /// Notes that nobody can tell any more whether an action took effect, which would have been this one.
     pub(crate) fn uncertain(&mut self, action: &Action, effect: &Totals) {
         self.uncertain.extend(effect.iter().map(|(item, _)| item.clone()));
@@ -229,6 +234,18 @@ pub enum State {
     Uncertain,
     /// It does not add up.
     Broken,
+}
+
+impl State {
+    /// Its name for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Conserved => "conserved",
+            Self::Uncertain => "uncertain",
+            Self::Broken => "broken",
+        }
+    }
 }
 
 /// One item or currency over all players.

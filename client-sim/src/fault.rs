@@ -141,6 +141,19 @@ pub enum Fault {
     /// The server ended the connection for good.
     #[error("closed for good: {0}")]
     Closed(Close),
+    /// The server took what it must refuse, or never ended it.
+    #[error("{what} was not turned away as it must be: {wanted} was to come, {got} came")]
+    Tolerated {
+        /// What was done to it.
+        what: &'static str,
+        /// How that must end.
+        wanted: String,
+        /// How it ended.
+        got: String,
+    },
+    /// The operator API did not take or did not answer an order.
+    #[error("top-up by the operator API: {0}")]
+    TopUp(String),
     /// The server could not be reached again.
     #[error("could not reconnect within {0:?}: {1}")]
     CouldNotReconnect(Duration, String),

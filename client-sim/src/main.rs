@@ -22,7 +22,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Plays against a server.
-    Run(Run),
+    Run(Box<Run>),
     /// Measures what Holdall costs beside a bare echo server, both started here for it.
     Compare(Compare),
     /// A bare echo server: the yardstick for figures of cost.

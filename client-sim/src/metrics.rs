@@ -26,6 +26,7 @@ const SHARDS: usize = 8;
 #[derive(Debug)]
 struct Shard {
     latencies: Histogram<u64>,
+    logins: Histogram<u64>,
     refusals: BTreeMap<Code, u64>,
 }
 
@@ -64,7 +65,10 @@ pub(crate) struct Metrics {
     pub(crate) released: AtomicU64,
     /// Holds whose players were told that they had run out.
     pub(crate) expired: AtomicU64,
+    /// Connections for which the server had no room.
+    pub(crate) turned_away: AtomicU64,
     shards: Vec<Mutex<Shard>>,
+    abuses: Mutex<BTreeMap<&'static str, BTreeMap<String, u64>>>,
     violations: Mutex<Vec<String>>,
     violations_count: AtomicU64,
 }
@@ -72,7 +76,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// All zero.
     pub(crate) fn new() -> Self {
-        let shard = || Mutex::new(Shard { latencies: histogram(), refusals: BTreeMap::new() });
+        let shard = || Mutex::new(Shard { latencies: histogram(), logins: histogram(), refusals: BTreeMap::new() });
         Self {
             requests: AtomicU64::new(0),
             replies: AtomicU64::new(0),
@@ -90,6 +94,8 @@ impl Metrics {
             purchases: AtomicU64::new(0),
             released: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            turned_away: AtomicU64::new(0),
+            abuses: Mutex::default(),
             shards: (0..SHARDS).map(|_| shard()).collect(),
             violations: Mutex::new(Vec::new()),
             violations_count: AtomicU64::new(0),
@@ -102,8 +108,7 @@ impl Metrics {
         let Some(shard) = self.shards.get(number % SHARDS) else { return };
         let mut shard = lock(shard);
         if let Some(latency) = latency {
-            let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).clamp(1, LATENCY_MAX_US);
-            shard.latencies.saturating_record(micros);
+            shard.latencies.saturating_record(micros(latency));
         }
         if let Some(code) = refused {
             self.refused.fetch_add(1, Relaxed);
@@ -124,6 +129,16 @@ impl Metrics {
             Action::ShopRelease(_) => drop(self.released.fetch_add(1, Relaxed)),
             _ => {}
         }
+    }
+
+    /// Counts an abuse and how it ended.
+    pub(crate) fn abused(&self, what: &'static str, ended: &str) {
+        *lock(&self.abuses).entry(what).or_default().entry(ended.to_owned()).or_default() += 1;
+    }
+
+    /// How often each abuse ended how.
+    pub(crate) fn abuses(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        lock(&self.abuses).iter().map(|(what, ends)| ((*what).to_owned(), ends.clone())).collect()
     }
 
     /// Notes a broken promise.
@@ -148,11 +163,29 @@ impl Metrics {
         lock(&self.violations).clone()
     }
 
-    /// All latencies so far, in microseconds.
-    pub(crate) fn latencies(&self) -> Histogram<u64> {
+    /// The latencies since this was asked before, in microseconds.
+    pub(crate) fn take_latencies(&self) -> Histogram<u64> {
         let mut all = histogram();
         for shard in &self.shards {
-            all.add(&lock(shard).latencies).expect("all histograms have the same bounds");
+            let mut shard = lock(shard);
+            all.add(&shard.latencies).expect("all histograms have the same bounds");
+            shard.latencies.reset();
+        }
+        all
+    }
+
+    /// Counts a login of bot `number`, from the first packet until its mirror was whole.
+    pub(crate) fn login(&self, number: usize, took: Duration) {
+        if let Some(shard) = self.shards.get(number % SHARDS) {
+            lock(shard).logins.saturating_record(micros(took));
+        }
+    }
+
+    /// How long logins took, in microseconds.
+    pub(crate) fn logins(&self) -> Histogram<u64> {
+        let mut all = histogram();
+        for shard in &self.shards {
+            all.add(&lock(shard).logins).expect("all histograms have the same bounds");
         }
         all
     }
@@ -169,7 +202,12 @@ impl Metrics {
     }
 }
 
-fn histogram() -> Histogram<u64> {
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).clamp(1, LATENCY_MAX_US)
+}
+
+/// An empty histogram of latencies in microseconds.
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).expect("the bounds are in order and three digits are possible")
 }
 

@@ -2,11 +2,15 @@
 //!
 //! Called by `main` for its arguments and by `workload`. Knows nothing of what makes an action possible.
 
-use serde::Deserialize;
-use std::path::Path;
+use crate::preset::{self, PresetError};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::fmt;
 
 /// How often each action is chosen, relative to the others. A mix file is this as TOML; what it does not name is 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Weights {
     /// Drop a few units, or a whole stack where the bag runs full.
@@ -47,27 +51,16 @@ pub struct Weights {
     pub leave: u32,
 }
 
-/// A mix that cannot be played.
-#[derive(Debug, thiserror::Error)]
-pub enum MixError {
-    /// Neither a name nor a readable file.
-    #[error(
-        "no mix is called {name:?} (there are default, simple, market_day and idle), and no such file can be read: {source}"
-    )]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// Why the file could not be read.
-        source: std::io::Error,
-    },
-    /// Not a table of weights.
-    #[error("{name}: {source}")]
-    Malformed {
-        /// The file.
-        name: String,
-        /// What is wrong with it.
-        source: Box<toml::de::Error>,
-    },
+/// The mixes that go by a name.
+const NAMED: [(&str, Weights); 4] = [
+    ("default", Weights::DEFAULT),
+    ("simple", Weights::SIMPLE),
+    ("market_day", Weights::MARKET_DAY),
+    ("idle", Weights::IDLE),
+];
+
+fn names() -> [&'static str; 4] {
+    NAMED.map(|(name, _)| name)
 }
 
 impl Weights {
@@ -137,18 +130,12 @@ impl Weights {
     /// The mix of this name, or of this file.
     ///
     /// # Errors
-    /// [`MixError`] where it is neither.
-    pub fn named(name: &str) -> Result<Self, MixError> {
-        match name {
-            "default" => return Ok(Self::DEFAULT),
-            "simple" => return Ok(Self::SIMPLE),
-            "market_day" => return Ok(Self::MARKET_DAY),
-            "idle" => return Ok(Self::IDLE),
-            _ => {}
+    /// [`PresetError`] where it is neither.
+    pub fn named(name: &str) -> Result<Self, PresetError> {
+        match NAMED.iter().find(|(known, _)| *known == name) {
+            Some((_, weights)) => Ok(*weights),
+            None => preset::read("mix", &names(), name),
         }
-        let text = std::fs::read_to_string(Path::new(name))
-            .map_err(|source| MixError::Unknown { name: name.to_owned(), source })?;
-        toml::from_str(&text).map_err(|source| MixError::Malformed { name: name.to_owned(), source: Box::new(source) })
     }
 
     /// Whether nothing is ever chosen.
@@ -156,6 +143,33 @@ impl Weights {
     pub fn is_idle(&self) -> bool {
         *self == Self::IDLE
     }
+}
+
+/// Reads what a scenario says of its mix: a name, or a table of weights.
+pub(crate) fn name_or_table<'de, D: Deserializer<'de>>(from: D) -> Result<Weights, D::Error> {
+    struct NameOrTable;
+
+    impl<'de> Visitor<'de> for NameOrTable {
+        type Value = Weights;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a mix: {} in quotes, or a table of weights", names().join(", "))
+        }
+
+        fn visit_str<E: Error>(self, name: &str) -> Result<Weights, E> {
+            let known = NAMED.iter().find(|(known, _)| *known == name);
+            known.map(|(_, weights)| *weights).ok_or_else(|| {
+                let names = names().join(", ");
+                E::custom(format!("no mix is called {name:?}: there are {names}, or a table of weights"))
+            })
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Weights, A::Error> {
+            Weights::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    from.deserialize_any(NameOrTable)
 }
 
 #[cfg(test)]
@@ -172,6 +186,6 @@ mod tests {
     #[test]
     fn what_is_neither_a_name_nor_a_file_says_so() {
         assert_eq!(Weights::named("default").unwrap(), Weights::DEFAULT);
-        assert!(Weights::named("defualt").unwrap_err().to_string().contains("default, simple, market_day and idle"));
+        assert!(Weights::named("defualt").unwrap_err().to_string().contains("default, simple, market_day, idle"));
     }
 }

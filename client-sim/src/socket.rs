@@ -9,14 +9,17 @@ use holdall_protocol::{
     frame::Subprotocol,
     message::{ClientMessage, ServerMessage},
 };
-use std::time::Duration;
-use tokio::{net::TcpStream, time::timeout};
+use std::{io, time::Duration};
+use tokio::{
+    net::{TcpSocket, TcpStream, lookup_host},
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
         Error, Message,
         client::IntoClientRequest as _,
-        http::HeaderValue,
+        http::{HeaderValue, Response, StatusCode},
         protocol::{CloseFrame, WebSocketConfig},
     },
 };
@@ -34,12 +37,27 @@ pub(crate) fn buffers() -> WebSocketConfig {
 /// The longest a connection may take to come up.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Bytes that the kernel is told to keep where it has little room.
+const NARROW: u32 = 4_096;
+
+/// How much the kernel keeps of what was not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// As much as it likes.
+    Usual,
+    /// As little as it lets itself be told, so that who does not read is soon noticed.
+    Narrow,
+}
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     /// Worth another try.
     #[error("{0}")]
     Later(String),
+    /// The server has no room.
+    #[error("{0}")]
+    Full(String),
     /// The server said no, and will again.
     #[error("{0}")]
     Never(String),
@@ -58,6 +76,15 @@ pub(crate) enum Event {
     Cut,
 }
 
+/// A frame that need not be a message.
+#[derive(Debug)]
+pub(crate) enum Throw {
+    /// Of MessagePack's kind.
+    Binary(Vec<u8>),
+    /// Of JSON's kind.
+    Text(String),
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -67,8 +94,8 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Connects and agrees on the subprotocol.
-    pub(crate) async fn connect(url: &Url, subprotocol: Subprotocol) -> Result<Self, ConnectError> {
-        Ok(Self { stream: open(url, Some(subprotocol)).await?, subprotocol })
+    pub(crate) async fn connect(url: &Url, subprotocol: Subprotocol, room: Room) -> Result<Self, ConnectError> {
+        Ok(Self { stream: open(url, Some(subprotocol), room).await?, subprotocol })
     }
 
     /// Writes a message into the buffer; [`Self::flush`] sends it.
@@ -83,6 +110,16 @@ impl Socket {
             }
         };
         self.stream.feed(frame).await
+    }
+
+    /// Writes anything into the buffer.
+    pub(crate) async fn throw(&mut self, frame: Throw) -> Result<(), Error> {
+        self.stream
+            .feed(match frame {
+                Throw::Binary(bytes) => Message::Binary(bytes.into()),
+                Throw::Text(text) => Message::Text(text.into()),
+            })
+            .await
     }
 
     /// Sends what was written.
@@ -140,19 +177,43 @@ impl Socket {
     }
 }
 
+/// An answer that is no WebSocket, in words.
+fn said(response: &Response<Option<Vec<u8>>>) -> String {
+    let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    format!("HTTP {}: {}", response.status(), body.trim())
+}
+
+/// A connection for which the kernel keeps next to nothing that was not read.
+async fn narrow_stream(url: &Url) -> io::Result<TcpStream> {
+    let unknown = || io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    let address = lookup_host(url.address()).await?.next().ok_or_else(unknown)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_recv_buffer_size(NARROW)?;
+    socket.connect(address).await
+}
+
 /// Opens a WebSocket; with a subprotocol the server has to agree on it.
 pub(crate) async fn open(
     url: &Url,
     subprotocol: Option<Subprotocol>,
+    room: Room,
 ) -> Result<WebSocketStream<TcpStream>, ConnectError> {
-    timeout(CONNECT_DEADLINE, handshake(url, subprotocol))
+    timeout(CONNECT_DEADLINE, handshake(url, subprotocol, room))
         .await
         .map_err(|elapsed| ConnectError::Later(elapsed.to_string()))?
 }
 
-async fn handshake(url: &Url, subprotocol: Option<Subprotocol>) -> Result<WebSocketStream<TcpStream>, ConnectError> {
+async fn handshake(
+    url: &Url,
+    subprotocol: Option<Subprotocol>,
+    room: Room,
+) -> Result<WebSocketStream<TcpStream>, ConnectError> {
     let later = |error: std::io::Error| ConnectError::Later(error.to_string());
-    let tcp = TcpStream::connect(url.address()).await.map_err(later)?;
+    let tcp = match room {
+        Room::Usual => TcpStream::connect(url.address()).await,
+        Room::Narrow => narrow_stream(url).await,
+    };
+    let tcp = tcp.map_err(later)?;
     tcp.set_nodelay(true).map_err(later)?;
     let mut request = url.as_str().into_client_request().map_err(|error| ConnectError::Never(error.to_string()))?;
     if let Some(subprotocol) = subprotocol {
@@ -161,10 +222,12 @@ async fn handshake(url: &Url, subprotocol: Option<Subprotocol>) -> Result<WebSoc
     }
     match client_async_with_config(request, tcp, Some(buffers())).await {
         Ok((stream, _)) => Ok(stream),
-        Err(Error::Http(response)) if response.status().is_client_error() => {
-            let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            Err(ConnectError::Never(format!("HTTP {}: {}", response.status(), body.trim())))
+        Err(Error::Http(response))
+            if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) =>
+        {
+            Err(ConnectError::Full(said(&response)))
         }
+        Err(Error::Http(response)) if response.status().is_client_error() => Err(ConnectError::Never(said(&response))),
         Err(error) => Err(ConnectError::Later(error.to_string())),
     }
 }

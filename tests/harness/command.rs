@@ -1,4 +1,4 @@
-//! The commands that do not serve: the `holdall` program as a child that ends by itself.
+//! Commands that do not serve: `holdall` and `client-sim` as children that end by themselves.
 
 use crate::child::{PATIENCE, binary};
 use std::{path::Path, process::Stdio};
@@ -20,7 +20,19 @@ pub struct Said {
 /// # Panics
 /// When it does not end.
 pub async fn holdall(dir: &Path, arguments: &[&str]) -> Said {
-    let mut command = Command::new(binary("holdall"));
+    run("holdall", dir, arguments).await
+}
+
+/// The same for `client-sim`.
+///
+/// # Panics
+/// When it does not end.
+pub async fn client_sim(dir: &Path, arguments: &[&str]) -> Said {
+    run("client-sim", dir, arguments).await
+}
+
+async fn run(name: &str, dir: &Path, arguments: &[&str]) -> Said {
+    let mut command = Command::new(binary(name));
     command.args(arguments).current_dir(dir).env_clear().stdin(Stdio::null()).kill_on_drop(true);
     let ended = timeout(PATIENCE, command.output()).await.expect("the command ends").expect("the command runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it says text");

@@ -11,7 +11,7 @@ use holdall_harness::{child::Site, command::holdall};
 use serde_json::{Value, json};
 
 /// Makes a key, as an operator does.
-async fn key(site: &Site, role: &str, name: &str) -> String {
+pub(crate) async fn key(site: &Site, role: &str, name: &str) -> String {
     let arguments = ["key", "create", "--role", role, "--name", name, "--data-dir", "data"];
     let said = holdall(site.dir(), &arguments).await;
     assert_eq!(said.code, Some(0), "{said:?}");

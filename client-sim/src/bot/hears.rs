@@ -4,7 +4,7 @@ use super::{Bot, Flow, Over, flush, send};
 use crate::{
     checker::{Fate, Heard, Reply},
     fault::Fault,
-    scenario::{Load, Phase},
+    scenario::Phase,
     socket::{Event, Socket},
     workload::unknown_items,
 };
@@ -82,18 +82,11 @@ impl Bot {
             self.world.metrics.asked_again.fetch_add(1, Relaxed);
             send(socket, &message).await?;
         }
-        let now = Instant::now();
-        if let Load::Rate(per_second) = self.world.options.load {
-            let interval = self.world.interval(per_second);
-            if self.playing {
-                // What was due while there was no connection is not made up for in one burst.
-                while self.due < now {
-                    self.due += interval;
-                    self.world.metrics.unsent.fetch_add(1, Relaxed);
-                }
-            }
+        self.world.metrics.login(self.number, self.connecting_since.elapsed());
+        if self.playing && *self.phase.borrow() == Phase::Play {
+            self.skip_what_was_due(Instant::now());
         }
-        self.cut_later();
+        self.plan_faults();
         if let Some(mirror) = self.checker.mirror().filter(|_| !self.world.options.mix.is_idle()) {
             self.curious.extend(unknown_items(mirror, &self.world.catalogue));
             self.curious.extend(self.world.catalogue.claim_first());
@@ -111,7 +104,9 @@ impl Bot {
             Fate::Duplicate { .. } => Some(Code::Duplicate),
             Fate::Applied | Fate::Answered => None,
         };
-        self.world.metrics.reply(self.number, self.world.latency(reply.stamp), refused);
+        // How long a reply waits for somebody who does not read is not the server's doing.
+        let latency = self.world.latency(reply.stamp).filter(|_| !self.ears.are_slow());
+        self.world.metrics.reply(self.number, latency, refused);
         self.world.metrics.handed_over(&reply.action, reply.fate);
         if let Fate::Refused { code: Code::RateLimited, retry_after_ms } = reply.fate {
             let until = Instant::now() + Duration::from_millis(retry_after_ms.unwrap_or(100));
@@ -156,6 +151,9 @@ impl Bot {
         if !close.reconnect() {
             self.world.metrics.violation(Some(self.checker.player()), &Fault::Closed(close));
             return Over::Done;
+        }
+        if close == Close::Full {
+            self.world.metrics.turned_away.fetch_add(1, Relaxed);
         }
         match close {
             Close::RateLimited | Close::Full => Over::CutFor(Duration::from_secs(2)),

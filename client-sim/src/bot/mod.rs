@@ -2,6 +2,7 @@
 //!
 //! Spawned by `scenario`, one task a bot. Decides nothing about right and wrong.
 
+mod ears;
 mod hears;
 mod plays;
 
@@ -10,9 +11,10 @@ use crate::{
     conservation::Tally,
     fault::Fault,
     model::Mirror,
-    scenario::{Load, Phase, World},
+    scenario::{Load, Options, Phase, World},
     socket::{ConnectError, Socket},
 };
+use ears::Ears;
 use holdall_protocol::{
     ids::{ItemId, PlayerId},
     message::{ClientMessage, Hello},
@@ -52,6 +54,8 @@ enum Over {
     CutFor(Duration),
     /// It left of its own will: come back after a while, or when the play is over.
     Left(Duration),
+    /// A storm has swept everybody away: come back at this moment, or when the play is over.
+    Swept(Instant),
     /// Never come back.
     Done,
 }
@@ -81,10 +85,17 @@ pub(crate) struct Bot {
     no_holds_until: Instant,
     /// The same for questions after the whole inventory.
     no_resync_until: Instant,
+    /// The same for orders at the operator's.
+    no_orders_until: Instant,
     /// When anything last came, or was first waited for.
     heard_at: Instant,
     /// When this connection is cut on purpose.
     cut_at: Option<Instant>,
+    /// When the next storm comes.
+    storm_at: Option<Instant>,
+    /// When this connection was begun.
+    connecting_since: Instant,
+    ears: Ears,
     asked_to_resync: bool,
     welcomed: bool,
     playing: bool,
@@ -103,6 +114,7 @@ impl Bot {
             rng: SmallRng::seed_from_u64(
                 world.options.seed ^ stream.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             ),
+            ears: Ears::new(world.options.reads_slowly(number)),
             number,
             world,
             phase,
@@ -115,8 +127,11 @@ impl Bot {
             no_invites_until: now,
             no_holds_until: now,
             no_resync_until: now,
+            no_orders_until: now,
             heard_at: now,
             cut_at: None,
+            storm_at: None,
+            connecting_since: now,
             asked_to_resync: false,
             welcomed: false,
             playing: false,
@@ -130,7 +145,9 @@ impl Bot {
         let mut away_since = Instant::now();
         let mut backoff = Duration::from_millis(50);
         loop {
-            let over = match Socket::connect(&self.world.options.url, self.world.options.subprotocol).await {
+            self.connecting_since = Instant::now();
+            let Options { url, subprotocol, .. } = &self.world.options;
+            let over = match Socket::connect(url, *subprotocol, self.ears.room()).await {
                 Ok(socket) => {
                     let over = self.converse(socket).await;
                     if self.welcomed {
@@ -138,6 +155,11 @@ impl Bot {
                     }
                     over
                 }
+                Err(ConnectError::Full(_)) if away_since.elapsed() <= self.world.options.give_up => {
+                    self.world.metrics.turned_away.fetch_add(1, Relaxed);
+                    Over::Cut
+                }
+                Err(ConnectError::Full(why)) => self.give_up(self.world.options.give_up, why),
                 Err(ConnectError::Never(why)) => self.give_up(Duration::ZERO, why),
                 Err(ConnectError::Later(why)) if away_since.elapsed() > self.world.options.give_up => {
                     self.give_up(self.world.options.give_up, why)
@@ -154,16 +176,26 @@ impl Bot {
                 Over::Cut => Duration::ZERO,
                 Over::CutFor(pause) => pause,
                 Over::Left(pause) => {
-                    // However it ends, the bot comes back.
-                    let _ = timeout(pause, self.phase.changed()).await;
+                    self.stay_away(Instant::now() + pause).await;
                     away_since = Instant::now();
                     Duration::ZERO
+                }
+                Over::Swept(until) => {
+                    self.stay_away(until).await;
+                    away_since = Instant::now();
+                    continue;
                 }
             };
             sleep(pause + backoff.mul_f64(self.rng.random_range(0.5..1.5))).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
         self.end()
+    }
+
+    /// Waits until then, or until the play is over: however it ends, the bot comes back.
+    async fn stay_away(&mut self, until: Instant) {
+        let pause = until.saturating_duration_since(Instant::now());
+        let _ = timeout(pause, self.phase.changed()).await;
     }
 
     fn give_up(&self, after: Duration, why: String) -> Over {
@@ -182,7 +214,8 @@ impl Bot {
     /// One connection, from hello to its end.
     async fn converse(&mut self, mut socket: Socket) -> Over {
         self.welcomed = false;
-        self.cut_at = None;
+        (self.cut_at, self.storm_at) = (None, None);
+        self.ears.open(None);
         self.heard_at = Instant::now();
         let over = match self.hello(&mut socket).await {
             Continue(()) => loop {
@@ -208,7 +241,7 @@ impl Bot {
         let whole = *self.phase.borrow() == Phase::Prove || self.rng.random_bool(0.5);
         let resume = if whole { None } else { self.checker.resume() };
         let client = Some("client-sim".to_owned());
-        let hello = Hello { token: format!("dev:{}", self.checker.player()), resume, client };
+        let hello = Hello { token: self.world.options.tokens.of(self.checker.player()), resume, client };
         send(socket, &ClientMessage::Hello(hello)).await?;
         flush(socket).await
     }
@@ -216,12 +249,14 @@ impl Bot {
     /// Acts as far as anything is due, then waits for the next thing to happen.
     async fn turn(&mut self, socket: &mut Socket) -> Flow {
         let phase = *self.phase.borrow_and_update();
-        if phase == Phase::Play && !self.playing {
-            self.start_playing();
+        match phase {
+            Phase::Play if !self.playing => self.start_playing(),
+            Phase::Join | Phase::Play => {}
+            Phase::Drain | Phase::Collect | Phase::Prove | Phase::Abort => self.stop_playing(),
         }
         let wake = self.act(socket, phase).await?;
         let event = tokio::select! {
-            event = socket.next() => Some(event),
+            event = socket.next(), if !self.ears.are_deaf() => Some(event),
             _ = self.phase.changed() => None,
             () = wait(wake) => None,
         };
@@ -242,11 +277,48 @@ impl Bot {
             Load::Depth(_) => Duration::ZERO,
         };
         self.due = Instant::now() + spread.mul_f64(self.rng.random());
-        self.cut_later();
+        self.plan_faults();
     }
 
-    fn cut_later(&mut self) {
-        self.cut_at = self.world.options.churn.map(|mean| Instant::now() + self.a_while(mean));
+    /// What fell due before the end and was not sent will not be.
+    fn stop_playing(&mut self) {
+        if std::mem::replace(&mut self.playing, false) {
+            self.skip_what_was_due(self.world.play_ended(Instant::now()));
+        }
+        if self.ears.are_deaf() {
+            self.hear_again(None);
+        }
+    }
+
+    /// At a fixed rate, what fell due until then is not made up for, but counted.
+    fn skip_what_was_due(&mut self, until: Instant) {
+        if let Load::Rate(per_second) = self.world.options.load {
+            let interval = self.world.interval(per_second);
+            while self.due < until {
+                self.due += interval;
+                self.world.metrics.unsent.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// What will go wrong with a connection that is whole now.
+    fn plan_faults(&mut self) {
+        let now = Instant::now();
+        self.cut_at = self.world.options.churn.map(|mean| now + self.a_while(mean));
+        self.storm_at = self.world.next_storm(now);
+        let turn_at = self.ears.are_slow().then(|| now + self.a_while(self.world.options.slow_pause));
+        self.ears.open(turn_at);
+    }
+
+    /// Turns from listening to not listening, or back.
+    fn turn_ears(&mut self, now: Instant) {
+        let turn_at = now + self.a_while(self.world.options.slow_pause);
+        if self.ears.are_deaf() { self.hear_again(Some(turn_at)) } else { self.ears.shut(turn_at) }
+    }
+
+    fn hear_again(&mut self, turn_at: Option<Instant>) {
+        self.ears.open(turn_at);
+        self.heard_at = Instant::now();
     }
 
     /// A time that is so long on average, mostly shorter and at times much longer.
@@ -258,17 +330,27 @@ impl Bot {
     /// Does what is due. Returns when the next thing will be.
     async fn act(&mut self, socket: &mut Socket, phase: Phase) -> ControlFlow<Over, Option<Instant>> {
         let now = Instant::now();
-        let waiting = self.checker.unanswered() > 0 || !self.checker.is_live();
+        let playing = phase == Phase::Play;
+        if playing && self.ears.turn_at().is_some_and(|at| at <= now) {
+            self.turn_ears(now);
+        }
+        let waiting = (self.checker.unanswered() > 0 || !self.checker.is_live()) && !self.ears.are_deaf();
         let patience = waiting.then(|| self.heard_at + self.world.options.patience);
         if patience.is_some_and(|until| until <= now) {
             return Break(self.lose_patience());
         }
-        if self.cut_at.is_some_and(|at| at <= now) && phase == Phase::Play {
+        if playing && self.cut_at.is_some_and(|at| at <= now) {
             return Break(Over::Cut);
         }
+        if let (Some(at), Some(storm)) = (self.storm_at, self.world.options.storm)
+            && playing
+            && at <= now
+        {
+            return Break(Over::Swept(at + storm.away));
+        }
         let next = if self.checker.is_live() { self.play(socket, phase, now).await? } else { None };
-        let cut = self.cut_at.filter(|_| phase == Phase::Play);
-        Continue([patience, cut, next].into_iter().flatten().min())
+        let faults = [self.cut_at, self.storm_at, self.ears.turn_at()].into_iter().flatten().min();
+        Continue([patience, faults.filter(|_| playing), next].into_iter().flatten().min())
     }
 
     fn lose_patience(&mut self) -> Over {

@@ -7,13 +7,18 @@ use crate::{
     socket::Socket,
     workload::{Choice, View},
 };
-use holdall_protocol::action::{Action, Gift, Item, Resync, TradeCancel};
-use rand::rngs::SmallRng;
+use holdall_protocol::action::{Action, DevGrant, Gift, Item, Resync, Stats, TradeCancel};
+use rand::{Rng as _, rngs::SmallRng};
 use std::{
+    num::NonZeroU64,
     ops::ControlFlow::{self, Break, Continue},
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 use tokio::time::Instant;
+
+/// From one order of a bot to its next: what was ordered is soon there.
+const ORDER_PAUSE: Duration = Duration::from_secs(1);
 
 impl Bot {
     /// Sends what may be sent in this phase. Returns when there will be more.
@@ -91,6 +96,8 @@ impl Bot {
     async fn ask_what_is_due(&mut self, socket: &mut Socket, now: Instant) -> ControlFlow<Over, Option<Instant>> {
         let load = self.world.options.load;
         let room = match load {
+            // Who reads nothing has to ask without an answer.
+            Load::ThinkTime(_) if self.ears.are_deaf() => self.in_flight_max,
             Load::ThinkTime(_) => 1,
             Load::Rate(_) => self.in_flight_max,
             Load::Depth(depth) => depth.min(self.in_flight_max),
@@ -130,8 +137,32 @@ impl Bot {
         if let Some(item) = self.curious.pop_front() {
             return Some(Choice::Ask(Action::Item(Item { item })));
         }
+        // The longest answers there are, for somebody who does not read them.
+        if self.ears.are_deaf() && self.rng.random_ratio(1, 2) {
+            return Some(Choice::Ask(Action::Resync(Resync {})));
+        }
         let world = Arc::clone(&self.world);
-        self.look(|view, rng| world.workload.choose(view, rng))
+        let choice = self.look(|view, rng| world.workload.choose(view, rng));
+        match choice {
+            Some(Choice::Ask(Action::DevGrant(grant))) if world.top_up.is_some() => {
+                self.order(&grant);
+                Some(Choice::Ask(Action::Stats(Stats {})))
+            }
+            other => other,
+        }
+    }
+
+    /// Orders from the operator what it would have granted itself, one thing at a time.
+    fn order(&mut self, grant: &DevGrant) {
+        let item = grant.item.as_ref().or(grant.currency.as_ref());
+        let quantity = grant.quantity.get().map_or(0, NonZeroU64::get);
+        let now = Instant::now();
+        if let Some(item) = item
+            && self.no_orders_until <= now
+            && self.world.order(self.number, item, quantity)
+        {
+            self.no_orders_until = now + ORDER_PAUSE;
+        }
     }
 
     /// Chooses something by what it sees.

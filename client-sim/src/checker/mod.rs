@@ -230,8 +230,8 @@ impl Checker {
         Some(Resume { incarnation, revision: mirror.revision().get() })
     }
 
-    /// How many gifts others have sent this player in all, whether they arrived or not: what a snapshot after a cut
-    /// may hold beside the player's own doing.
+    /// How many gifts others have sent this player in all, and what an operator was asked to give, whether it arrived or not:
+    /// what a snapshot after a cut may hold beside the player's own doing.
     pub const fn announce_gifts(&mut self, sent_in_all: u64) {
         self.gifts_announced = sent_in_all;
     }
@@ -372,7 +372,13 @@ impl Checker {
             }
             Cause::InboxReturned { .. } => {}
             Cause::Trade { trade, .. } => self.settled(delta.revision, *trade, &step),
-            Cause::Server(_) => self.tally.server.add_all(&step.effect),
+            Cause::Server(_) => {
+                // What was ordered for the player arrives so, and was announced like a gift.
+                if self.gifts_seen < self.gifts_announced {
+                    self.gifts_seen += 1;
+                }
+                self.tally.server.add_all(&step.effect);
+            }
         }
     }
 

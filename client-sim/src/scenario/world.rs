@@ -1,12 +1,14 @@
 //! What the bots of one run share: its options, what they learned together, and how far each of them is.
 
 use super::Options;
-use crate::{catalogue::Catalogue, conservation::Tally, goods::Goods, metrics::Metrics, workload::Workload};
-use holdall_protocol::ids::PlayerId;
+use crate::{
+    catalogue::Catalogue, conservation::Tally, goods::Goods, metrics::Metrics, top_up::TopUp, workload::Workload,
+};
+use holdall_protocol::ids::{ItemId, PlayerId};
 use rand::{Rng as _, rngs::SmallRng};
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -20,7 +22,9 @@ pub(crate) struct World {
     pub(crate) workload: Workload,
     pub(crate) catalogue: Catalogue,
     pub(crate) goods: Goods,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where bots order what they run out of, if the server does not grant it.
+    pub(crate) top_up: Option<Arc<TopUp>>,
     pub(super) epoch: Instant,
     /// When they began to play, as a stamp; before that nothing is measured.
     pub(super) play_from: AtomicU64,
@@ -55,15 +59,18 @@ impl World {
             gifts: AtomicU64::new(0),
             books: Mutex::new(None),
         };
+        let metrics = Arc::new(Metrics::new());
+        let top_up = options.operator.as_ref().map(|operator| TopUp::open(operator, options.seed, &metrics));
         Self {
+            top_up,
             workload: Workload::new(&options.mix),
             catalogue: Catalogue::new(),
             goods: Goods::default(),
-            metrics: Metrics::new(),
+            metrics,
             epoch: Instant::now(),
             play_from: AtomicU64::new(u64::MAX),
             play_until: AtomicU64::new(u64::MAX),
-            members: (1..=options.bots).map(member).collect(),
+            members: (1..=options.players()).map(member).collect(),
             joined: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),
             gone: AtomicUsize::new(0),
@@ -134,7 +141,32 @@ impl World {
                 None => return false,
             }
         }
+        self.settle(&mut all);
         !all.awaits_gifts()
+    }
+
+    /// Enters in everybody's books what was ordered for them.
+    pub(super) fn settle(&self, books: &mut Tally) {
+        if let Some(top_up) = &self.top_up {
+            top_up.settle(books);
+        }
+    }
+
+    /// Orders something for a bot; false where that is not possible now.
+    pub(crate) fn order(&self, number: usize, item: &ItemId, quantity: u64) -> bool {
+        let member = self.member(number);
+        // Announced first: it may arrive before the answer.
+        member.gifts.fetch_add(1, Relaxed);
+        let ordered = self.top_up.as_ref().is_some_and(|top_up| top_up.order(&member.player, item, quantity));
+        if !ordered {
+            member.gifts.fetch_sub(1, Relaxed);
+        }
+        ordered
+    }
+
+    /// Whether a number of bots have drained, and nothing is on its way to them.
+    pub(super) fn is_drained(&self, bots: usize) -> bool {
+        self.drained.load(Relaxed) >= bots && self.top_up.as_ref().is_none_or(|top_up| top_up.is_settled())
     }
 
     /// A bot has ended, maybe before its time: nobody waits for it.
@@ -151,6 +183,21 @@ impl World {
     pub(crate) fn interval(&self, per_second: f64) -> Duration {
         let bots = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
         Duration::try_from_secs_f64(f64::from(bots) / per_second).unwrap_or(Duration::MAX / 4)
+    }
+
+    /// When everybody leaves the next time.
+    pub(crate) fn next_storm(&self, now: Instant) -> Option<Instant> {
+        let storm = self.options.storm?;
+        let began = self.epoch + Duration::from_nanos(self.play_from.load(Relaxed));
+        let every = storm.every.max(Duration::from_millis(1));
+        let past = now.saturating_duration_since(began).as_nanos() / every.as_nanos();
+        Some(began + every * u32::try_from(past + 1).unwrap_or(u32::MAX))
+    }
+
+    /// When they stopped playing, or now.
+    pub(crate) fn play_ended(&self, now: Instant) -> Instant {
+        let until = Duration::from_nanos(self.play_until.load(Relaxed));
+        self.epoch.checked_add(until).map_or(now, |until| until.min(now))
     }
 
     /// A moment as a number for the checker to carry.
