@@ -283,7 +283,7 @@ async fn a_write_goes_on_from_the_history_that_it_names_and_from_no_other(store:
     let idle = PlayerWrite { release: true, ..follows(&next.owner, write("p", &next.owner, 4, 4)) };
     for write in [
         follows(&first.owner, write("p", &next.owner, 1, 2)),
-        follows(&next.owner, write("p", &next.owner, 2, 3)),
+        PlayerWrite { restamps: false, ..follows(&next.owner, write("p", &next.owner, 2, 3)) },
         // As earlier builds wrote it.
         write("p", &next.owner, 3, 4),
         idle,
@@ -293,7 +293,7 @@ async fn a_write_goes_on_from_the_history_that_it_names_and_from_no_other(store:
     let standings = store.standings(vec![id("p")]).await.expect("the store answers");
     assert_eq!(standings.headers[0].writer, Some(next.owner.clone()));
     let stored = store.peek(id("p")).await.expect("the store answers").expect("the player is there");
-    assert_eq!(stored.writer, Some(next.owner.clone()));
+    assert_eq!((stored.schema, stored.content, stored.writer.as_ref()), (1, 1, Some(&next.owner)), "as it was");
     store.import(id("copy"), stored, Vec::new()).await.expect("it is new");
     for player in ["p", "copy"] {
         assert_eq!(acquire(store, player).await.writer, Some(next.owner.clone()), "a release wrote no revision");
