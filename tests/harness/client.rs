@@ -238,6 +238,15 @@ impl Client {
         }
     }
 
+    /// Sends the longest ping there is; false where the server has hung up.
+    ///
+    /// # Panics
+    /// When the server neither reads nor hangs up.
+    pub async fn ping(&mut self) -> bool {
+        let ping = Message::Ping(vec![b'p'; 125].into());
+        timeout(PATIENCE, self.socket.send(ping)).await.expect("the server reads or hangs up").is_ok()
+    }
+
     /// Sends a request under the next number.
     pub async fn send(&mut self, action: Action) -> u64 {
         self.seq += 1;

@@ -166,6 +166,19 @@ impl Raw {
         }
     }
 
+    /// The code of the next frame; `None` where that is no close, or there is none.
+    pub async fn goodbye(&mut self) -> Option<u16> {
+        loop {
+            if let Some((first, payload)) = self.take_frame() {
+                let (code, _) = payload.split_first_chunk::<2>().filter(|_| first == CLOSE)?;
+                return Some(u16::from_be_bytes(*code));
+            }
+            if !self.fill().await {
+                return None;
+            }
+        }
+    }
+
     async fn fill(&mut self) -> bool {
         let read = timeout(PATIENCE, self.tcp.read_buf(&mut self.unread)).await.expect("the server is alive");
         read.is_ok_and(|bytes| bytes > 0)

@@ -89,6 +89,23 @@ async fn its_deltas_collapse_into_one_later_snapshot_and_its_replies_all_come() 
 }
 
 #[tokio::test]
+async fn one_that_does_not_read_its_pongs_is_closed() {
+    let site = site().knob("log.level", "debug").knob("limits.slow_reader_grace_ms", 300);
+    let site = site.knob("limits.actions_per_second", 1_000_000).knob("limits.actions_burst", 1_000_000);
+    let server = site.start().await;
+    let mut slow = does_not_read(&server).await;
+    let before = server.resident_bytes();
+    let begun = Instant::now();
+    while slow.ping().await {
+        assert!(begun.elapsed() < PATIENCE, "it is still there");
+    }
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 8 << 20, "memory grew by {grown} bytes");
+    assert!(server.log().contains("close=slow"), "{}", server.log());
+    assert_eq!(server.stop().await, Some(0));
+}
+
+#[tokio::test]
 async fn one_that_never_reads_is_closed_and_nobody_else_notices() {
     let server = site().knob("log.level", "debug").start().await;
     let mut giver = giver(&server).await;

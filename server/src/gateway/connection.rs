@@ -39,6 +39,8 @@ use tokio_tungstenite::{
 /// The whole request head; the smallest that the HTTP library allows.
 const HEAD_BYTES_MAX: usize = 8_192;
 const HEADERS_MAX: usize = 64;
+/// Pongs that the library keeps for a client that does not read them; past it, it keeps the newest alone.
+const UNANSWERED_BYTES_MAX: usize = 16_384;
 /// How long a refused client may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -68,6 +70,7 @@ impl Gate {
                 .read_buffer_size(options.read_buffer_bytes)
                 // Replies gather below it until the session flushes.
                 .write_buffer_size(0)
+                .max_write_buffer_size(UNANSWERED_BYTES_MAX)
                 .max_message_size(Some(options.frame_bytes_max))
                 .max_frame_size(Some(options.frame_bytes_max))
                 .accept_unmasked_frames(false),

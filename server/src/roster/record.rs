@@ -108,7 +108,7 @@ struct Scratch {
 }
 
 /// One block of frames; also what one frame that does not leave can hold on to.
-const FRAMES_BLOCK_BYTES: usize = 2_048;
+const FRAMES_BLOCK_BYTES: usize = 1_024;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();

@@ -87,8 +87,8 @@ impl Roster {
         (from, to): (Revision, Revision),
         seat: &Seat,
     ) {
-        let half = seat.entries().checked_ilog2().map_or(0, |log| 1_u64 << log) / 2;
-        let step = half.max(LOOK_EVERY);
+        let quarter = seat.entries().checked_ilog2().map_or(0, |log| 1_u64 << log) / 4;
+        let step = quarter.max(LOOK_EVERY);
         if from.get().checked_div(step) != to.get().checked_div(step) {
             self.shorten_ledger(cell, seat);
         }

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     sync::{Notify, watch},
     time::{Instant, Sleep, error::Elapsed, sleep_until, timeout},
 };
@@ -49,6 +49,8 @@ pub(super) struct Turn<'a, IO> {
     subprotocol: Subprotocol,
     /// When the requests were read whose replies have not been written, oldest first.
     in_flight: VecDeque<Instant>,
+    /// The library may have answered a ping: a client that does not read that either is slow.
+    owes_answer: bool,
     /// Excess requests in a row.
     excess: u32,
     /// When something was last heard.
@@ -102,6 +104,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             socket,
             subprotocol,
             in_flight: VecDeque::new(),
+            owes_answer: false,
             excess: 0,
             heard: now,
             closing_since: None,
@@ -196,6 +199,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
                 Err(Some((Close::ProtocolError, "hello is said once".to_owned())))
             }
             Read::Control => {
+                self.owes_answer = true;
                 let excess = self.cell.allowance.action().is_err();
                 self.sessions.roster.metrics.rate_limited.add(&Hurried::Control, excess.into());
                 self.count(excess)
@@ -236,8 +240,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     /// Writes all that may leave, with one flush.
     async fn flush(&mut self) -> Result<Taken, End> {
         let taken = self.sessions.roster.take_ready(&self.cell, self.session, &mut self.ready);
-        if self.ready.is_empty() {
-            // Pongs leave when the socket is read.
+        if self.ready.is_empty() && !std::mem::take(&mut self.owes_answer) {
             return Ok(taken);
         }
         let slow = || Some((Close::Slow, "what was sent was not read for too long".to_owned()));
@@ -327,7 +330,7 @@ async fn answered(asking: &mut Option<Box<(Request, Answer)>>) -> (Request, Know
 
 /// A longer message goes out in several WebSocket frames: the library copies each into a buffer that it never shrinks again,
 /// and one large snapshot would weigh on its connection for ever.
-const FRAGMENT_BYTES_MAX: usize = 256;
+const FRAGMENT_BYTES_MAX: usize = 1_024;
 
 fn encoded(frame: Frame, subprotocol: Subprotocol, sent: &mut Sent) -> Bytes {
     match frame {
@@ -390,8 +393,12 @@ pub(super) async fn read<IO: AsyncRead + AsyncWrite + Unpin>(
         (Message::Text(_), Subprotocol::Msgpack) => return bad("holdall.v1.msgpack takes binary frames".to_owned()),
         (Message::Ping(_) | Message::Pong(_), _) => return Read::Control,
         (Message::Close(_), _) => {
-            // The library has queued the answer that a closing client waits for.
-            let _ = timeout(CLOSE_ANSWER_TIME_MAX, socket.flush()).await;
+            // The library has queued the answer that a closing client waits for, and lets go of what is below it.
+            let answering = async {
+                let _ = socket.flush().await;
+                let _ = socket.get_mut().flush().await;
+            };
+            let _ = timeout(CLOSE_ANSWER_TIME_MAX, answering).await;
             return Read::Gone;
         }
         (Message::Frame(_), _) => return Read::Gone,

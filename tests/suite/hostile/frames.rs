@@ -44,6 +44,16 @@ async fn every_wrong_frame_has_its_close() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_goodbye_is_heard_back_before_the_end() {
+    let arena = Arena::open(|_| {}).await;
+    let (mut raw, _) = arena.hostile(Subprotocol::Json).await;
+    raw.frame(CLOSE, &1_000_u16.to_be_bytes()).await;
+    assert_eq!(raw.goodbye().await, Some(1_000));
+    assert_eq!(raw.hear().await, Heard::Gone);
+    arena.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_in_parts_is_one_request() {
     let arena = Arena::open(|_| {}).await;
     let (mut raw, seq) = arena.hostile(Subprotocol::Json).await;

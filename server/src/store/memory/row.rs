@@ -69,7 +69,19 @@ impl Row {
         Whole { stored: self.stored(), ledger: self.ledger.clone() }
     }
 
+    /// What a write leaves as it is must be what it says: other stores do not write that again.
+    fn check_what_stays(&self, write: &PlayerWrite) {
+        if !write.restamps {
+            let stamps = (self.schema, self.readable_by, self.content);
+            assert_eq!(stamps, (write.schema, write.readable_by, write.content), "stamps changed unsaid");
+        }
+        if write.follows.as_ref() == Some(&write.owner) {
+            assert_eq!(self.writer, write.follows, "another one wrote what is built on");
+        }
+    }
+
     pub(super) fn write(&mut self, write: &PlayerWrite, batch: &Batch) {
+        self.check_what_stays(write);
         self.revision = write.revision;
         self.seq = write.seq;
         self.schema = write.schema;

@@ -14,7 +14,7 @@ if header[1] and string.match(header[1], '^[^:]*') ~= ARGV[4] then
   local world = redis.call('HMGET', KEYS[2], 'id', 'run', 'since')
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  if not is_fresh(KEYS[2], world, ARGV[6], now, tonumber(ARGV[5])) then return 0 end
+  if not world[1] or not is_fresh(KEYS[2], world, ARGV[6], now, tonumber(ARGV[5])) then return 0 end
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', ARGV[2])
 return 1
