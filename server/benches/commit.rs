@@ -70,7 +70,8 @@ impl Actor {
             seq: Seq::new(self.revision.get()),
             form: schema::OURS.form(),
             content: 1,
-            restamps: false,
+            // As in a server: the first record of a load says what all of them bear.
+            restamps: self.revision == self.origin.revision.next(),
             changes: CHANGES.get(kind).expect("a kind of action"),
             entry: &ENTRY,
             effects: None,
