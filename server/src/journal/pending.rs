@@ -267,11 +267,6 @@ impl Pending {
         if let [one, other] = sides {
             self.tie(one.player, other.player);
         }
-        if due == Due::AtOnce {
-            for side in sides {
-                self.make_urgent(side.player, now);
-            }
-        }
         due == Due::AtOnce
     }
 
@@ -296,6 +291,10 @@ impl Pending {
         };
         assert_eq!(dirty.newest.next(), side.revision, "records of one player come in order");
         assert_eq!(dirty.owner, *side.owner, "one load of a player at a time");
+        if due == Due::AtOnce && dirty.due > now {
+            dirty.due = now;
+            self.urgent.push_back(side.player.clone());
+        }
         dirty.newest = side.revision;
         dirty.seq = side.seq;
         dirty.form = side.form;
