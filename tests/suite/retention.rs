@@ -164,11 +164,16 @@ async fn plays(house: &Arc<Roster>, changes: u64) {
 
 /// Waits until what stands for the oldest entries is stored; up to which revision it does.
 async fn opened(shelf: &Shelf) -> u64 {
+    opened_behind(shelf, 0).await
+}
+
+/// The same of entries behind a revision.
+async fn opened_behind(shelf: &Shelf, revision: u64) -> u64 {
     let opened = async {
         loop {
             match shelf.rows()[&id("anna")].opened.get() {
-                0 => sleep(Duration::from_millis(10)).await,
-                opened => return opened,
+                opened if opened > revision => return opened,
+                _ => sleep(Duration::from_millis(10)).await,
             }
         }
     };
@@ -216,4 +221,21 @@ async fn the_ledger_of_somebody_who_never_leaves_is_shortened_too() {
     assert_eq!(opened(&shelf).await, 900);
     plays(&house, 30).await;
     expect_proven(&shelf);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_plays_on_and_on_gets_an_opening_that_is_told_from_a_milestone() {
+    let shelf = Shelf::default();
+    shelf.set_lease(LEASE);
+    let retention = Retention { entries_max: 600, time_max: None };
+    let house = house_that_keeps(retention, &shelf, "a", Ack::Durable).await;
+    plays(&house, 1_030).await;
+    assert_eq!(opened(&shelf).await, 400, "without a milestone, as many pages as may");
+    for milestone in [1_024, 2_048, 3_072] {
+        plays(&house, 1_024).await;
+        let begin = opened_behind(&shelf, milestone - 1_000).await;
+        assert!((milestone - 100..=milestone).contains(&begin), "whole pages before the milestone: {begin}");
+        plays(&house, 1).await;
+        expect_proven(&shelf);
+    }
 }

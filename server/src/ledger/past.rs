@@ -110,14 +110,24 @@ impl Past {
     ///
     /// # Errors
     /// [`Lost::Unreadable`], where a stored value is.
-    pub fn of(chain: &'static Chain, now: Now<'_>, opening: Opening, mut pages: Vec<Page>) -> Result<Self, Lost> {
+    pub fn of(chain: &'static Chain, now: Now<'_>, opening: Opening, pages: Vec<Page>) -> Result<Self, Lost> {
         let Now { revision, stamp, places } = now;
         let things = places.iter().map(|(place, value)| read(chain, stamp, place, value));
         let things: Result<Things, SchemaError> = things.collect();
         let things = things.map_err(|error| Lost::Unreadable { revision, error })?;
+        Ok(Self::before(chain, (revision, stamp, things), opening, pages))
+    }
+
+    /// The same, of a player who is known to have had these things at a revision; the stamp is that of their record.
+    #[must_use]
+    pub fn before(
+        chain: &'static Chain,
+        (revision, stamp, things): (Revision, Stamp, Things),
+        opening: Opening,
+        mut pages: Vec<Page>,
+    ) -> Self {
         pages.retain(|page| page.revision <= revision);
-        let readable_by = stamp.readable_by;
-        Ok(Self { chain, readable_by, pages, things, revision, opening, lost: false })
+        Self { chain, readable_by: stamp.readable_by, pages, things, revision, opening, lost: false }
     }
 
     /// What they had at [`Self::revision`].

@@ -1,6 +1,6 @@
 //! A loaded player's place: the stage it is in, the player itself, and the connections that are told.
 
-use super::{allowance::Allowance, inbox::InboxWatch, orders::Done, upgrade::Unrecorded};
+use super::{allowance::Allowance, inbox::InboxWatch, orders::Done, retention::Milestone, upgrade::Unrecorded};
 use crate::{
     engine::{change::Changes, player::Player},
     ledger::entry::Asked,
@@ -116,6 +116,8 @@ pub struct Seat {
     pub(super) ordered: VecDeque<Done>,
     /// The newest revision that the ledger's opening stands for; 0 where it has none.
     pub(super) opened: Revision,
+    /// What it had at some of its revisions, the newest last.
+    pub(super) milestones: Vec<Milestone>,
     /// Whether harmless values are still to be set right: done when somebody joins, because only then it is recorded.
     pub(super) unrepaired: bool,
     /// What the load made of it, until that is recorded in the step that lets it into the game. Up to then the checksum is

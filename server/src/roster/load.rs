@@ -262,6 +262,7 @@ impl Roster {
             restamps: true,
             ordered: VecDeque::new(),
             opened: loaded.opened,
+            milestones: Vec::new(),
             unrepaired: true,
             unrecorded,
             trades: Vec::new(),

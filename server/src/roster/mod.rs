@@ -224,7 +224,7 @@ impl Watcher for Told {
                 let mut seat = cell.lock();
                 let before = seat.durable();
                 seat.set_durable(*revision);
-                if let Stage::Ready(ready) = &seat.stage {
+                if let Stage::Ready(ready) = &mut seat.stage {
                     roster.shorten_ledger_between(&cell, (before, *revision), ready);
                 }
                 let gone = *released && matches!(seat.stage, Stage::Draining);
