@@ -297,6 +297,16 @@ impl Inner {
         Taken { ready, closing: link.closing, waiting: !link.outbox.is_empty(), collapsed }
     }
 
+    /// Gives back what the queues of a session and its player have grown to, where nothing needs it.
+    pub fn rest(&mut self, session: SessionId) {
+        if let Some(link) = self.links.iter_mut().find(|link| link.session == session) {
+            link.outbox.shrink();
+        }
+        if let Some(seat) = self.seat() {
+            seat.feed.shrink();
+        }
+    }
+
     /// Queues the snapshot that stands for what a session's outbox left out, if that is all that is left to send. Nothing
     /// can come between: a delta behind the one and before the other would be a gap.
     pub fn settle_collapsed(&mut self, session: SessionId, gate: Revision, snapshot: impl FnOnce() -> Frame) {
