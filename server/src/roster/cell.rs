@@ -1,6 +1,12 @@
 //! A loaded player's place: the stage it is in, the player itself, and the connections that are told.
 
-use super::{allowance::Allowance, inbox::InboxWatch, orders::Done, upgrade::Unrecorded};
+use super::{
+    allowance::Allowance,
+    inbox::InboxWatch,
+    orders::Done,
+    remembered::{Fate, Remembered},
+    upgrade::Unrecorded,
+};
 use crate::{
     engine::{change::Changes, player::Player},
     ledger::entry::Asked,
@@ -21,9 +27,6 @@ use holdall_protocol::{
 use parking_lot::{Mutex, MutexGuard};
 use std::{collections::VecDeque, sync::Arc};
 use tokio::{sync::Notify, time::Instant};
-
-/// Requests whose fate is remembered beyond the ring of frames.
-pub const REMEMBERED_REQUESTS: usize = 64;
 
 /// One player's place in memory.
 #[derive(Debug)]
@@ -103,10 +106,8 @@ pub struct Seat {
     pub(super) shared: Revision,
     /// Frames kept for resumes and repeats.
     pub feed: Feed,
-    /// The newest requests that took effect, oldest first.
-    pub(super) applied: VecDeque<(Asked, Revision)>,
-    /// The oldest request number from which on every one that took effect is among them.
-    pub(super) remembers_from: Seq,
+    /// The newest requests that took effect.
+    pub(super) applied: Remembered,
     /// What the player has set.
     pub(super) preferences: Preferences,
     /// Gifts that have left the inbox since the load, the newest last. The store may show one once more: before that is
@@ -371,16 +372,10 @@ impl Seat {
         Some(self.preferences.with(gifts, invites)).filter(|then| *then != self.preferences)
     }
 
-    /// What became of an earlier request that took effect; `None` where none of the remembered ones has this number.
+    /// What became of an earlier request.
     #[must_use]
-    pub fn fate(&self, seq: Seq) -> Option<(Asked, Revision)> {
-        self.applied.iter().rev().find(|(asked, _)| asked.seq == seq).copied()
-    }
-
-    /// The oldest request number from which on every one that took effect is remembered.
-    #[must_use]
-    pub const fn remembers_from(&self) -> Seq {
-        self.remembers_from
+    pub fn fate(&self, asked: Asked) -> Fate {
+        self.applied.fate(asked)
     }
 
     /// Sets right what the load found harmlessly wrong, once. The caller records it.
@@ -395,10 +390,6 @@ impl Seat {
     }
 
     pub(super) fn remember(&mut self, asked: Asked) {
-        if self.applied.len() >= REMEMBERED_REQUESTS {
-            self.applied.pop_front();
-            self.remembers_from = self.applied.front().map_or(asked.seq, |(oldest, _)| oldest.seq);
-        }
-        self.applied.push_back((asked, self.revision));
+        self.applied.remember(asked, self.revision);
     }
 }
