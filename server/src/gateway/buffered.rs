@@ -163,7 +163,8 @@ mod tests {
         assert_eq!(near.write_vectored(&parts).await.unwrap(), 503);
         let mut read = [0; 503];
         let (flushed, arrived) = tokio::join!(near.flush(), far.read_exact(&mut read));
-        (flushed.unwrap(), arrived.unwrap());
+        flushed.unwrap();
+        arrived.unwrap();
         assert_eq!(read.split_at(3), (&head[..], &body[..]));
     }
 

@@ -70,7 +70,7 @@ pub struct Inner {
     /// When the newest connection joined.
     joined: Option<Instant>,
     /// For whom something was put into an inbox, and at which revision: they are told of it once that is durable.
-    receivers: VecDeque<(Revision, PlayerId)>,
+    receivers: Vec<(Revision, PlayerId)>,
     /// What is known of the player's own inbox.
     pub(super) inbox: InboxWatch,
 }
@@ -149,7 +149,7 @@ impl Cell {
             links: Vec::new(),
             visits: 0,
             joined: None,
-            receivers: VecDeque::new(),
+            receivers: Vec::new(),
             inbox: InboxWatch::default(),
         };
         Arc::new(Self { id, allowance, inner: Mutex::new(inner), changed: Notify::new(), metrics })
@@ -195,15 +195,13 @@ impl Inner {
 
     /// From this revision on, once it is durable, the receiver is told to look into the inbox.
     pub(super) fn announce(&mut self, revision: Revision, receiver: PlayerId) {
-        self.receivers.push_back((revision, receiver));
+        self.receivers.push((revision, receiver));
     }
 
     /// Those who can be told now.
     pub(super) fn take_receivers(&mut self) -> Vec<PlayerId> {
-        let durable = self.durable;
-        std::iter::from_fn(|| self.receivers.pop_front_if(|(revision, _)| *revision <= durable))
-            .map(|(_, receiver)| receiver)
-            .collect()
+        let durable = self.receivers.partition_point(|(revision, _)| *revision <= self.durable);
+        self.receivers.drain(..durable).map(|(_, receiver)| receiver).collect()
     }
 
     /// Whether `session` is the one that may act.
