@@ -257,6 +257,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
 
     async fn write(&mut self) -> tungstenite::Result<Sent> {
         let mut sent = Sent::default();
+        // Taken from its end, the first one first: an iterator would weigh on the task.
         self.ready.reverse();
         while let Some(first) = self.ready.pop() {
             let mut rest = Rest::of(encoded(first, self.subprotocol, &mut sent));
