@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// One attribute's value, typed on the wire because JSON cannot tell 1 from 1.0: `{"float": 1.0}`.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AttributeValue))]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
     /// `{"bool": true}`
@@ -78,6 +78,9 @@ impl<'de> Deserialize<'de> for Integer {
 #[serde(transparent)]
 pub struct Float(f64);
 
+/// It is never NaN.
+impl Eq for Float {}
+
 impl Float {
     /// # Errors
     /// [`BadValue::Float`] for NaN, the infinities and −0.
@@ -106,7 +109,7 @@ type AttributeValue = Value;
 /// A stack's attributes, in byte order of their keys. Immutable: a change makes a new set, so that two stacks never
 /// share one. An empty set costs one null pointer.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = BTreeMap<String, AttributeValue>))]
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Attributes(Option<Arc<BTreeMap<AttributeKey, Value>>>);
 
 impl Attributes {

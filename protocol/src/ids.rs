@@ -3,8 +3,9 @@
 //! Each type offers only what makes sense for it: no arithmetic on revisions beyond "the next one", no free
 //! conversion between ids.
 
+use arcstr::ArcStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 use uuid::Uuid;
 
 /// A text that is not a valid identifier of its type.
@@ -23,13 +24,13 @@ impl BadId {
     }
 }
 
-/// Declares a cheap-to-clone text id with its alphabet.
+/// Declares a cheap-to-clone text id with its alphabet. One is one pointer: bags are full of them.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $pattern:literal, $valid:expr) => {
         $(#[$doc])*
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = $pattern))]
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(ArcStr);
 
         impl $name {
             #[doc = concat!("Checks that `text` is ", $rule, ".")]

@@ -70,7 +70,7 @@ fn a_definition_says_the_same_to_the_engine_and_to_clients() {
         assert_eq!(item.weight, item.wire.weight);
         assert_eq!((item.tradeable, item.sellable), (item.wire.tradeable, item.wire.sellable));
         assert_eq!(item.slots, item.wire.slots);
-        assert_eq!(item.attributes, item.wire.attributes);
+        assert_eq!(item.nature.attributes, item.wire.attributes);
     }
 }
 
@@ -110,7 +110,7 @@ fn a_weight_is_read_to_the_thousandth() {
 fn attributes_keep_their_types_and_their_bounds() {
     use holdall_protocol::{attribute::Value, ids::AttributeKey};
     let item = one("material", "attributes = { a = true, b = 1, c = 1.0, d = \"1\", e = -9007199254740991 }").unwrap();
-    let get = |key| item.attributes.get(&AttributeKey::new(key).unwrap()).unwrap();
+    let get = |key| item.nature.attributes.get(&AttributeKey::new(key).unwrap()).unwrap();
     assert!(matches!(get("a"), Value::Bool(true)));
     assert!(matches!(get("b"), Value::Integer(n) if n.get() == 1));
     assert!(matches!(get("c"), Value::Float(n) if n.get() == 1.0));

@@ -5,14 +5,13 @@ use crate::conformance::{acquire, batch, id, node, write};
 use bytes::Bytes;
 use holdall_harness::rules;
 use holdall_protocol::{
-    attribute::Attributes,
     close::Close,
     frame::Subprotocol,
     ids::{InstanceId, ItemId, Place, PlayerId, Revision, SessionId},
 };
 use holdall_server::{
     clock::{Clock, Dice},
-    engine::change::{Beyond, Content, Stack},
+    engine::change::{Content, Nature, Stack},
     journal::{Ack, Journal, Options as JournalOptions},
     replication::outbox::{Frame, Kind, Outbox},
     roster::{LoadError, Options, Roster, allowance::Quotas, retention::Retention},
@@ -31,11 +30,9 @@ const NOW: u64 = 1_800_000_000_000;
 fn stack(instance: u128, item: &str, quantity: u32, acquired_at: u64) -> Bytes {
     schema::OURS.to_bytes(&Content::Stack(Stack {
         instance: InstanceId::new(uuid::Uuid::from_u128(instance)),
-        item: ItemId::new(item).expect("an item id"),
+        nature: Nature::plain(ItemId::new(item).expect("an item id")),
         quantity: NonZeroU32::new(quantity).expect("not zero"),
         acquired_at,
-        attributes: Attributes::default(),
-        beyond: Beyond::default(),
     }))
 }
 

@@ -10,7 +10,7 @@ use holdall_harness::{
 };
 use holdall_protocol::{
     NUMBER_MAX,
-    attribute::{Attributes, Value},
+    attribute::Value,
     close::Close,
     frame::Subprotocol,
     ids::{AttributeKey, InstanceId, ItemId},
@@ -18,7 +18,7 @@ use holdall_protocol::{
 use holdall_server::{
     catalog::migrations::Migrations,
     config::{Loaded, Settings},
-    engine::change::{Beyond, Content, Stack},
+    engine::change::{Content, Nature, Stack},
     ledger::codec,
     schema::OURS,
     store::{Life, Loaded as Stored, Outcome, PlayerWrite, Store as _, embedded::Embedded},
@@ -409,11 +409,9 @@ async fn what_no_step_names_stays_as_it_is() {
     assert_eq!(server.stop().await, Some(0));
     let gone = Content::Stack(Stack {
         instance: InstanceId::new(uuid::Uuid::from_u128(7)),
-        item: ItemId::new("long_gone").expect("an item id"),
+        nature: Nature::plain(ItemId::new("long_gone").expect("an item id")),
         quantity: NonZeroU32::new(3).expect("not zero"),
         acquired_at: 1_700_000_000_000,
-        attributes: Attributes::default(),
-        beyond: Beyond::default(),
     });
     look(&site, async |store| {
         let owner = acquire(store, "p").await.owner;

@@ -4,7 +4,7 @@ use crate::wire::{attributes, instance, item, place};
 use holdall_protocol::{NUMBER_MAX, ids::Place};
 use holdall_server::{
     engine::{
-        change::{Beyond, Content, Stack},
+        change::{Content, Nature, Stack},
         player::Player,
     },
     ledger::codec,
@@ -18,7 +18,7 @@ const NOW: Stamp = Stamp::stored(CURRENT, CURRENT);
 fn stack() -> impl Strategy<Value = Content> {
     (instance(), item(), any::<NonZeroU32>(), 0..=NUMBER_MAX, attributes()).prop_map(
         |(instance, item, quantity, acquired_at, attributes)| {
-            Content::Stack(Stack { instance, item, quantity, acquired_at, attributes, beyond: Beyond::default() })
+            Content::Stack(Stack { instance, nature: Nature::with(item, attributes), quantity, acquired_at })
         },
     )
 }

@@ -14,7 +14,7 @@ use holdall_server::{
     engine::{
         action::Action,
         apply,
-        change::{Beyond, Change, Changes, Content, Stack},
+        change::{Change, Changes, Content, Nature, Stack},
         moment::Moment,
         player::Player,
     },
@@ -77,7 +77,7 @@ fn definition(number: u16) -> Definition {
         base_value: wire.base_value,
         slots: Vec::new(),
         two_handed: false,
-        attributes: Attributes::default(),
+        nature: Nature::plain(wire.id.clone()),
         wire: Arc::new(wire),
     }
 }
@@ -110,11 +110,9 @@ fn player(stacks: u16) -> (Player, Vec<(u16, InstanceId)>) {
     let places = filled.iter().map(|(slot, instance)| {
         let stack = Stack {
             instance: *instance,
-            item: item(slot % ITEMS),
+            nature: Nature::plain(item(slot % ITEMS)),
             quantity: NonZeroU32::MAX,
             acquired_at: NOW,
-            attributes: Attributes::default(),
-            beyond: Beyond::default(),
         };
         (Place::Bag(*slot), Content::Stack(stack))
     });

@@ -123,7 +123,7 @@ fn fields(before: &Definition, after: &Definition) -> Vec<&'static str> {
         base_value,
         slots,
         two_handed,
-        attributes,
+        nature,
         wire,
     } = before;
     named([
@@ -139,7 +139,7 @@ fn fields(before: &Definition, after: &Definition) -> Vec<&'static str> {
         ("icon_url", wire.icon_url != after.wire.icon_url),
         ("slots", *slots != after.slots),
         ("two_handed", *two_handed != after.two_handed),
-        ("attributes", *attributes != after.attributes),
+        ("attributes", nature.attributes != after.nature.attributes),
         ("renamed_from", *renamed_from != after.renamed_from),
     ])
 }

@@ -7,6 +7,7 @@
 pub mod diff;
 mod fields;
 pub mod migrations;
+pub mod nature;
 mod parse;
 mod rules;
 pub mod shop;
@@ -14,10 +15,10 @@ pub mod shop;
 pub use rules::Rules;
 
 use holdall_protocol::{
-    attribute::Attributes,
     ids::{ItemId, SlotId},
     message::ItemDefinition,
 };
+use nature::Nature;
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
@@ -139,8 +140,8 @@ pub struct Definition {
     pub slots: Vec<SlotId>,
     /// Whether it holds both hands.
     pub two_handed: bool,
-    /// The attributes that a new one has.
-    pub attributes: Attributes,
+    /// What a new one is: its id, and the attributes that it begins with.
+    pub nature: Arc<Nature>,
     /// The same as clients are told it, with name, description and picture.
     pub wire: Arc<ItemDefinition>,
 }

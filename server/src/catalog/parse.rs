@@ -3,6 +3,7 @@
 use super::{
     Catalog, Definition, Kind, Rarity, STACK_MAX, WEIGHT_MAX,
     fields::{Fields, Shape},
+    nature::Nature,
 };
 use crate::config::{
     Faults, Settings,
@@ -140,9 +141,10 @@ fn entry(fields: &mut Fields<'_, '_>, span: Range<usize>, settings: &Settings) -
         two_handed,
         attributes: attributes.clone(),
     });
+    let nature = Nature::with(id.clone(), attributes);
     #[rustfmt::skip]
     let definition = Definition {
-        id, renamed_from, kind, rarity, max_stack, weight, tradeable, sellable, base_value, slots, two_handed, attributes, wire,
+        id, renamed_from, kind, rarity, max_stack, weight, tradeable, sellable, base_value, slots, two_handed, nature, wire,
     };
     Some(Entry { span, definition })
 }

@@ -83,8 +83,10 @@ impl Edit<'_> {
         let attributes = Attributes::new(pairs);
         check(&attributes, rules)?;
         if attributes != stack.attributes {
-            let after = Some(Content::Stack(Stack { attributes, ..stack.clone() }));
-            out.list.push(Change { place, before: Some(Content::Stack(stack.clone())), after });
+            let mut after = stack.clone();
+            after.attributes = attributes;
+            let (before, after) = (Some(Content::Stack(stack.clone())), Some(Content::Stack(after)));
+            out.list.push(Change { place, before, after });
         }
         Ok(())
     }

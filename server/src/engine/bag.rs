@@ -6,6 +6,7 @@ use super::change::Stack;
 use hashbrown::HashTable;
 use holdall_protocol::ids::{BAG_SLOTS_BOUND, InstanceId, ItemId};
 use smallvec::SmallVec;
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// In `position`: the slot is empty.
@@ -104,11 +105,8 @@ impl Bag {
         let stack = self.stacks.get_mut(at).expect("positions lie within the stacks");
         stack.quantity = after.quantity;
         stack.acquired_at = after.acquired_at;
-        if stack.attributes != after.attributes {
-            stack.attributes = after.attributes.clone();
-        }
-        if stack.beyond != after.beyond {
-            stack.beyond = after.beyond.clone();
+        if !Arc::ptr_eq(&stack.nature, &after.nature) {
+            stack.nature = after.nature.clone();
         }
     }
 

@@ -3,48 +3,40 @@
 //! One change carries all that anybody downstream needs: the delta and the checksum (before → after), the journal
 //! (after), and the ledger (before).
 
-use holdall_protocol::{
-    attribute::Attributes,
-    ids::{InstanceId, ItemId, Place},
-};
-use std::{num::NonZeroU32, sync::Arc};
+pub use crate::catalog::nature::{Beyond, Nature};
 
-/// One stack of things. Cheap to clone: the texts and attributes inside are shared and immutable.
+use holdall_protocol::ids::{InstanceId, Place};
+use std::{
+    num::NonZeroU32,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+/// One stack of things: cheap to clone, and small, for bags are full of them. What it is can be read, and written, as if it
+/// stood in here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stack {
     /// Its identity, for ever.
     pub instance: InstanceId,
-    /// What it is.
-    pub item: ItemId,
+    /// What it is; shared with others that are the same, until it changes.
+    pub nature: Arc<Nature>,
     /// How many.
     pub quantity: NonZeroU32,
     /// When it was acquired, in milliseconds since 1970; the oldest of what was merged.
     pub acquired_at: u64,
-    /// Its attributes.
-    pub attributes: Attributes,
-    /// What a newer build wrote of it.
-    pub beyond: Beyond,
 }
 
-/// What a newer build wrote of a stack and this one cannot read: bytes that go where the stack goes, parts of it too, and
-/// that nobody looks into. Mostly there are none, and then it costs one null pointer.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Beyond(Option<Arc<Vec<u8>>>);
+impl Deref for Stack {
+    type Target = Nature;
 
-impl Beyond {
-    /// Nothing.
-    pub const NONE: Self = Self(None);
-
-    /// These bytes.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(if bytes.is_empty() { None } else { Some(Arc::new(bytes)) })
+    fn deref(&self) -> &Nature {
+        &self.nature
     }
+}
 
-    /// The bytes; empty where there are none.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.0.as_ref().map_or(&[], |bytes| bytes)
+impl DerefMut for Stack {
+    fn deref_mut(&mut self) -> &mut Nature {
+        Arc::make_mut(&mut self.nature)
     }
 }
 

@@ -3,20 +3,18 @@
 //! Used where one step must see the step before it. Actions of one step write their changes directly.
 
 use super::{
-    change::{Beyond, Change, Changes, Content, Stack},
+    change::{Change, Changes, Content, Nature, Stack},
     moment::Moment,
     player::Player,
     refusal::Refusal,
     standing::{common, ids_of, is_frozen},
 };
 use crate::catalog::{Definition, Rules};
-use holdall_protocol::{
-    attribute::Attributes,
-    ids::{InstanceId, ItemId, Place, SlotId},
-};
+use holdall_protocol::ids::{InstanceId, ItemId, Place, SlotId};
 use std::{
     collections::BTreeMap,
     num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
 };
 
 /// A player and what would be otherwise.
@@ -30,10 +28,8 @@ pub(super) struct Draft<'a> {
 
 /// Units on their way into a bag.
 pub(super) struct Arrival<'a> {
-    pub(super) item: &'a ItemId,
+    pub(super) nature: &'a Arc<Nature>,
     pub(super) definition: &'a Definition,
-    pub(super) attributes: &'a Attributes,
-    pub(super) beyond: &'a Beyond,
     pub(super) acquired_at: u64,
     pub(super) quantity: NonZeroU64,
     /// The id of the first slot it opens; a new one where it arrives as part of something, or out of nothing.
@@ -43,15 +39,7 @@ pub(super) struct Arrival<'a> {
 impl<'a> Arrival<'a> {
     /// New units, as the catalogue describes them.
     pub(super) const fn new(definition: &'a Definition, quantity: NonZeroU64, now: u64) -> Self {
-        Self {
-            item: &definition.id,
-            definition,
-            attributes: &definition.attributes,
-            beyond: &Beyond::NONE,
-            acquired_at: now,
-            quantity,
-            instance: None,
-        }
+        Self { nature: &definition.nature, definition, acquired_at: now, quantity, instance: None }
     }
 }
 
@@ -138,13 +126,11 @@ impl<'a> Draft<'a> {
         let mut left = arrival.quantity.get();
         let mut model = Stack {
             instance: arrival.instance.unwrap_or_else(|| moment.mint()),
-            item: arrival.item.clone(),
+            nature: arrival.nature.clone(),
             quantity: max.min(u32::try_from(left).ok().and_then(NonZeroU32::new).unwrap_or(max)),
             acquired_at: arrival.acquired_at,
-            attributes: arrival.attributes.clone(),
-            beyond: arrival.beyond.clone(),
         };
-        for slot in self.candidates(arrival.item) {
+        for slot in self.candidates(&arrival.nature.item) {
             let Some(there) = self.stack(slot).filter(|there| common(there, &model, self.rules).is_some()) else {
                 continue;
             };
@@ -175,10 +161,8 @@ impl<'a> Draft<'a> {
         let left = match self.rules.catalog.get(&stack.item).filter(|_| !frozen && !is_frozen(&stack, self.rules)) {
             Some(definition) => self.pour(
                 &Arrival {
-                    item: &stack.item,
+                    nature: &stack.nature,
                     definition,
-                    attributes: &stack.attributes,
-                    beyond: &stack.beyond,
                     acquired_at: stack.acquired_at,
                     quantity: stack.quantity.into(),
                     instance: Some(stack.instance),
@@ -193,7 +177,7 @@ impl<'a> Draft<'a> {
                 None => u64::from(stack.quantity.get()),
             },
         };
-        if left == 0 { Ok(()) } else { Err(Refusal::InventoryFull { item: stack.item, left }) }
+        if left == 0 { Ok(()) } else { Err(Refusal::InventoryFull { item: stack.item.clone(), left }) }
     }
 
     /// Writes down what would be otherwise.

@@ -180,10 +180,8 @@ fn arrive(
     }
     for Parcel { taken: Taken { stack, whole }, definition } in parcels {
         let arrival = Arrival {
-            item: &stack.item,
+            nature: &stack.nature,
             definition,
-            attributes: &stack.attributes,
-            beyond: &stack.beyond,
             acquired_at: stack.acquired_at,
             quantity: NonZeroU64::from(stack.quantity),
             instance: whole.then_some(stack.instance),

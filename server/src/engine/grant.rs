@@ -9,7 +9,7 @@ use super::{
     player::Player,
     refusal::Refusal,
 };
-use crate::catalog::{Kind, Rules};
+use crate::catalog::{Kind, Rules, nature::Nature};
 use holdall_protocol::{attribute::Attributes, ids::ItemId};
 use std::num::NonZeroU64;
 
@@ -45,8 +45,8 @@ impl Grant<'_> {
         if let Some(quantity) = NonZeroU64::new(carried) {
             let mut draft = Draft::new(player, rules);
             let plain = Arrival::new(definition, quantity, moment.now);
-            let attributes = self.attributes.unwrap_or(plain.attributes);
-            left = draft.pour(&Arrival { attributes, ..plain }, moment);
+            let given = self.attributes.map(|given| Nature::with(definition.id.clone(), given.clone()));
+            left = draft.pour(&Arrival { nature: given.as_ref().unwrap_or(plain.nature), ..plain }, moment);
             if left > 0 && !self.partial {
                 return Err(Refusal::InventoryFull { item: definition.id.clone(), left });
             }

@@ -125,7 +125,8 @@ fn decide(
 
 fn rename(player: &Player, from: &[ItemId], to: &ItemId, out: &mut Changes) -> Result<(), Refusal> {
     for (place, stack) in stacks(player).filter(|(_, stack)| from.contains(&stack.item)) {
-        let after = Stack { item: to.clone(), ..stack.clone() };
+        let mut after = stack.clone();
+        after.item = to.clone();
         push(place, Some(Content::Stack(stack)), Some(Content::Stack(after)), out);
     }
     let mut coins = Some(0_u64);
@@ -155,7 +156,8 @@ fn edit(
         if attributes.len() > stack.attributes.len() || attributes.bytes() > stack.attributes.bytes() {
             check(&attributes, rules)?;
         }
-        let after = Stack { attributes, ..stack.clone() };
+        let mut after = stack.clone();
+        after.attributes = attributes;
         push(place, Some(Content::Stack(stack)), Some(Content::Stack(after)), out);
     }
     Ok(())

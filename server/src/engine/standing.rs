@@ -3,7 +3,7 @@
 use super::{change::Stack, player::Player, refusal::Refusal};
 use crate::catalog::{Definition, Kind, Rules};
 use holdall_protocol::ids::{ItemId, SlotId};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 /// Why the content of a place is frozen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +73,8 @@ pub(super) fn ids_of<'a>(item: &'a ItemId, rules: &'a Rules) -> impl Iterator<It
 
 /// The definition under which two stacks may become one; `None` where they may not.
 pub(super) fn common<'r>(a: &Stack, b: &Stack, rules: &'r Rules) -> Option<&'r Definition> {
-    if a.attributes != b.attributes || a.beyond != b.beyond {
+    let alike = Arc::ptr_eq(&a.nature, &b.nature) || (a.attributes == b.attributes && a.beyond == b.beyond);
+    if !alike {
         return None;
     }
     let shared = definition(a, rules)?;

@@ -6,7 +6,7 @@
 
 use std::{
     cell::RefCell,
-    io,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -44,7 +44,8 @@ impl Backlog {
     }
 }
 
-/// A socket with buffers that are there while something is in them.
+/// A socket with buffers that are there while something is in them. It takes a write whole, also one of several parts, or
+/// nothing of it.
 #[derive(Debug)]
 pub(super) struct Buffered<IO> {
     io: IO,
@@ -96,12 +97,28 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Buffered<IO> {
 }
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Buffered<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         if self.unwritten.rest().len() >= UNWRITTEN_BYTES_MAX {
             ready!(self.poll_drain(cx))?;
         }
-        self.unwritten.bytes.extend_from_slice(buf);
-        Poll::Ready(Ok(buf.len()))
+        let before = self.unwritten.bytes.len();
+        self.unwritten.bytes.reserve(parts.iter().map(|part| part.len()).sum());
+        for part in parts {
+            self.unwritten.bytes.extend_from_slice(part);
+        }
+        Poll::Ready(Ok(self.unwritten.bytes.len().saturating_sub(before)))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -134,6 +151,21 @@ mod tests {
         assert_eq!((near.unread.bytes.capacity(), near.unread.done), (0, 0));
         drop(far);
         assert_eq!(near.read(&mut read).await.unwrap(), 0, "the end is told");
+    }
+
+    #[tokio::test]
+    async fn a_write_of_several_parts_is_taken_whole() {
+        let (mut far, near) = duplex(100);
+        let mut near = Buffered::new(near);
+        assert!(near.is_write_vectored(), "nobody falls back to writing part by part");
+        let (head, body) = ([1; 3], [2; 500]);
+        let parts = [IoSlice::new(&head), IoSlice::new(&body)];
+        assert_eq!(near.write_vectored(&parts).await.unwrap(), 503);
+        let mut read = [0; 503];
+        let (flushed, arrived) = tokio::join!(near.flush(), far.read_exact(&mut read));
+        flushed.unwrap();
+        arrived.unwrap();
+        assert_eq!(read.split_at(3), (&head[..], &body[..]));
     }
 
     #[tokio::test]

@@ -115,10 +115,9 @@ pub(super) fn plain<S: Serve>(arrival: Arrival, gate: Arc<Gate>, serve: Arc<S>) 
     let alive = arrival.alive.clone();
     let handshake = Box::pin(within(arrival, gate, |tcp| ready(Some(tcp))));
     async move {
-        if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
-            serve.serve(socket, subprotocol, client).await;
-            drop(place);
-        }
+        let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await else { return drop(alive) };
+        serve.serve(socket, subprotocol, client).await;
+        drop(place);
         drop(alive);
     }
 }
@@ -142,10 +141,9 @@ pub(super) fn encrypted<S: Serve>(
     let alive = arrival.alive.clone();
     let handshake = Box::pin(within(arrival, gate, open));
     async move {
-        if let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await {
-            serve.serve(socket, subprotocol, client).await;
-            drop(place);
-        }
+        let Some(Upgraded { socket, subprotocol, client, place }) = handshake.await else { return drop(alive) };
+        serve.serve(socket, subprotocol, client).await;
+        drop(place);
         drop(alive);
     }
 }

@@ -113,21 +113,16 @@ const fn flow(reason: Reason) -> Flow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::change::{Beyond, Stack};
-    use holdall_protocol::{
-        attribute::Attributes,
-        ids::{InstanceId, ItemId, Place},
-    };
+    use crate::engine::change::{Nature, Stack};
+    use holdall_protocol::ids::{InstanceId, ItemId, Place};
     use std::num::NonZeroU32;
 
     fn stack(id: u128, quantity: u32) -> Content {
         Content::Stack(Stack {
             instance: InstanceId::new(uuid::Uuid::from_u128(id)),
-            item: ItemId::new("ore").expect("an id"),
+            nature: Nature::plain(ItemId::new("ore").expect("an id")),
             quantity: NonZeroU32::new(quantity).expect("not 0"),
             acquired_at: 0,
-            attributes: Attributes::default(),
-            beyond: Beyond::default(),
         })
     }
 

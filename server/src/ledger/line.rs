@@ -1,6 +1,6 @@
 //! Double entry: what left one account entered another.
 
-use crate::engine::change::{Change, Content, Stack};
+use crate::engine::change::{Change, Content};
 use holdall_protocol::ids::{InstanceId, ItemId, PlayerId};
 use smallvec::SmallVec;
 use std::{cmp::Ordering, fmt};
@@ -95,9 +95,7 @@ pub fn lines(own: &PlayerId, changes: &[Change], inlet: &Account, outlet: &Accou
         for (content, gained) in [(&change.before, false), (&change.after, true)] {
             let Some(content) = content else { continue };
             let (item, quantity, instance) = match (content, &change.place) {
-                (Content::Stack(Stack { item, quantity, instance, .. }), _) => {
-                    (item, u64::from(quantity.get()), Some(*instance))
-                }
+                (Content::Stack(stack), _) => (&stack.item, u64::from(stack.quantity.get()), Some(stack.instance)),
                 (Content::Amount(amount), holdall_protocol::ids::Place::Balance(currency)) => (currency, *amount, None),
                 (Content::Amount(_), _) => unreachable!("only a balance holds an amount"),
             };

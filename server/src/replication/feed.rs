@@ -70,6 +70,12 @@ impl Feed {
         self.frames.len().saturating_add(self.ring.len().saturating_mul(OVERHEAD))
     }
 
+    /// Gives back what was reserved for frames that never came.
+    pub fn shrink(&mut self) {
+        self.ring.shrink_to_fit();
+        self.frames.shrink_to_fit();
+    }
+
     /// The answer that was given to a request.
     #[must_use]
     pub fn answer(&self, seq: Seq) -> Option<(Kept, Bytes)> {

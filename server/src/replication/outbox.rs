@@ -236,6 +236,11 @@ impl Outbox {
         self.queue.is_empty() && std::mem::take(&mut self.collapsed)
     }
 
+    /// Gives back what was reserved for frames that are gone.
+    pub fn shrink(&mut self) {
+        self.queue.shrink_to_fit();
+    }
+
     /// Drops everything.
     pub fn clear(&mut self) {
         self.queue.clear();

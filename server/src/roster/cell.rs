@@ -1,6 +1,13 @@
 //! A loaded player's place: the stage it is in, the player itself, and the connections that are told.
 
-use super::{allowance::Allowance, inbox::InboxWatch, orders::Done, retention::Milestone, upgrade::Unrecorded};
+use super::{
+    allowance::Allowance,
+    inbox::InboxWatch,
+    orders::Done,
+    remembered::{Fate, Remembered},
+    retention::Milestone,
+    upgrade::Unrecorded,
+};
 use crate::{
     engine::{change::Changes, player::Player},
     ledger::entry::Asked,
@@ -21,9 +28,6 @@ use holdall_protocol::{
 use parking_lot::{Mutex, MutexGuard};
 use std::{collections::VecDeque, sync::Arc};
 use tokio::{sync::Notify, time::Instant};
-
-/// Requests whose fate is remembered beyond the ring of frames.
-pub const REMEMBERED_REQUESTS: usize = 64;
 
 /// One player's place in memory.
 #[derive(Debug)]
@@ -67,7 +71,7 @@ pub struct Inner {
     /// When the newest connection joined.
     joined: Option<Instant>,
     /// For whom something was put into an inbox, and at which revision: they are told of it once that is durable.
-    receivers: VecDeque<(Revision, PlayerId)>,
+    receivers: Vec<(Revision, PlayerId)>,
     /// What is known of the player's own inbox.
     pub(super) inbox: InboxWatch,
 }
@@ -103,10 +107,8 @@ pub struct Seat {
     pub(super) shared: Revision,
     /// Frames kept for resumes and repeats.
     pub feed: Feed,
-    /// The newest requests that took effect, oldest first.
-    pub(super) applied: VecDeque<(Asked, Revision)>,
-    /// The oldest request number from which on every one that took effect is among them.
-    pub(super) remembers_from: Seq,
+    /// The newest requests that took effect.
+    pub(super) applied: Remembered,
     /// What the player has set.
     pub(super) preferences: Preferences,
     /// Gifts that have left the inbox since the load, the newest last. The store may show one once more: before that is
@@ -150,7 +152,7 @@ impl Cell {
             links: Vec::new(),
             visits: 0,
             joined: None,
-            receivers: VecDeque::new(),
+            receivers: Vec::new(),
             inbox: InboxWatch::default(),
         };
         Arc::new(Self { id, allowance, inner: Mutex::new(inner), changed: Notify::new(), metrics })
@@ -196,15 +198,13 @@ impl Inner {
 
     /// From this revision on, once it is durable, the receiver is told to look into the inbox.
     pub(super) fn announce(&mut self, revision: Revision, receiver: PlayerId) {
-        self.receivers.push_back((revision, receiver));
+        self.receivers.push((revision, receiver));
     }
 
     /// Those who can be told now.
     pub(super) fn take_receivers(&mut self) -> Vec<PlayerId> {
-        let durable = self.durable;
-        std::iter::from_fn(|| self.receivers.pop_front_if(|(revision, _)| *revision <= durable))
-            .map(|(_, receiver)| receiver)
-            .collect()
+        let durable = self.receivers.partition_point(|(revision, _)| *revision <= self.durable);
+        self.receivers.drain(..durable).map(|(_, receiver)| receiver).collect()
     }
 
     /// Whether `session` is the one that may act.
@@ -299,6 +299,16 @@ impl Inner {
         Taken { ready, closing: link.closing, waiting: !link.outbox.is_empty(), collapsed }
     }
 
+    /// Gives back what the queues of a session and its player have grown to, where nothing needs it.
+    pub fn rest(&mut self, session: SessionId) {
+        if let Some(link) = self.links.iter_mut().find(|link| link.session == session) {
+            link.outbox.shrink();
+        }
+        if let Some(seat) = self.seat() {
+            seat.feed.shrink();
+        }
+    }
+
     /// Queues the snapshot that stands for what a session's outbox left out, if that is all that is left to send. Nothing
     /// can come between: a delta behind the one and before the other would be a gap.
     pub fn settle_collapsed(&mut self, session: SessionId, gate: Revision, snapshot: impl FnOnce() -> Frame) {
@@ -363,16 +373,10 @@ impl Seat {
         Some(self.preferences.with(gifts, invites)).filter(|then| *then != self.preferences)
     }
 
-    /// What became of an earlier request that took effect; `None` where none of the remembered ones has this number.
+    /// What became of an earlier request.
     #[must_use]
-    pub fn fate(&self, seq: Seq) -> Option<(Asked, Revision)> {
-        self.applied.iter().rev().find(|(asked, _)| asked.seq == seq).copied()
-    }
-
-    /// The oldest request number from which on every one that took effect is remembered.
-    #[must_use]
-    pub const fn remembers_from(&self) -> Seq {
-        self.remembers_from
+    pub fn fate(&self, asked: Asked) -> Fate {
+        self.applied.fate(asked)
     }
 
     /// Sets right what the load found harmlessly wrong, once. The caller records it.
@@ -387,10 +391,6 @@ impl Seat {
     }
 
     pub(super) fn remember(&mut self, asked: Asked) {
-        if self.applied.len() >= REMEMBERED_REQUESTS {
-            self.applied.pop_front();
-            self.remembers_from = self.applied.front().map_or(asked.seq, |(oldest, _)| oldest.seq);
-        }
-        self.applied.push_back((asked, self.revision));
+        self.applied.remember(asked, self.revision);
     }
 }

@@ -5,8 +5,9 @@
 use super::{
     Roster,
     allowance::Allowance,
-    cell::{Cell, REMEMBERED_REQUESTS, Seat, Stage},
+    cell::{Cell, Seat, Stage},
     holds::Terms,
+    remembered::Remembered,
     upgrade::{Plan, Unrecorded},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         moment::Moment,
         player::Player,
     },
-    ledger::{codec, entry::Asked, past::Opening},
+    ledger::{codec, past::Opening},
     replication::{feed::Feed, snapshot},
     store::{AcquireError, Loaded},
     telemetry::metrics::labels::Load,
@@ -235,7 +236,7 @@ impl Roster {
         if !frozen.is_empty() {
             tracing::warn!(%player, ?frozen, "stacks that no longer fit the catalogue were kept, frozen");
         }
-        let Recent { applied, remembers_from } = Recent::of(&loaded).map_err(unreadable)?;
+        let applied = remembered(&loaded).map_err(unreadable)?;
         let incarnation = Incarnation::new(dice.uuid(now));
         let holds: Vec<Hold> = loaded.holds.iter().filter_map(|hold| Terms::told(hold).ok()).collect();
         for hold in &holds {
@@ -255,7 +256,6 @@ impl Roster {
             shared: loaded.revision,
             feed: Feed::new(Subprotocol::Msgpack, self.options.read().resume_bytes_max),
             applied,
-            remembers_from,
             preferences: loaded.preferences,
             taken: VecDeque::new(),
             stamped: None,
@@ -271,36 +271,26 @@ impl Roster {
     }
 }
 
-/// What the newest ledger entries tell.
-struct Recent {
-    /// The newest requests that took effect.
-    applied: VecDeque<(Asked, Revision)>,
-    /// The number from which on these are all.
-    remembers_from: Seq,
-}
-
-impl Recent {
-    fn of(loaded: &Loaded) -> Result<Self, String> {
-        let mut applied = VecDeque::new();
-        let mut oldest = None;
-        for bytes in loaded.recent.iter().filter(|bytes| !Opening::is(bytes)) {
-            let pages = codec::read(bytes)?;
-            oldest = oldest.or_else(|| pages.first().map(|page| page.revision));
-            applied.extend(pages.into_iter().filter_map(|page| page.asked.map(|asked| (asked, page.revision))));
-        }
-        let surplus = applied.len().saturating_sub(REMEMBERED_REQUESTS);
-        applied.drain(..surplus);
-        applied.shrink_to_fit();
-        // Entries that nobody asked for (gifts received) take the place of older ones that somebody did: only where the
-        // entries reach back to birth is it known that there was nothing before them.
-        let whole_life = surplus == 0 && oldest.is_none_or(|oldest| oldest == Revision::ZERO.next());
-        let remembers_from = match applied.front() {
-            _ if whole_life => Seq::ZERO,
-            Some((asked, _)) => asked.seq,
-            None => loaded.seq.next(),
-        };
-        Ok(Self { applied, remembers_from })
+/// The newest requests that took effect, as the newest ledger entries tell.
+fn remembered(loaded: &Loaded) -> Result<Remembered, String> {
+    let mut pages = Vec::new();
+    for bytes in loaded.recent.iter().filter(|bytes| !Opening::is(bytes)) {
+        pages.append(&mut codec::read(bytes)?);
     }
+    // Entries that nobody asked for (gifts received) take the place of older ones that somebody did: only where the
+    // entries reach back to birth is it known that there was nothing before them.
+    let whole_life = pages.first().is_none_or(|oldest| oldest.revision == Revision::ZERO.next());
+    let applied: Vec<_> = pages.into_iter().filter_map(|page| Some((page.asked?, page.revision))).collect();
+    let mut remembered = Remembered::since(match applied.first() {
+        _ if whole_life => Seq::ZERO,
+        Some((asked, _)) => asked.seq,
+        None => loaded.seq.next(),
+    });
+    for (asked, revision) in applied {
+        remembered.remember(asked, revision);
+    }
+    remembered.shrink();
+    Ok(remembered)
 }
 
 /// Values that are wrong but harmless to set right: a time of acquisition in the future.

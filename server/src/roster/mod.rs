@@ -16,6 +16,7 @@ pub mod orders;
 pub mod pair;
 pub mod record;
 pub mod reload;
+pub mod remembered;
 pub mod retention;
 pub mod trades;
 mod unload;

@@ -98,16 +98,15 @@ impl Plan {
     }
 }
 
-/// The same content, its texts and attributes shared with the catalogue where they are equal: a thousand loaded swords
-/// then hold one name.
+/// The same content, what it is shared with the catalogue where that is the same: a thousand loaded swords then hold one
+/// name.
 fn shared(content: Content, rules: &Rules) -> Content {
     let Content::Stack(mut stack) = content else { return content };
     if let Some(definition) = rules.catalog.get(&stack.item) {
-        if stack.item == definition.id {
+        if stack.nature == definition.nature {
+            stack.nature = definition.nature.clone();
+        } else if stack.item == definition.id {
             stack.item = definition.id.clone();
-        }
-        if stack.attributes == definition.attributes {
-            stack.attributes = definition.attributes.clone();
         }
     }
     Content::Stack(stack)

@@ -5,8 +5,9 @@
 //! one may read, a stack has elements behind these.
 
 use super::Behind;
-use crate::engine::change::{Beyond, Content, Stack};
+use crate::engine::change::{Beyond, Content, Nature, Stack};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
+use std::sync::Arc;
 
 /// Elements of a stack.
 const ELEMENTS: u32 = 5;
@@ -16,9 +17,10 @@ pub(super) fn write(content: &Content, out: &mut Vec<u8>) {
     match content {
         Content::Amount(amount) => append(amount, out),
         Content::Stack(stack) => {
-            let mut beyond = stack.beyond.bytes();
+            let Stack { instance, nature, quantity, acquired_at } = stack;
+            let Nature { item, attributes, beyond } = &**nature;
+            let mut beyond = beyond.bytes();
             let more = if beyond.is_empty() { 0 } else { length(&mut beyond).expect("only `read` makes these bytes") };
-            let Stack { instance, item, quantity, acquired_at, attributes, beyond: _ } = stack;
             append_length(ELEMENTS.saturating_add(more), out);
             append(instance, out);
             append(item, out);
@@ -45,14 +47,13 @@ fn stack(rest: &mut &[u8], behind: Behind) -> Result<Stack, String> {
     let count = length(rest)?;
     let more = count.checked_sub(ELEMENTS).filter(|more| *more == 0 || behind == Behind::Kept);
     let more = more.ok_or_else(|| format!("a stack has {ELEMENTS} elements, not {count}"))?;
-    Ok(Stack {
-        instance: next(rest)?,
-        item: next(rest)?,
-        quantity: next(rest)?,
-        acquired_at: next(rest)?,
-        attributes: next(rest)?,
-        beyond: if more == 0 { Beyond::default() } else { beyond(more, rest)? },
-    })
+    let instance = next(rest)?;
+    let item = next(rest)?;
+    let quantity = next(rest)?;
+    let acquired_at = next(rest)?;
+    let attributes = next(rest)?;
+    let beyond = if more == 0 { Beyond::default() } else { beyond(more, rest)? };
+    Ok(Stack { instance, nature: Arc::new(Nature { item, attributes, beyond }), quantity, acquired_at })
 }
 
 /// So many elements as they are, as an array of their own.

@@ -1,6 +1,9 @@
 //! Exactly once: where a request number stands towards what was asked before.
 
-use crate::{ledger::entry::Asked, roster::cell::Seat};
+use crate::{
+    ledger::entry::Asked,
+    roster::{cell::Seat, remembered::Fate},
+};
 use bytes::Bytes;
 use holdall_protocol::{
     code::Code,
@@ -42,10 +45,11 @@ pub(super) fn standing(seat: &Seat, asked: Asked) -> Standing {
         let same = kept.answers == Some((seq, hash));
         return if same { Standing::Kept { revision: kept.revision, frame } } else { reused };
     }
-    match seat.fate(seq) {
-        Some((first, _)) if first.hash != hash => reused,
-        Some((_, revision)) => Standing::Duplicate(Duplicate { applied: Some(true), revision: Some(revision) }),
-        None if seq >= seat.remembers_from() => Standing::Duplicate(Duplicate { applied: Some(false), revision: None }),
-        None => Standing::Duplicate(Duplicate { applied: None, revision: None }),
+    let duplicate = |applied, revision| Standing::Duplicate(Duplicate { applied, revision });
+    match seat.fate(asked) {
+        Fate::Another => reused,
+        Fate::Applied(revision) => duplicate(Some(true), Some(revision)),
+        Fate::Refused => duplicate(Some(false), None),
+        Fate::Forgotten => duplicate(None, None),
     }
 }

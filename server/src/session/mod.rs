@@ -4,6 +4,7 @@
 //! `gateway` with a WebSocket that is up. Never holds a player's lock across an await.
 
 mod dedupe;
+mod frames;
 mod hello;
 mod inquiry;
 pub mod leave;
@@ -41,6 +42,7 @@ use tokio::{
     sync::watch,
 };
 use tokio_tungstenite::WebSocketStream;
+use turn::Turn;
 
 /// What the gateway calls once a WebSocket is up.
 pub trait Serve: Send + Sync + 'static {
@@ -143,27 +145,6 @@ impl Sessions {
     }
 }
 
-/// Leaves the cell when the session is over, also by a panic: a link that stays would keep its player loaded for ever.
-struct Parting<'a> {
-    roster: &'a Arc<Roster>,
-    cell: Arc<Cell>,
-    session: SessionId,
-}
-
-impl<'a> Parting<'a> {
-    fn after(join: &Join, roster: &'a Arc<Roster>) -> Self {
-        roster.metrics.sessions.inc();
-        Self { roster, cell: join.cell.clone(), session: join.session }
-    }
-}
-
-impl Drop for Parting<'_> {
-    fn drop(&mut self) {
-        self.roster.metrics.sessions.dec();
-        self.roster.part(&self.cell, self.session);
-    }
-}
-
 impl Serve for Sessions {
     async fn serve<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: &Arc<Self>,
@@ -173,12 +154,13 @@ impl Serve for Sessions {
     ) {
         // The greeting's state is large and short-lived: boxed, it does not weigh on the connection's whole life.
         let greeting = Box::pin(self.greet(&mut socket, subprotocol, peer));
-        let end = match greeting.await {
-            Ok(join) => {
-                let _parting = Parting::after(&join, &self.roster);
-                turn::Turn::new(self, join, &mut socket, subprotocol).play().await
+        let end = {
+            let mut greeted = greeting.await.map(|join| Turn::new(self, join, &mut socket, subprotocol));
+            // Looked at where it is: what is moved keeps its old place in the task as well.
+            match &mut greeted {
+                Ok(turn) => turn.play().await,
+                Err(end) => end.take(),
             }
-            Err(end) => end,
         };
         self.roster.metrics.connections_closed.inc(&end.as_ref().map(|(why, _)| *why));
         if let Some((why, reason)) = end {

@@ -1,6 +1,10 @@
 //! The loop: what is there is read, what may leave is written, until the session ends.
 
-use super::{Answer, End, Heard, Join, Known, Options, Sessions, sent::Sent};
+use super::{
+    Answer, End, Heard, Join, Known, Options, Sessions,
+    frames::{self, Rest},
+    sent::Sent,
+};
 use crate::{
     replication::outbox::Frame,
     roster::cell::{Cell, Taken},
@@ -22,14 +26,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{
-        self, Message, Utf8Bytes,
-        error::CapacityError,
-        protocol::frame::{
-            self,
-            coding::{Data, OpCode},
-        },
-    },
+    tungstenite::{self, Message, error::CapacityError},
 };
 
 /// How long the answer to a client's close may take.
@@ -51,6 +48,8 @@ pub(super) struct Turn<'a, IO> {
     in_flight: VecDeque<Instant>,
     /// The library may have answered a ping: a client that does not read that either is slow.
     owes_answer: bool,
+    /// Nothing was heard for so long that the client is asked whether it is there.
+    owes_ping: bool,
     /// Excess requests in a row.
     excess: u32,
     /// When something was last heard.
@@ -90,6 +89,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         socket: &'a mut WebSocketStream<IO>,
         subprotocol: Subprotocol,
     ) -> Self {
+        sessions.roster.metrics.sessions.inc();
         let now = Instant::now();
         let mut newest_options = sessions.options.subscribe();
         let options = newest_options.borrow_and_update().clone();
@@ -105,6 +105,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             subprotocol,
             in_flight: VecDeque::new(),
             owes_answer: false,
+            owes_ping: false,
             excess: 0,
             heard: now,
             closing_since: None,
@@ -118,7 +119,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     }
 
     /// Plays until the session ends, and says what the client is to be told.
-    pub(super) async fn play(mut self) -> End {
+    pub(super) async fn play(&mut self) -> End {
         match self.until_the_end().await {
             Ok(never) => match never {},
             Err(end) => end,
@@ -126,6 +127,9 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     }
 
     async fn until_the_end(&mut self) -> Result<std::convert::Infallible, End> {
+        // Nothing is as large as the greeting, which mostly leaves now; many players then stand still.
+        self.flush().await?;
+        self.rest();
         loop {
             self.look_at_options();
             let taken = self.flush().await?;
@@ -141,7 +145,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
             }
             match self.next_event().await {
                 Event::Woken => {}
-                Event::Tick => self.look_at_the_time().await?,
+                Event::Tick => self.look_at_the_time()?,
                 Event::Known(request, known) => {
                     let heard = self.sessions.request_again(&self.cell, self.session, &request, &known);
                     self.note(request, heard)?;
@@ -240,33 +244,32 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
     /// Writes all that may leave, with one flush.
     async fn flush(&mut self) -> Result<Taken, End> {
         let taken = self.sessions.roster.take_ready(&self.cell, self.session, &mut self.ready);
-        if self.ready.is_empty() && !std::mem::take(&mut self.owes_answer) {
+        if self.ready.is_empty() && !std::mem::take(&mut self.owes_answer) && !self.owes_ping {
             return Ok(taken);
         }
-        let slow = || Some((Close::Slow, "what was sent was not read for too long".to_owned()));
-        let mut sent = Sent::default();
-        let writing = async {
-            for frame in self.ready.drain(..) {
-                let bytes = encoded(frame, self.subprotocol, &mut sent);
-                sent.frame(bytes.len());
-                if bytes.len() <= FRAGMENT_BYTES_MAX {
-                    self.socket.feed(whole(bytes, self.subprotocol)).await?;
-                    continue;
-                }
-                for fragment in fragments(bytes, self.subprotocol) {
-                    self.socket.feed(Message::Frame(fragment)).await?;
-                }
-            }
-            self.socket.flush().await
-        };
-        match within(self.options.slow_reader_grace, writing).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(None),
-            Err(_) => return Err(slow()),
-        }
+        let written = within(self.options.slow_reader_grace, pin!(self.write())).await;
+        let slow = |_| Some((Close::Slow, "what was sent was not read for too long".to_owned()));
+        let sent = written.map_err(slow)?.map_err(|_| None)?;
         sent.count(taken.ready, &self.sessions.roster.metrics);
         self.count_replies(taken.ready.replies);
         Ok(taken)
+    }
+
+    async fn write(&mut self) -> tungstenite::Result<Sent> {
+        let mut sent = Sent::default();
+        // Taken from its end, the first one first: an iterator would weigh on the task.
+        self.ready.reverse();
+        while let Some(first) = self.ready.pop() {
+            let mut rest = Rest::of(encoded(first, self.subprotocol, &mut sent));
+            while let Some(mut frame) = rest.next_frame(self.subprotocol) {
+                self.socket.get_mut().write_all_buf(&mut frame).await?;
+            }
+        }
+        if std::mem::take(&mut self.owes_ping) {
+            self.socket.get_mut().write_all_buf(&mut frames::ping()).await?;
+        }
+        self.socket.flush().await?;
+        Ok(sent)
     }
 
     /// Takes note of replies that have been written.
@@ -280,7 +283,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         }
     }
 
-    async fn look_at_the_time(&mut self) -> Result<(), End> {
+    fn look_at_the_time(&mut self) -> Result<(), End> {
         let now = Instant::now();
         let silent = now.duration_since(self.heard);
         if self.expires.is_some_and(|expires| now >= expires) {
@@ -290,34 +293,48 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Turn<'a, IO> {
         if silent >= self.options.idle_timeout && self.listening() {
             return Err(Some((Close::Idle, "nothing was heard for too long".to_owned())));
         }
-        if silent >= self.options.ping_interval {
-            let ping = self.socket.send(Message::Ping(Bytes::new()));
-            match timeout(self.options.slow_reader_grace, ping).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(None),
-                Err(_) => return Err(Some((Close::Slow, "not even a ping could be sent".to_owned()))),
-            }
+        self.owes_ping = silent >= self.options.ping_interval;
+        if silent >= self.step() {
+            self.rest();
         }
         let next = self.next_tick();
         self.tick.as_mut().reset(next);
         Ok(())
     }
 
+    /// Gives back what queues have grown to, where nothing is in them.
+    fn rest(&mut self) {
+        self.ready.shrink_to_fit();
+        self.in_flight.shrink_to_fit();
+        self.cell.lock().rest(self.session);
+    }
+
+    /// From one look at the time to the next.
+    fn step(&self) -> Duration {
+        self.options.ping_interval.min(self.options.idle_timeout).min(self.options.slow_reader_grace)
+    }
+
     fn next_tick(&self) -> Instant {
-        let options = &self.options;
-        let step = options.ping_interval.min(options.idle_timeout).min(options.slow_reader_grace);
-        let next = Instant::now().checked_add(step).unwrap_or_else(Instant::now);
+        let next = Instant::now().checked_add(self.step()).unwrap_or_else(Instant::now);
         self.expires.map_or(next, |expires| next.min(expires))
     }
 }
 
-/// The same as a timeout, without a timer where nothing has to be waited for: mostly the socket takes everything at once.
-async fn within<W: Future>(limit: Duration, work: W) -> Result<W::Output, Elapsed> {
-    let mut work = pin!(work);
-    match work.as_mut().now_or_never() {
-        Some(done) => Ok(done),
-        None => timeout(limit, work).await,
+/// Leaves the cell when the session is over, also by a panic: a link that stays would keep its player loaded for ever.
+impl<IO> Drop for Turn<'_, IO> {
+    fn drop(&mut self) {
+        self.sessions.roster.metrics.sessions.dec();
+        self.sessions.roster.part(&self.cell, self.session);
     }
+}
+
+/// The same as a timeout, without a timer where nothing has to be waited for: mostly the socket takes everything at once.
+async fn within<W: Future>(limit: Duration, mut work: Pin<&mut W>) -> Result<W::Output, Elapsed> {
+    let Some(done) = work.as_mut().now_or_never() else {
+        // On the heap, so that a timer weighs nothing in the task of a connection that needs none.
+        return Box::pin(timeout(limit, work)).await;
+    };
+    Ok(done)
 }
 
 /// The request that waits for the store, once it is answered; never where none waits. Cancelling it loses nothing.
@@ -328,43 +345,20 @@ async fn answered(asking: &mut Option<Box<(Request, Answer)>>) -> (Request, Know
     (request, known)
 }
 
-/// A longer message goes out in several WebSocket frames: the library copies each into a buffer that it never shrinks again,
-/// and one large snapshot would weigh on its connection for ever.
-const FRAGMENT_BYTES_MAX: usize = 1_024;
-
 fn encoded(frame: Frame, subprotocol: Subprotocol, sent: &mut Sent) -> Bytes {
     match frame {
-        Frame::Encoded(bytes) => bytes,
+        Frame::Encoded(bytes) => {
+            sent.frame(bytes.len());
+            bytes
+        }
         Frame::Message(message) => {
             let mut bytes = Vec::with_capacity(512);
             subprotocol.encode(&*message, &mut bytes);
+            sent.frame(bytes.len());
             sent.message(&message, bytes.len());
             bytes.into()
         }
     }
-}
-
-fn whole(bytes: Bytes, subprotocol: Subprotocol) -> Message {
-    match subprotocol {
-        Subprotocol::Msgpack => Message::Binary(bytes),
-        Subprotocol::Json => Message::Text(Utf8Bytes::try_from(bytes).expect("JSON is UTF-8")),
-    }
-}
-
-fn fragments(mut bytes: Bytes, subprotocol: Subprotocol) -> impl Iterator<Item = frame::Frame> {
-    let mut kind = OpCode::Data(match subprotocol {
-        Subprotocol::Msgpack => Data::Binary,
-        Subprotocol::Json => Data::Text,
-    });
-    std::iter::from_fn(move || {
-        if bytes.is_empty() {
-            return None;
-        }
-        let part = bytes.split_to(FRAGMENT_BYTES_MAX.min(bytes.len()));
-        let fragment = frame::Frame::message(part, kind, bytes.is_empty());
-        kind = OpCode::Data(Data::Continue);
-        Some(fragment)
-    })
 }
 
 /// Reads one message, strictly of the agreed kind.
@@ -398,7 +392,8 @@ pub(super) async fn read<IO: AsyncRead + AsyncWrite + Unpin>(
                 let _ = socket.flush().await;
                 let _ = socket.get_mut().flush().await;
             };
-            let _ = timeout(CLOSE_ANSWER_TIME_MAX, answering).await;
+            // On the heap, so that it weighs nothing in the task of a connection that goes on.
+            let _ = Box::pin(timeout(CLOSE_ANSWER_TIME_MAX, answering)).await;
             return Read::Gone;
         }
         (Message::Frame(_), _) => return Read::Gone,

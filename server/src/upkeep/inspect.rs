@@ -5,7 +5,7 @@
 pub(super) mod text;
 
 use crate::{
-    engine::change::{Content, Stack},
+    engine::change::{Content, Nature, Stack},
     ledger::{
         codec::{self, Page},
         entry::Ordered,
@@ -22,7 +22,7 @@ use holdall_protocol::{
     ids::{InstanceId, ItemId, OrderKey, Place, PlayerId, ReservationId, Revision, Seq, TradeId},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::VecDeque, fmt::Write as _};
+use std::{collections::VecDeque, fmt::Write as _, sync::Arc};
 use utoipa::ToSchema;
 
 /// Ledger entries that are shown.
@@ -303,7 +303,8 @@ impl From<Content> for What {
 }
 
 /// What a newer build keeps beyond is nothing that this one could show.
-fn shown(Stack { instance, item, quantity, acquired_at, attributes, beyond: _ }: Stack) -> What {
+fn shown(Stack { instance, nature, quantity, acquired_at }: Stack) -> What {
+    let Nature { item, attributes, beyond: _ } = Arc::unwrap_or_clone(nature);
     What::Stack { instance, item, quantity: quantity.get(), acquired_at, attributes }
 }
 

@@ -156,7 +156,7 @@ fn sums(player: &PlayerId, row: &Row, pages: &[Page], say: &mut impl FnMut(Strin
     let mut stored: BTreeMap<ItemId, i128> = BTreeMap::new();
     for (place, content) in row.places.keys().zip(contents(row)) {
         match content {
-            Content::Stack(stack) => *stored.entry(stack.item).or_default() += i128::from(stack.quantity.get()),
+            Content::Stack(stack) => *stored.entry(stack.item.clone()).or_default() += i128::from(stack.quantity.get()),
             Content::Amount(amount) => {
                 let currency = place.strip_prefix("c:").expect("a balance");
                 *stored.entry(ItemId::new(currency).expect("a currency")).or_default() += i128::from(amount);
@@ -180,7 +180,7 @@ fn inbox(player: &PlayerId, row: &Row, books: &BTreeMap<PlayerId, Vec<Page>>, sa
     }
     let mut stored: BTreeMap<ItemId, i128> = BTreeMap::new();
     for stack in waiting(row) {
-        *stored.entry(stack.item).or_default() += i128::from(stack.quantity.get());
+        *stored.entry(stack.item.clone()).or_default() += i128::from(stack.quantity.get());
     }
     lines.retain(|_, net| *net != 0);
     if lines != stored {

@@ -16,7 +16,7 @@ use holdall_server::{
     },
     config::Settings,
     engine::{
-        change::{Beyond, Content, Stack},
+        change::{Beyond, Content, Nature, Stack},
         migration::{Course, Taken, course},
         moment::Moment,
         player::Player,
@@ -28,6 +28,7 @@ use rand::{SeedableRng, rngs::SmallRng};
 use std::{
     collections::BTreeMap,
     num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
 };
 
 fn steps(text: &str, rules: &Rules) -> Migrations {
@@ -251,11 +252,13 @@ fn player() -> impl Strategy<Value = Player> {
         let stacks = bag.into_iter().map(|(slot, (item, quantity))| {
             let stack = Stack {
                 instance: InstanceId::new(uuid::Uuid::from_u128(u128::from(slot) + 1)),
-                item,
+                nature: Arc::new(Nature {
+                    item,
+                    attributes: Default::default(),
+                    beyond: Beyond::new(if slot % 3 == 0 { vec![0x91, 0xc2] } else { vec![] }),
+                }),
                 quantity: NonZeroU32::new(quantity).expect("not zero"),
                 acquired_at: 100,
-                attributes: Default::default(),
-                beyond: Beyond::new(if slot % 3 == 0 { vec![0x91, 0xc2] } else { vec![] }),
             };
             (Place::Bag(slot), Content::Stack(stack))
         });
@@ -272,7 +275,7 @@ fn sums(player: &Player) -> Sums {
     for (place, content) in player.places() {
         let (key, amount) = match (place, content) {
             (Place::Balance(currency), Content::Amount(amount)) => ((false, currency), u128::from(amount)),
-            (_, Content::Stack(stack)) => ((true, stack.item), u128::from(stack.quantity.get())),
+            (_, Content::Stack(stack)) => ((true, stack.item.clone()), u128::from(stack.quantity.get())),
             (place, content) => panic!("{content:?} in {place}"),
         };
         *sums.entry(key).or_default() += amount;
@@ -352,7 +355,7 @@ proptest! {
         after.absorb(&changes);
         let kept = |player: &Player| -> BTreeMap<InstanceId, Beyond> {
             player.places().filter_map(|(_, content)| match content {
-                Content::Stack(stack) => Some((stack.instance, stack.beyond)),
+                Content::Stack(stack) => Some((stack.instance, stack.beyond.clone())),
                 Content::Amount(_) => None,
             }).collect()
         };

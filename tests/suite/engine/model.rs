@@ -13,7 +13,7 @@ use holdall_server::{
     catalog::{Definition, Kind, Rules},
     engine::{
         action::Action,
-        change::{Beyond, Content, Stack},
+        change::{Content, Nature, Stack},
     },
 };
 use std::{cmp::Reverse, collections::BTreeMap, num::NonZeroU32};
@@ -292,15 +292,13 @@ impl Model {
         if heavy && !partial {
             return Err(Code::WeightExceeded);
         }
-        let attributes = attributes.unwrap_or(&known.attributes).clone();
+        let attributes = attributes.unwrap_or(&known.nature.attributes).clone();
         for given in 0..quantity {
             let unit = Stack {
                 instance: InstanceId::new(Uuid::nil()),
-                item: known.id.clone(),
+                nature: Nature::with(known.id.clone(), attributes.clone()),
                 quantity: NonZeroU32::MIN,
                 acquired_at: world.now,
-                attributes: attributes.clone(),
-                beyond: Beyond::default(),
             };
             let then = self.weight(world.rules) + u128::from(known.weight);
             let heavy = world.rules.max_weight > 0 && known.weight > 0 && then > u128::from(world.rules.max_weight);

@@ -15,7 +15,7 @@ use holdall_server::{
     engine::{
         action::Action,
         apply,
-        change::{Beyond, Changes, Content, Stack},
+        change::{Changes, Content, Nature, Stack},
         exchange::{Side, gift, settle},
         moment::Moment,
         offer::Offer,
@@ -61,11 +61,9 @@ fn content(word: &str, side: &str) -> (Place, Content) {
     let (id, quantity) = rest.split_once('×').unwrap_or((rest, "1"));
     let stack = Stack {
         instance: instance(&name),
-        item: item(id),
+        nature: Nature::with(item(id), attributes),
         quantity: quantity.parse().unwrap(),
         acquired_at,
-        attributes,
-        beyond: Beyond::default(),
     };
     let place = place.parse().map_or_else(|_| Place::Equipment(slot(place)), Place::Bag);
     (place, Content::Stack(stack))

@@ -263,7 +263,7 @@ fn totals(players: &[Player; 2]) -> BTreeMap<ItemId, u128> {
     let mut totals = BTreeMap::new();
     for (place, content) in players.iter().flat_map(Player::places) {
         let (item, units) = match content {
-            Content::Stack(stack) => (stack.item, u128::from(stack.quantity.get())),
+            Content::Stack(stack) => (stack.item.clone(), u128::from(stack.quantity.get())),
             Content::Amount(amount) => match place {
                 holdall_protocol::ids::Place::Balance(currency) => (currency, u128::from(amount)),
                 other => panic!("an amount at {other}"),

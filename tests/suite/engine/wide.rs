@@ -4,12 +4,12 @@ use super::{
     notation::{action, assert_sound, check, instance, places},
     world::{item, rules},
 };
-use holdall_protocol::{NUMBER_MAX, attribute::Attributes, ids::Place};
+use holdall_protocol::{NUMBER_MAX, ids::Place};
 use holdall_server::{
     catalog::Rules,
     engine::{
         apply,
-        change::{Beyond, Changes, Content, Stack},
+        change::{Changes, Content, Nature, Stack},
         moment::Moment,
         player::Player,
     },
@@ -42,11 +42,9 @@ fn the_heaviest_bag_is_told_in_bounds_and_kept_exactly() {
     let mut player = Player::from_places((0..10_000_u16).map(|slot| {
         let stack = Stack {
             instance: instance(&slot.to_string()),
-            item: item("anvil"),
+            nature: Nature::plain(item("anvil")),
             quantity: NonZeroU32::MAX,
             acquired_at: 0,
-            attributes: Attributes::default(),
-            beyond: Beyond::default(),
         };
         (Place::Bag(slot), Content::Stack(stack))
     }))

@@ -5,7 +5,9 @@ use holdall_protocol::{
     ids::{AttributeKey, ItemId, SlotId},
     message::ItemDefinition,
 };
-use holdall_server::catalog::{Catalog, Definition, Kind, Rarity, Rules, migrations::Migrations, shop::Shop};
+use holdall_server::catalog::{
+    Catalog, Definition, Kind, Rarity, Rules, migrations::Migrations, nature::Nature, shop::Shop,
+};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 pub fn item(text: &str) -> ItemId {
@@ -98,7 +100,7 @@ fn definition(row: &str) -> Definition {
         base_value: wire.base_value,
         slots: wire.slots.clone(),
         two_handed: wire.two_handed,
-        attributes: wire.attributes.clone(),
+        nature: Nature::with(wire.id.clone(), wire.attributes.clone()),
         wire: Arc::new(wire),
     }
 }

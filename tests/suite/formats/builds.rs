@@ -14,7 +14,7 @@ use holdall_server::{
     engine::{
         action::Action,
         apply,
-        change::{Beyond, Changes, Content, Stack},
+        change::{Beyond, Changes, Content, Nature, Stack},
         moment::Moment,
     },
     journal::{Ack, Journal, Options as JournalOptions},
@@ -184,11 +184,9 @@ pub(super) fn instance(number: u128) -> InstanceId {
 pub(super) fn sword(number: u128, quantity: u32) -> Content {
     Content::Stack(Stack {
         instance: instance(number),
-        item: ItemId::new("ore").expect("an item id"),
+        nature: Nature::plain(ItemId::new("ore").expect("an item id")),
         quantity: NonZeroU32::new(quantity).expect("not zero"),
         acquired_at: 1_700_000_000_000,
-        attributes: Attributes::default(),
-        beyond: Beyond::default(),
     })
 }
 

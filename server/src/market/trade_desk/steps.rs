@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     engine::{
-        change::{Changes, Stack},
+        change::{Changes, Nature, Stack},
         exchange::{self, Unfit},
         moment::Moment,
         offer::Offer,
@@ -26,7 +26,7 @@ use holdall_protocol::{
     ids::{PlayerId, Revision, TradeId},
     message::{self, Cause, TradeAmount, TradeEnd, TradeOffer},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What a player wants of a trade.
 #[derive(Debug, Clone, PartialEq)]
@@ -356,7 +356,8 @@ impl Entered<'_> {
 fn shown(seat: &Seat) -> TradeOffer {
     let Offer { items, currencies } = seat.player.locked();
     let items = items.iter().filter_map(|(instance, units)| {
-        let Stack { instance, item, acquired_at, attributes, .. } = seat.player.stack(*instance)?.clone();
+        let Stack { instance, acquired_at, nature, .. } = seat.player.stack(*instance)?.clone();
+        let Nature { item, attributes, beyond: _ } = Arc::unwrap_or_clone(nature);
         Some(message::Stack { instance, item, quantity: units.get(), acquired_at, attributes })
     });
     let currencies =

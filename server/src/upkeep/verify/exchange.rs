@@ -70,7 +70,7 @@ impl Moved {
             |stacks: &[&Stack], id: InstanceId| stacks.iter().find(|stack| stack.instance == id).copied().cloned();
         for stack in &before {
             match find(&after, stack.instance) {
-                Some(now) if now.quantity > stack.quantity => moved.grown.push(now.item),
+                Some(now) if now.quantity > stack.quantity => moved.grown.push(now.item.clone()),
                 Some(_) => {}
                 None => moved.left.push((*stack).clone()),
             }
@@ -116,8 +116,7 @@ impl Moved {
     fn stranger<'m>(&'m self, other: &Self, at: u64) -> Option<&'m Stack> {
         self.entered.iter().find(|stack| match other.left.iter().find(|left| left.instance == stack.instance) {
             Some(left) => {
-                let same =
-                    left.item == stack.item && left.attributes == stack.attributes && left.beyond == stack.beyond;
+                let same = left.nature == stack.nature;
                 // Where more was poured onto it at once, the older time of acquisition stays.
                 !same || stack.acquired_at > left.acquired_at
             }
