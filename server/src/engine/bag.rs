@@ -21,8 +21,6 @@ type Slots = SmallVec<[u16; 8]>;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Bag {
     stacks: Vec<Stack>,
-    /// The slot of the stack at the same index.
-    slots: Vec<u16>,
     /// By slot: the index into `stacks`, or [`NOWHERE`]. As long as the highest slot ever used asks for.
     position: Vec<u16>,
     /// One bit a slot of `position`, so that free slots and slot order are found a word at a time.
@@ -80,9 +78,7 @@ impl Bag {
         self.reach(slot);
         let at = u16::try_from(self.stacks.len()).expect("a bag has fewer stacks than slots");
         grow(&mut self.stacks);
-        grow(&mut self.slots);
         self.stacks.push(stack);
-        self.slots.push(slot);
         self.point(slot, at);
         self.index_in(slot);
     }
@@ -91,10 +87,11 @@ impl Bag {
     pub(super) fn clear(&mut self, slot: u16) {
         self.index_out(slot);
         let at = self.index(slot).expect("only a filled slot is cleared");
+        // The last one moves into the gap, unless it is what goes: that is not found any more.
+        let moves = self.stacks.last().and_then(|last| self.slot_of(last.instance));
         self.stacks.swap_remove(at);
-        self.slots.swap_remove(at);
         self.point(slot, NOWHERE);
-        if let Some(moved) = self.slots.get(at).copied() {
+        if let Some(moved) = moves {
             self.point(moved, u16::try_from(at).expect("a bag has fewer stacks than slots"));
         }
     }
@@ -113,7 +110,6 @@ impl Bag {
     /// Gives back what was reserved for stacks that never came.
     pub(super) fn shrink(&mut self) {
         self.stacks.shrink_to_fit();
-        self.slots.shrink_to_fit();
         self.position.shrink_to_fit();
         self.occupied.shrink_to_fit();
     }
@@ -193,19 +189,18 @@ impl Bag {
         let bits: u32 = self.occupied.iter().map(|word| word.count_ones()).sum();
         let filled = self.position.iter().filter(|at| **at != NOWHERE).count();
         let indexed: usize = self.by_item.iter().map(|slots| slots.len()).sum();
-        let sizes =
-            [self.slots.len(), usize::try_from(bits).unwrap_or(usize::MAX), filled, self.by_instance.len(), indexed];
+        let sizes = [usize::try_from(bits).unwrap_or(usize::MAX), filled, self.by_instance.len(), indexed];
         if sizes.iter().any(|size| *size != count) {
-            return Err(format!("{count} stacks, but {sizes:?} slots, bits, positions, instances, item entries"));
+            return Err(format!("{count} stacks, but {sizes:?} bits, positions, instances, item entries"));
         }
-        for (stack, slot) in self.stacks.iter().zip(&self.slots) {
-            if self.get(*slot).map(|there| there.instance) != Some(stack.instance) {
-                return Err(format!("{} says it is in slot {slot}, which does not hold it", stack.instance));
+        for (at, stack) in self.stacks.iter().enumerate() {
+            let Some(slot) = self.slot_of(stack.instance) else {
+                return Err(format!("{} is not found by its instance", stack.instance));
+            };
+            if self.index(slot) != Some(at) {
+                return Err(format!("{} is found in slot {slot}, which holds another stack", stack.instance));
             }
-            if self.slot_of(stack.instance) != Some(*slot) {
-                return Err(format!("{} is not found in slot {slot} by its instance", stack.instance));
-            }
-            if self.slots_of(&stack.item).binary_search(slot).is_err() {
+            if self.slots_of(&stack.item).binary_search(&slot).is_err() {
                 return Err(format!("{} is not found in slot {slot} by its item", stack.instance));
             }
         }

@@ -85,6 +85,7 @@ pub struct Roster {
     pub dice: Dice,
     options: RwLock<Arc<Options>>,
     departures: OnceLock<Arc<dyn Departures>>,
+    lingering: unload::Lingering,
     /// Holds of loaded players that will expire.
     watched: holds::Watch,
     /// Orders on their way to other processes.
@@ -123,6 +124,7 @@ impl Roster {
             dice,
             options,
             departures: OnceLock::new(),
+            lingering: unload::Lingering::default(),
             watched: holds::Watch::default(),
             given: orders::Given::default(),
             order_keys: orders::Keys::default(),

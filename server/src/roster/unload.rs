@@ -6,8 +6,21 @@ use super::{
     trades::Departure,
 };
 use holdall_protocol::{close::Close, ids::SessionId};
-use std::sync::Arc;
-use tokio::time::sleep;
+use parking_lot::Mutex;
+use std::{collections::VecDeque, sync::Arc};
+use tokio::time::{Instant, sleep_until};
+
+/// Players who leave when their linger is over, unless somebody comes, in the order in which they began it.
+#[derive(Default)]
+pub(super) struct Lingering(Mutex<VecDeque<Linger>>);
+
+#[derive(Clone)]
+struct Linger {
+    end: Instant,
+    cell: Arc<Cell>,
+    /// Another number means that somebody came or left meanwhile.
+    visits: u64,
+}
 
 impl Roster {
     /// A session's connection is over. Only its own: a newer one is never touched.
@@ -25,15 +38,34 @@ impl Roster {
         if cell.lock().has_links() {
             return;
         }
-        let roster = self.clone();
-        tokio::spawn(async move {
-            let linger = roster.options.read().linger;
-            sleep(linger).await;
-            let mut inner = cell.lock();
-            if inner.visits == visits {
-                roster.unload(&cell, &mut inner);
+        let now = Instant::now();
+        let end = now.checked_add(self.options.read().linger).unwrap_or(now);
+        let mut lingering = self.lingering.0.lock();
+        lingering.push_back(Linger { end, cell, visits });
+        // One task for all of them: every player lingers for a moment, and a timer each would weigh more.
+        if lingering.len() == 1 {
+            tokio::spawn(self.clone().see_off());
+        }
+    }
+
+    /// Until nobody lingers any more.
+    async fn see_off(self: Arc<Self>) {
+        let mut first = self.lingering.0.lock().front().cloned();
+        while let Some(Linger { end, cell, visits }) = first {
+            sleep_until(end).await;
+            {
+                let mut inner = cell.lock();
+                if inner.visits == visits {
+                    self.unload(&cell, &mut inner);
+                }
             }
-        });
+            let mut lingering = self.lingering.0.lock();
+            lingering.pop_front();
+            first = lingering.front().cloned();
+            if first.is_none() {
+                lingering.shrink_to_fit();
+            }
+        }
     }
 
     /// Saves and releases a player who has no connection left; the cell drains until that is durable.
