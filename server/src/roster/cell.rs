@@ -26,7 +26,11 @@ use holdall_protocol::{
     message::{Hold, Trade},
 };
 use parking_lot::{Mutex, MutexGuard};
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 use tokio::{sync::Notify, time::Instant};
 
 /// One player's place in memory.
@@ -111,24 +115,60 @@ pub struct Seat {
     pub(super) applied: Remembered,
     /// What the player has set.
     pub(super) preferences: Preferences,
-    /// Gifts that have left the inbox since the load, the newest last. The store may show one once more: before that is
-    /// durable, and where it lost writes and is told of the putting again, before it is told of the taking.
-    pub(super) taken: VecDeque<GiftId>,
-    /// The newest orders of operators that were carried out, the newest last.
-    pub(super) ordered: VecDeque<Done>,
     /// The newest revision that the ledger's opening stands for; 0 where it has none.
     pub(super) opened: Revision,
-    /// What it had at some of its revisions, the newest last.
-    pub(super) milestones: Vec<Milestone>,
     /// Whether harmless values are still to be set right: done when somebody joins, because only then it is recorded.
     pub(super) unrepaired: bool,
     /// What the load made of it, until that is recorded in the step that lets it into the game. Up to then the checksum is
     /// that of what was stored.
     pub(super) unrecorded: Option<Unrecorded>,
+    /// What few have anything of.
+    pub(super) rare: Rarely,
+}
+
+/// What few players have anything of.
+#[derive(Debug)]
+pub(super) struct Rare {
+    /// Gifts that have left the inbox since the load, the newest last. The store may show one once more: before that is
+    /// durable, and where it lost writes and is told of the putting again, before it is told of the taking.
+    pub(super) taken: VecDeque<GiftId>,
+    /// The newest orders of operators that were carried out, the newest last.
+    pub(super) ordered: VecDeque<Done>,
+    /// What it had at some of its revisions, the newest last.
+    pub(super) milestones: Vec<Milestone>,
     /// The trades that are not over, as the player was last told of them: an open one and invites.
     pub(super) trades: Vec<Trade>,
     /// The open holds in the shop, as the player was last told of them.
     pub(super) holds: Vec<Hold>,
+}
+
+impl Rare {
+    const NONE: Self = Self {
+        taken: VecDeque::new(),
+        ordered: VecDeque::new(),
+        milestones: Vec::new(),
+        trades: Vec::new(),
+        holds: Vec::new(),
+    };
+}
+
+/// The same, one null pointer until something is written into it.
+#[derive(Debug, Default)]
+pub(super) struct Rarely(Option<Box<Rare>>);
+
+impl Deref for Rarely {
+    type Target = Rare;
+
+    fn deref(&self) -> &Rare {
+        static NONE: Rare = Rare::NONE;
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl DerefMut for Rarely {
+    fn deref_mut(&mut self) -> &mut Rare {
+        self.0.get_or_insert_with(|| Box::new(Rare::NONE))
+    }
 }
 
 /// One connection's end of a cell.

@@ -108,13 +108,13 @@ impl Seat {
     /// The open holds, as the player was last told of them.
     #[must_use]
     pub fn holds(&self) -> &[Hold] {
-        &self.holds
+        &self.rare.holds
     }
 
     fn note_hold(&mut self, told: &Hold) {
-        self.holds.retain(|known| known.reservation != told.reservation);
+        self.rare.holds.retain(|known| known.reservation != told.reservation);
         if told.state == HoldState::Active {
-            self.holds.push(told.clone());
+            self.rare.holds.push(told.clone());
         }
     }
 }

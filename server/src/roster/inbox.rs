@@ -258,7 +258,7 @@ impl Roster {
             return Fate::Waits;
         }
         let Some(seat) = inner.seat().filter(|seat| seat.revision > Revision::ZERO) else { return Fate::Waits };
-        if seat.taken.contains(&ready.id) {
+        if seat.rare.taken.contains(&ready.id) {
             return Fate::Left;
         }
         if seat.player.holds_any_of(&ready.gift.stacks) {
@@ -338,10 +338,10 @@ impl Roster {
         seat.form = seat.form.over(ready.gift.stamp);
         self.record_with(Half { player: &cell.id, inner, changes, note }, effects, cause);
         let seat = inner.seat().expect("still in the game under this lock");
-        if seat.taken.len() >= TAKEN_REMEMBERED {
-            seat.taken.pop_front();
+        if seat.rare.taken.len() >= TAKEN_REMEMBERED {
+            seat.rare.taken.pop_front();
         }
-        seat.taken.push_back(ready.id);
+        seat.rare.taken.push_back(ready.id);
     }
 
     fn form_of(&self, stamp: Stamp) -> Form {

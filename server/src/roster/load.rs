@@ -5,7 +5,7 @@
 use super::{
     Roster,
     allowance::Allowance,
-    cell::{Cell, Seat, Stage},
+    cell::{Cell, Rarely, Seat, Stage},
     holds::Terms,
     remembered::Remembered,
     upgrade::{Plan, Unrecorded},
@@ -26,7 +26,7 @@ use holdall_protocol::{
     ids::{Incarnation, PlayerId, Revision, Seq},
     message::Hold,
 };
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long a login waits for another process to give the player up, or for the store to be looked at.
@@ -242,6 +242,10 @@ impl Roster {
         for hold in &holds {
             self.watch_hold(hold.expires_at, hold.reservation, player);
         }
+        let mut rare = Rarely::default();
+        if !holds.is_empty() {
+            rare.holds = holds;
+        }
         Ok(Box::new(Seat {
             origin: loaded.origin(),
             owner: loaded.owner,
@@ -257,16 +261,12 @@ impl Roster {
             feed: Feed::new(Subprotocol::Msgpack, self.options.read().resume_bytes_max),
             applied,
             preferences: loaded.preferences,
-            taken: VecDeque::new(),
             stamped: None,
             restamps: true,
-            ordered: VecDeque::new(),
             opened: loaded.opened,
-            milestones: Vec::new(),
             unrepaired: true,
             unrecorded,
-            trades: Vec::new(),
-            holds,
+            rare,
         }))
     }
 }

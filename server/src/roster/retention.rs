@@ -67,15 +67,15 @@ impl Seat {
     /// behind what is kept, the newest stays.
     fn pass(&mut self, retention: Retention) {
         let (revision, apart) = (self.revision, retention.entries_max / 2);
-        let last = self.milestones.last().map_or(self.opened, |last| last.revision);
+        let last = self.rare.milestones.last().map_or(self.opened, |last| last.revision);
         if revision.get().saturating_sub(last.get()) < apart {
             return;
         }
         let opening = Opening { revision, at: 0, things: self.player.places().collect() };
-        self.milestones.push(Milestone { revision, things: opening.write(self.form) });
+        self.rare.milestones.push(Milestone { revision, things: opening.write(self.form) });
         let surplus = retention.surplus(revision);
-        let passed = self.milestones.iter().take_while(|milestone| milestone.revision <= surplus).count();
-        self.milestones.drain(..passed.saturating_sub(1));
+        let passed = self.rare.milestones.iter().take_while(|milestone| milestone.revision <= surplus).count();
+        self.rare.milestones.drain(..passed.saturating_sub(1));
     }
 }
 
@@ -125,7 +125,7 @@ impl Roster {
 
     async fn shorten(self: Arc<Self>, cell: Arc<Cell>) {
         let _one_at_a_time = self.shortening.lock().await;
-        let milestones = cell.lock().seat().map(|seat| seat.milestones.clone()).unwrap_or_default();
+        let milestones = cell.lock().seat().map(|seat| seat.rare.milestones.clone()).unwrap_or_default();
         match self.opening_of(&cell.id, milestones).await {
             Ok(Some((owner, opening))) => self.open_with(&cell, &owner, opening),
             Ok(None) => {}

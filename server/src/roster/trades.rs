@@ -38,7 +38,7 @@ impl Roster {
     /// Tells of a player who is about to leave with trades that are not over.
     pub(super) fn departs(&self, cell: &Cell, inner: &mut Inner, how: Departure) {
         if let (Some(seat), Some(departures)) = (inner.seat(), self.departures.get())
-            && !seat.trades.is_empty()
+            && !seat.rare.trades.is_empty()
         {
             departures.left(&cell.id, seat.incarnation, how);
         }
@@ -56,9 +56,9 @@ impl Roster {
 impl Seat {
     /// Remembers how a trade stands, or forgets it when it is over.
     pub fn note_trade(&mut self, view: &Trade) {
-        self.trades.retain(|known| known.trade != view.trade);
+        self.rare.trades.retain(|known| known.trade != view.trade);
         match view.stage {
-            TradeStage::Invited | TradeStage::Open => self.trades.push(view.clone()),
+            TradeStage::Invited | TradeStage::Open => self.rare.trades.push(view.clone()),
             TradeStage::Settled | TradeStage::Closed => {}
         }
     }
@@ -66,6 +66,6 @@ impl Seat {
     /// The trades that are not over, as the player was last told of them.
     #[must_use]
     pub fn trades(&self) -> &[Trade] {
-        &self.trades
+        &self.rare.trades
     }
 }

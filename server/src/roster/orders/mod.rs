@@ -303,7 +303,7 @@ impl Roster {
             return Err(OrderError::StoreAway);
         }
         let Some(seat) = inner.seat() else { return Ok(None) };
-        if let Some(done) = seat.ordered.iter().find(|done| done.answer.key == order.key) {
+        if let Some(done) = seat.rare.ordered.iter().find(|done| done.answer.key == order.key) {
             return Ok(Some(done.clone()));
         }
         if judged.at.is_some_and(|at| at != seat.revision) {
@@ -342,9 +342,9 @@ impl Roster {
 
 impl Seat {
     fn remember_order(&mut self, done: Done) {
-        if self.ordered.len() >= REMEMBERED_ORDERS {
-            self.ordered.pop_front();
+        if self.rare.ordered.len() >= REMEMBERED_ORDERS {
+            self.rare.ordered.pop_front();
         }
-        self.ordered.push_back(done);
+        self.rare.ordered.push_back(done);
     }
 }
