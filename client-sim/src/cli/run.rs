@@ -3,7 +3,7 @@
 use super::live::Live;
 use clap::Args;
 use holdall_client_sim::{
-    duration, html,
+    duration, html, knock,
     mix::Weights,
     operator::{Address, Operator},
     report::Report,
@@ -20,7 +20,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::net::TcpStream;
 
 /// A promise of the server was broken.
 const VIOLATED: u8 = 1;
@@ -41,9 +40,13 @@ pub(crate) struct Run {
     /// config/scenarios.
     #[arg(long, value_name = "NAME|FILE", default_value = "steady")]
     scenario: String,
-    /// The server, such as ws://127.0.0.1:7777/ws
+    /// The server, such as ws://127.0.0.1:7777/ws, or wss://game.example/ws where it speaks TLS.
     #[arg(long, default_value = "ws://127.0.0.1:7777/ws")]
-    url: Url,
+    url: String,
+    /// The authorities (PEM) that may have signed the certificate of a server at wss:// [default: those that this machine
+    /// trusts]
+    #[arg(long, value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
     /// How many bots; they sign in as bot-1 and so on.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(BOTS_MAX)))]
     bots: Option<u32>,
@@ -145,10 +148,7 @@ impl Run {
         let options = self.options()?;
         room_for(options.bots)?;
         // A wrong address is better told at once than by every bot after half a minute.
-        let address = options.url.address();
-        TcpStream::connect(address)
-            .await
-            .map_err(|error| format!("nobody answers at {}: {error}", self.url.as_str()))?;
+        knock(&options.url, options.subprotocol).await?;
         for file in self.json.iter().chain(&self.html) {
             // Better now than after an hour.
             std::fs::File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -171,7 +171,8 @@ impl Run {
 
     fn options(&self) -> Result<Options, String> {
         let scenario = Scenario::named(&self.scenario).map_err(|error| error.to_string())?;
-        let mut options = scenario.options(&self.scenario, self.url.clone());
+        let url = Url::new(&self.url, self.ca_cert.as_deref()).map_err(|why| format!("--url {}: {why}", self.url))?;
+        let mut options = scenario.options(&self.scenario, url);
         if let Some(bots) = self.bots {
             options.bots = usize::try_from(bots).map_err(|error| error.to_string())?;
         }
