@@ -74,7 +74,8 @@ pub(crate) struct Run {
     /// How long on average a bot stays away when its mix lets it leave.
     #[arg(long, value_name = "T", value_parser = duration::parse)]
     away: Option<Duration>,
-    /// The share of the bots that read nothing for seconds, again and again, such as 0.2
+    /// The share of the bots that read nothing for seconds, again and again, such as 0.2; all others save their gifts for
+    /// one of these at a time.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     slow_readers: Option<f64>,
     /// The share of the bots that are no players and do what the server must refuse.
@@ -108,7 +109,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "KEY|FILE", requires = "operator")]
     operator_key: Option<String>,
     /// What the run must show, such as 'p99_us<5000'. Of throughput_per_s, p50_us, p90_us, p99_us, p999_us, max_us,
-    /// refused_ratio and violations, with < <= > or >=. May be given again.
+    /// refused_ratio, collapsed (snapshots for what was left out) and violations, with < <= > or >=. May be given again.
     #[arg(long, value_name = "FIGURE<NUMBER")]
     require: Vec<Requirement>,
     /// Write all figures to this file.

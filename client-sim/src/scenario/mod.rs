@@ -79,9 +79,9 @@ pub struct Options {
     pub away: Duration,
     /// Everybody leaves and comes back at once, again and again; never when absent.
     pub storm: Option<Storm>,
-    /// The share of the bots that read nothing for a while, again and again.
+    /// The share of the bots that read nothing for a while, again and again. What others give, they give to one of these.
     pub slow_readers: f64,
-    /// For how long on average.
+    /// For about how long, and how long they read between.
     #[serde(serialize_with = "duration::serialize")]
     pub slow_pause: Duration,
     /// The share of the bots that are no players and do what the server must refuse.
