@@ -14,7 +14,8 @@ use std::{
 
 /// Items of the catalogue that comes with the server, asked for although nobody may hold them yet, so that there is
 /// something of every kind to top up with.
-const ASKED_FIRST: [&str; 5] = ["ore", "health_potion", "iron_sword", "gold", "gems"];
+const ASKED_FIRST: [&str; 9] =
+    ["ore", "health_potion", "iron_sword", "gold", "gems", "wood", "herbs", "iron_ingot", "silver_thread"];
 
 /// What is known of one item.
 #[derive(Debug, Clone)]

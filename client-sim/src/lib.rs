@@ -29,10 +29,14 @@ pub mod series;
 mod shopper;
 mod socket;
 pub mod strain;
+mod stream;
+mod tls;
 pub mod token;
 mod top_up;
 pub mod trader;
+pub mod url;
 mod workload;
 
 pub use report::Report;
 pub use scenario::{Options, run};
+pub use socket::knock;

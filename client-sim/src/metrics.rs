@@ -67,6 +67,12 @@ pub(crate) struct Metrics {
     pub(crate) expired: AtomicU64,
     /// Connections for which the server had no room.
     pub(crate) turned_away: AtomicU64,
+    /// Snapshots that nobody had asked for: each stands for deltas that too much waiting had made the server leave out.
+    pub(crate) collapsed: AtomicU64,
+    /// Replies that came without their changes for the same reason.
+    pub(crate) collapsed_replies: AtomicU64,
+    /// Connections that were closed because what was sent was not read for too long.
+    pub(crate) closed_slow: AtomicU64,
     shards: Vec<Mutex<Shard>>,
     abuses: Mutex<BTreeMap<&'static str, BTreeMap<String, u64>>>,
     violations: Mutex<Vec<String>>,
@@ -95,6 +101,9 @@ impl Metrics {
             released: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             turned_away: AtomicU64::new(0),
+            collapsed: AtomicU64::new(0),
+            collapsed_replies: AtomicU64::new(0),
+            closed_slow: AtomicU64::new(0),
             abuses: Mutex::default(),
             shards: (0..SHARDS).map(|_| shard()).collect(),
             violations: Mutex::new(Vec::new()),

@@ -80,6 +80,12 @@ pub struct Report {
     pub resyncs: u64,
     /// Connections for which the server had no room.
     pub turned_away: u64,
+    /// Snapshots that nobody had asked for: each stands for what the server left out for somebody who did not read.
+    pub collapsed: u64,
+    /// Replies that came without their changes for the same reason.
+    pub collapsed_replies: u64,
+    /// Connections that the server closed because what it had sent was not read for too long.
+    pub closed_slow: u64,
     /// Orders to the operator API; absent where nobody ordered.
     pub top_ups: Option<TopUps>,
     /// Bots that were no players.
@@ -182,6 +188,8 @@ pub struct Progress {
     pub p50_us: u64,
     /// The latency that 99 of 100 stay below, so far.
     pub p99_us: u64,
+    /// Snapshots that nobody had asked for so far.
+    pub collapsed: u64,
     /// Promises broken so far.
     pub violations: u64,
 }
@@ -266,6 +274,14 @@ impl fmt::Display for Report {
             ),
         )?;
         line(f, "mirrors", format!("{} of {} proven, {} resyncs", self.proven, self.bots, self.resyncs))?;
+        if self.config.slow_readers > 0.0 || self.collapsed > 0 {
+            let Self { collapsed, collapsed_replies, closed_slow, .. } = self;
+            let text = format!(
+                "{collapsed} snapshots for deltas that were left out, {collapsed_replies} replies without their changes, \
+                 {closed_slow} closed as slow"
+            );
+            line(f, "slow readers", text)?;
+        }
         self.books(f)?;
         if let Some(TopUps { done, refused }) = self.top_ups {
             line(f, "top-ups", format!("{done} grants by the operator API, {refused} refused"))?;

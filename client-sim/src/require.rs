@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 /// A figure that can be required, and how it is read off a report: `None` where it was not measured.
 type Figure = (&'static str, fn(&Report) -> Option<f64>);
 
-const FIGURES: [Figure; 8] = [
+const FIGURES: [Figure; 9] = [
     ("throughput_per_s", |report| Some(report.throughput_per_s)),
     ("p50_us", |report| report.measured(report.latency_us.p50)),
     ("p90_us", |report| report.measured(report.latency_us.p90)),
@@ -17,6 +17,7 @@ const FIGURES: [Figure; 8] = [
     ("p999_us", |report| report.measured(report.latency_us.p999)),
     ("max_us", |report| report.measured(report.latency_us.max)),
     ("refused_ratio", Report::refused_ratio),
+    ("collapsed", |report| Some(report.collapsed as f64)),
     ("violations", |report| Some(report.violations_count as f64)),
 ];
 

@@ -1,8 +1,9 @@
 //! One WebSocket to the server: messages in, messages out, and why it ended.
 //!
-//! Called by `bot`. Small buffers, because thousands of these live in one process. Never retries.
+//! Called by `bot` and `abuse`, and by `compare` for a bare one. Small buffers, because thousands of these live in one
+//! process. Never retries.
 
-use crate::scenario::Url;
+use crate::{stream::Stream, url::Url};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use holdall_protocol::{
     close::Close,
@@ -11,6 +12,7 @@ use holdall_protocol::{
 };
 use std::{io, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, TcpStream, lookup_host},
     time::timeout,
 };
@@ -19,6 +21,7 @@ use tokio_tungstenite::{
     tungstenite::{
         Error, Message,
         client::IntoClientRequest as _,
+        error::ProtocolError,
         http::{HeaderValue, Response, StatusCode},
         protocol::{CloseFrame, WebSocketConfig},
     },
@@ -88,14 +91,15 @@ pub(crate) enum Throw {
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Stream>,
     subprotocol: Subprotocol,
 }
 
 impl Socket {
     /// Connects and agrees on the subprotocol.
     pub(crate) async fn connect(url: &Url, subprotocol: Subprotocol, room: Room) -> Result<Self, ConnectError> {
-        Ok(Self { stream: open(url, Some(subprotocol), room).await?, subprotocol })
+        let opening = async { upgrade(url, reach(url, room).await?, Some(subprotocol)).await };
+        Ok(Self { stream: in_time(opening).await?, subprotocol })
     }
 
     /// Writes a message into the buffer; [`Self::flush`] sends it.
@@ -183,8 +187,51 @@ fn said(response: &Response<Option<Vec<u8>>>) -> String {
     format!("HTTP {}: {}", response.status(), body.trim())
 }
 
+/// Opens a bare WebSocket over TCP alone; with a subprotocol the server has to agree on it.
+pub(crate) async fn open(
+    url: &Url,
+    subprotocol: Option<Subprotocol>,
+) -> Result<WebSocketStream<TcpStream>, ConnectError> {
+    let opening = async { upgrade(url, connect(url, Room::Usual).await.map_err(later)?, subprotocol).await };
+    in_time(opening).await
+}
+
+/// Looks whether a server is there that would play.
+///
+/// # Errors
+/// What is in the way, in words.
+pub async fn knock(url: &Url, subprotocol: Subprotocol) -> Result<(), String> {
+    match Socket::connect(url, subprotocol, Room::Usual).await {
+        Ok(socket) => {
+            socket.close().await;
+            Ok(())
+        }
+        // Somebody is there, and may have room when bots come.
+        Err(ConnectError::Full(_)) => Ok(()),
+        Err(ConnectError::Later(why)) => Err(format!("nobody answers at {}: {why}", url.as_str())),
+        Err(ConnectError::Never(why)) => Err(format!("nobody can play at {}: {why}", url.as_str())),
+    }
+}
+
+async fn in_time<T>(opening: impl Future<Output = Result<T, ConnectError>>) -> Result<T, ConnectError> {
+    timeout(CONNECT_DEADLINE, opening).await.map_err(|elapsed| ConnectError::Later(elapsed.to_string()))?
+}
+
+fn later(error: io::Error) -> ConnectError {
+    ConnectError::Later(error.to_string())
+}
+
+async fn connect(url: &Url, room: Room) -> io::Result<TcpStream> {
+    let tcp = match room {
+        Room::Usual => TcpStream::connect(url.address()).await,
+        Room::Narrow => connect_narrow(url).await,
+    }?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
 /// A connection for which the kernel keeps next to nothing that was not read.
-async fn narrow_stream(url: &Url) -> io::Result<TcpStream> {
+async fn connect_narrow(url: &Url) -> io::Result<TcpStream> {
     let unknown = || io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     let address = lookup_host(url.address()).await?.next().ok_or_else(unknown)?;
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -192,35 +239,28 @@ async fn narrow_stream(url: &Url) -> io::Result<TcpStream> {
     socket.connect(address).await
 }
 
-/// Opens a WebSocket; with a subprotocol the server has to agree on it.
-pub(crate) async fn open(
-    url: &Url,
-    subprotocol: Option<Subprotocol>,
-    room: Room,
-) -> Result<WebSocketStream<TcpStream>, ConnectError> {
-    timeout(CONNECT_DEADLINE, handshake(url, subprotocol, room))
-        .await
-        .map_err(|elapsed| ConnectError::Later(elapsed.to_string()))?
+/// The way to the server, with TLS where its address asks for it.
+async fn reach(url: &Url, room: Room) -> Result<Stream, ConnectError> {
+    let tcp = connect(url, room).await.map_err(later)?;
+    let Some(tls) = url.tls() else { return Ok(Stream::Plain(tcp)) };
+    match tls.greet(tcp).await {
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(ConnectError::Never(error.to_string())),
+        Err(error) => Err(later(error)),
+    }
 }
 
-async fn handshake(
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     url: &Url,
+    stream: S,
     subprotocol: Option<Subprotocol>,
-    room: Room,
-) -> Result<WebSocketStream<TcpStream>, ConnectError> {
-    let later = |error: std::io::Error| ConnectError::Later(error.to_string());
-    let tcp = match room {
-        Room::Usual => TcpStream::connect(url.address()).await,
-        Room::Narrow => narrow_stream(url).await,
-    };
-    let tcp = tcp.map_err(later)?;
-    tcp.set_nodelay(true).map_err(later)?;
+) -> Result<WebSocketStream<S>, ConnectError> {
     let mut request = url.as_str().into_client_request().map_err(|error| ConnectError::Never(error.to_string()))?;
     if let Some(subprotocol) = subprotocol {
         let name = HeaderValue::from_static(subprotocol.as_str());
         request.headers_mut().insert("Sec-WebSocket-Protocol", name);
     }
-    match client_async_with_config(request, tcp, Some(buffers())).await {
+    match client_async_with_config(request, stream, Some(buffers())).await {
         Ok((stream, _)) => Ok(stream),
         Err(Error::Http(response))
             if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) =>
@@ -228,6 +268,10 @@ async fn handshake(
             Err(ConnectError::Full(said(&response)))
         }
         Err(Error::Http(response)) if response.status().is_client_error() => Err(ConnectError::Never(said(&response))),
+        Err(Error::Protocol(ProtocolError::HttparseError(_))) => {
+            let instead = if url.tls().is_none() { ": perhaps it is at wss://" } else { "" };
+            Err(ConnectError::Never(format!("what answers there speaks no HTTP{instead}")))
+        }
         Err(error) => Err(ConnectError::Later(error.to_string())),
     }
 }

@@ -101,6 +101,15 @@ impl Candidate<'_> {
     }
 }
 
+/// Who is given something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Gifts<'a> {
+    /// Whoever it is.
+    ToFriends,
+    /// Only who reads nothing: everybody saves their gifts for that one, if there is one now.
+    ToWhoHangs(Option<&'a PlayerId>),
+}
+
 /// What a bot sees when it chooses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
@@ -122,6 +131,8 @@ pub(crate) struct View<'a> {
     pub(crate) goods: &'a Goods,
     /// Another bot that has been in the game, picked at random.
     pub(crate) friend: Option<&'a PlayerId>,
+    /// Whom everybody gives to.
+    pub(crate) gifts: Gifts<'a>,
     /// Whether it may give: that is limited more strictly than other requests.
     pub(crate) may_give: bool,
     /// Whether it may invite to a trade: the same.
@@ -167,6 +178,13 @@ impl Workload {
 
 /// Bag slots that are looked at before a bot decides that it has nothing of the kind.
 const LOOKED_AT: usize = 48;
+
+/// Lines in a gift to somebody who hangs. Each makes the delta longer, and fills the bag that has to take all of it: with this
+/// many, neither the gifts nor the slots run out first.
+const SUNDRIES_MAX: usize = 3;
+
+/// The largest stack from which on many units of an item need few slots.
+const ROOMY: u32 = 99;
 
 /// What a bot that cannot pay tops up by.
 const MONEY_AT_ONCE: u64 = 500;
@@ -291,7 +309,15 @@ impl View<'_> {
     }
 
     fn gift(&self, rng: &mut SmallRng) -> Option<Action> {
-        let to = self.friend.filter(|_| self.may_give)?.clone();
+        let to = match self.gifts {
+            Gifts::ToFriends => self.friend,
+            Gifts::ToWhoHangs(to) => to,
+        };
+        let to = to.filter(|_| self.may_give)?.clone();
+        if let Gifts::ToWhoHangs(_) = self.gifts {
+            let items = self.sundries(rng);
+            return (!items.is_empty()).then_some(Action::Gift(Gift { to, items }));
+        }
         let mut items: Vec<GiftItem> = Vec::new();
         for _ in 0..if rng.random_bool(0.2) { 2 } else { 1 } {
             let found = self.find(rng, |_, definition| definition.tradeable)?;
@@ -303,12 +329,30 @@ impl View<'_> {
         Some(Action::Gift(Gift { to, items }))
     }
 
+    /// A unit each of different things that stack, so that one bag has room for thousands of such gifts.
+    fn sundries(&self, rng: &mut SmallRng) -> Vec<GiftItem> {
+        let mut items: Vec<(&ItemId, GiftItem)> = Vec::new();
+        for (slot, stack) in self.walk(rng).take(LOOKED_AT) {
+            let pleases = |definition: &ItemDefinition| definition.tradeable && definition.max_stack >= ROOMY;
+            let fit = self.busy.left(slot, stack) > 0
+                && !self.mirror.is_frozen(&Place::Bag(slot))
+                && items.iter().all(|(item, _)| **item != stack.item)
+                && self.catalogue.get(&stack.item).is_some_and(|definition| pleases(&definition));
+            if fit && items.len() < SUNDRIES_MAX {
+                items.push((&stack.item, GiftItem { instance: stack.instance, quantity: Quantity::new(1) }));
+            }
+        }
+        items.into_iter().map(|(_, line)| line).collect()
+    }
+
     /// What makes an action of this kind possible the next time.
     fn top_up(&self, kind: Kind, rng: &mut SmallRng) -> Option<Action> {
         let wanted: fn(&ItemDefinition) -> bool = match kind {
             Kind::Use => |definition| definition.kind == "consumable",
             Kind::Equip | Kind::Unequip => |definition| !definition.slots.is_empty(),
             Kind::Sell => |definition| definition.sellable,
+            // Whoever saves is not short of anything.
+            Kind::Gift if matches!(self.gifts, Gifts::ToWhoHangs(None)) => return None,
             Kind::Drop | Kind::Move | Kind::Gift | Kind::Grant => |definition| definition.tradeable,
             // Who has nothing to do in a trade waits for the other one.
             Kind::Trade | Kind::Shop | Kind::Cut | Kind::Leave => return None,

@@ -13,5 +13,6 @@ mod requirements;
 mod scenarios;
 mod scene;
 mod shop;
+mod tls;
 mod trades;
 mod verdicts;

@@ -43,19 +43,25 @@ impl Bot {
             self.world.goods.unclaim();
             self.take_limits(&reloaded.limits);
         }
-        if let ServerMessage::Delta(Delta { cause: Cause::Inbox { .. }, .. }) = &*message {
-            self.world.metrics.delivered.fetch_add(1, Relaxed);
-        }
-        if let ServerMessage::Hold(hold) = &*message
-            && hold.state == HoldState::Expired
-        {
-            self.world.metrics.expired.fetch_add(1, Relaxed);
-        }
+        self.count(&message, was_live);
         if let Heard::Reply(reply) = self.checker.hear(&message) {
             self.reply(&reply, &message);
         }
         self.report_faults();
         if !was_live && self.checker.is_live() { self.went_live(socket).await } else { Continue(()) }
+    }
+
+    /// Counts what is no reply, or is an unusual one.
+    fn count(&self, message: &ServerMessage, was_live: bool) {
+        let metrics = &self.world.metrics;
+        let counter = match message {
+            ServerMessage::Delta(Delta { cause: Cause::Inbox { .. }, .. }) => &metrics.delivered,
+            ServerMessage::Hold(hold) if hold.state == HoldState::Expired => &metrics.expired,
+            ServerMessage::Snapshot(_) if was_live => &metrics.collapsed,
+            ServerMessage::Applied(applied) if applied.collapsed => &metrics.collapsed_replies,
+            _ => return,
+        };
+        counter.fetch_add(1, Relaxed);
     }
 
     fn welcome(&mut self, welcome: &Welcome) {
@@ -152,8 +158,10 @@ impl Bot {
             self.world.metrics.violation(Some(self.checker.player()), &Fault::Closed(close));
             return Over::Done;
         }
-        if close == Close::Full {
-            self.world.metrics.turned_away.fetch_add(1, Relaxed);
+        match close {
+            Close::Full => drop(self.world.metrics.turned_away.fetch_add(1, Relaxed)),
+            Close::Slow => drop(self.world.metrics.closed_slow.fetch_add(1, Relaxed)),
+            _ => {}
         }
         match close {
             Close::RateLimited | Close::Full => Over::CutFor(Duration::from_secs(2)),

@@ -215,7 +215,7 @@ impl Bot {
     async fn converse(&mut self, mut socket: Socket) -> Over {
         self.welcomed = false;
         (self.cut_at, self.storm_at) = (None, None);
-        self.ears.open(None);
+        self.listen(None);
         self.heard_at = Instant::now();
         let over = match self.hello(&mut socket).await {
             Continue(()) => loop {
@@ -306,19 +306,34 @@ impl Bot {
         let now = Instant::now();
         self.cut_at = self.world.options.churn.map(|mean| now + self.a_while(mean));
         self.storm_at = self.world.next_storm(now);
-        let turn_at = self.ears.are_slow().then(|| now + self.a_while(self.world.options.slow_pause));
-        self.ears.open(turn_at);
+        let turn_at = self.ears.are_slow().then(|| now + self.about(self.world.options.slow_pause));
+        self.listen(turn_at);
     }
 
     /// Turns from listening to not listening, or back.
     fn turn_ears(&mut self, now: Instant) {
-        let turn_at = now + self.a_while(self.world.options.slow_pause);
-        if self.ears.are_deaf() { self.hear_again(Some(turn_at)) } else { self.ears.shut(turn_at) }
+        let turn_at = now + self.about(self.world.options.slow_pause);
+        if self.ears.are_deaf() {
+            self.hear_again(Some(turn_at));
+        } else {
+            self.ears.shut(turn_at);
+            self.world.hangs(self.number);
+        }
     }
 
     fn hear_again(&mut self, turn_at: Option<Instant>) {
-        self.ears.open(turn_at);
+        self.listen(turn_at);
         self.heard_at = Instant::now();
+    }
+
+    fn listen(&mut self, turn_at: Option<Instant>) {
+        self.ears.open(turn_at);
+        self.world.reads(self.number);
+    }
+
+    /// A time of about that length: a server waits for a reader only so long, so that one much longer would be another fault.
+    fn about(&mut self, length: Duration) -> Duration {
+        length.mul_f64(self.rng.random_range(0.9..1.1))
     }
 
     /// A time that is so long on average, mostly shorter and at times much longer.

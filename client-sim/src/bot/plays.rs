@@ -5,7 +5,7 @@ use crate::{
     busy::Busy,
     scenario::{Load, Phase},
     socket::Socket,
-    workload::{Choice, View},
+    workload::{Choice, Gifts, View},
 };
 use holdall_protocol::action::{Action, DevGrant, Gift, Item, Resync, Stats, TradeCancel};
 use rand::{Rng as _, rngs::SmallRng};
@@ -169,6 +169,9 @@ impl Bot {
     fn look<T>(&mut self, choose: impl FnOnce(View<'_>, &mut SmallRng) -> Option<T>) -> Option<T> {
         let now = Instant::now();
         let friend = self.world.friend(self.number, &mut self.rng);
+        let hanging = self.world.hanging(self.number);
+        let saved = self.world.options.slow_readers > 0.0;
+        let gifts = if saved { Gifts::ToWhoHangs(hanging.as_ref()) } else { Gifts::ToFriends };
         let busy = Busy::with(self.checker.asked());
         let view = View {
             own: self.checker.player(),
@@ -180,6 +183,7 @@ impl Bot {
             busy: &busy,
             max_slots: self.max_slots,
             friend: friend.as_ref(),
+            gifts,
             may_give: self.no_gifts_until <= now,
             may_invite: self.no_invites_until <= now,
             may_hold: self.no_holds_until <= now,

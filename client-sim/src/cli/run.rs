@@ -3,7 +3,7 @@
 use super::live::Live;
 use clap::Args;
 use holdall_client_sim::{
-    duration, html,
+    duration, html, knock,
     mix::Weights,
     operator::{Address, Operator},
     report::Report,
@@ -20,7 +20,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::net::TcpStream;
 
 /// A promise of the server was broken.
 const VIOLATED: u8 = 1;
@@ -41,9 +40,13 @@ pub(crate) struct Run {
     /// config/scenarios.
     #[arg(long, value_name = "NAME|FILE", default_value = "steady")]
     scenario: String,
-    /// The server, such as ws://127.0.0.1:7777/ws
+    /// The server, such as ws://127.0.0.1:7777/ws, or wss://game.example/ws where it speaks TLS.
     #[arg(long, default_value = "ws://127.0.0.1:7777/ws")]
-    url: Url,
+    url: String,
+    /// The authorities (PEM) that may have signed the certificate of a server at wss:// [default: those that this machine
+    /// trusts]
+    #[arg(long, value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
     /// How many bots; they sign in as bot-1 and so on.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(BOTS_MAX)))]
     bots: Option<u32>,
@@ -71,7 +74,8 @@ pub(crate) struct Run {
     /// How long on average a bot stays away when its mix lets it leave.
     #[arg(long, value_name = "T", value_parser = duration::parse)]
     away: Option<Duration>,
-    /// The share of the bots that read nothing for seconds, again and again, such as 0.2
+    /// The share of the bots that read nothing for seconds, again and again, such as 0.2; all others save their gifts for
+    /// one of these at a time.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     slow_readers: Option<f64>,
     /// The share of the bots that are no players and do what the server must refuse.
@@ -105,7 +109,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "KEY|FILE", requires = "operator")]
     operator_key: Option<String>,
     /// What the run must show, such as 'p99_us<5000'. Of throughput_per_s, p50_us, p90_us, p99_us, p999_us, max_us,
-    /// refused_ratio and violations, with < <= > or >=. May be given again.
+    /// refused_ratio, collapsed (snapshots for what was left out) and violations, with < <= > or >=. May be given again.
     #[arg(long, value_name = "FIGURE<NUMBER")]
     require: Vec<Requirement>,
     /// Write all figures to this file.
@@ -145,10 +149,7 @@ impl Run {
         let options = self.options()?;
         room_for(options.bots)?;
         // A wrong address is better told at once than by every bot after half a minute.
-        let address = options.url.address();
-        TcpStream::connect(address)
-            .await
-            .map_err(|error| format!("nobody answers at {}: {error}", self.url.as_str()))?;
+        knock(&options.url, options.subprotocol).await?;
         for file in self.json.iter().chain(&self.html) {
             // Better now than after an hour.
             std::fs::File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -171,7 +172,8 @@ impl Run {
 
     fn options(&self) -> Result<Options, String> {
         let scenario = Scenario::named(&self.scenario).map_err(|error| error.to_string())?;
-        let mut options = scenario.options(&self.scenario, self.url.clone());
+        let url = Url::new(&self.url, self.ca_cert.as_deref()).map_err(|why| format!("--url {}: {why}", self.url))?;
+        let mut options = scenario.options(&self.scenario, url);
         if let Some(bots) = self.bots {
             options.bots = usize::try_from(bots).map_err(|error| error.to_string())?;
         }

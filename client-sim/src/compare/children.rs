@@ -8,7 +8,7 @@ use super::{
     settings,
     target::Target,
 };
-use crate::{process::Probe, scenario::Url};
+use crate::{process::Probe, url::Url};
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{

@@ -6,8 +6,8 @@ use super::{
     settings::{ITEMS, STACK},
 };
 use crate::{
-    scenario::Url,
-    socket::{self, ConnectError, Room},
+    socket::{self, ConnectError},
+    url::Url,
 };
 use futures_util::{SinkExt as _, StreamExt as _, stream};
 use holdall_protocol::{
@@ -59,7 +59,7 @@ pub(super) struct Entry {
 impl Player {
     /// One who talks to echo: nobody, with the same requests.
     pub(super) async fn of_echo(url: &Url, stacks: u16) -> Result<Self, Failure> {
-        let wire = socket::open(url, None, Room::Usual).await.map_err(refused)?;
+        let wire = socket::open(url, None).await.map_err(refused)?;
         let made_up = |slot| Owned { slot, instance: InstanceId::new(Uuid::from_u128(slot.into())) };
         let stacks: Vec<Owned> = (0..stacks).map(made_up).collect();
         Ok(Self { wire, plan: plan(&stacks), number: 0 })
@@ -90,7 +90,7 @@ impl Player {
 impl Entry {
     /// Comes in.
     pub(super) async fn enter(url: &Url, name: &str, resume: Option<Resume>) -> Result<Self, Failure> {
-        let mut wire = socket::open(url, Some(ENCODING), Room::Usual).await.map_err(refused)?;
+        let mut wire = socket::open(url, Some(ENCODING)).await.map_err(refused)?;
         let client = Some("compare".to_owned());
         say(&mut wire, &ClientMessage::Hello(Hello { token: format!("dev:{name}"), resume, client })).await?;
         match hear(&mut wire).await? {

@@ -60,10 +60,10 @@ pub struct Faults {
     pub away: Duration,
     /// Everybody leaves and comes back at once.
     pub storm: Option<Storm>,
-    /// The share of the bots that read nothing for a while, again and again.
+    /// The share of the bots that read nothing for a while, again and again. What others give, they give to one of these.
     #[serde(deserialize_with = "share")]
     pub slow_readers: f64,
-    /// For how long on average.
+    /// For about how long, and how long they read between.
     #[serde(with = "duration")]
     pub slow_pause: Duration,
     /// The share of the bots that are no players.

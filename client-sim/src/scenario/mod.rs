@@ -6,46 +6,14 @@ mod file;
 mod play;
 mod world;
 
+pub use crate::url::Url;
 use crate::{duration, mix::Weights, operator::Operator, token::Tokens};
 pub use file::{BOTS_MAX, BUILT_IN, Faults, Scenario, share_of};
 use holdall_protocol::frame::Subprotocol;
 pub use play::{run, run_watched};
 use serde::{Deserialize, Serialize, Serializer};
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 pub(crate) use world::World;
-
-/// Where the server is: `ws://host:port/path`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Url {
-    text: String,
-    address: String,
-}
-
-impl Url {
-    /// The whole of it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Host and port.
-    #[must_use]
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-}
-
-impl FromStr for Url {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix("ws://").ok_or("it must begin with ws://")?;
-        let host = rest.split_once('/').map_or(rest, |(host, _)| host);
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let address = if has_port { host.to_owned() } else { format!("{host}:80") };
-        if host.is_empty() { Err("it names no host".to_owned()) } else { Ok(Self { text: text.to_owned(), address }) }
-    }
-}
 
 /// What makes a bot act.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -111,9 +79,9 @@ pub struct Options {
     pub away: Duration,
     /// Everybody leaves and comes back at once, again and again; never when absent.
     pub storm: Option<Storm>,
-    /// The share of the bots that read nothing for a while, again and again.
+    /// The share of the bots that read nothing for a while, again and again. What others give, they give to one of these.
     pub slow_readers: f64,
-    /// For how long on average.
+    /// For about how long, and how long they read between.
     #[serde(serialize_with = "duration::serialize")]
     pub slow_pause: Duration,
     /// The share of the bots that are no players and do what the server must refuse.

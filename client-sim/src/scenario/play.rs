@@ -222,6 +222,7 @@ impl<W: FnMut(&Progress)> Run<W> {
             reconnects: metrics.reconnects.load(Relaxed),
             p50_us: latencies.value_at_quantile(0.5),
             p99_us: latencies.value_at_quantile(0.99),
+            collapsed: metrics.collapsed.load(Relaxed),
             violations: metrics.violations_count(),
         };
         (self.watch)(&progress);
@@ -318,6 +319,9 @@ impl<W: FnMut(&Progress)> Run<W> {
             resolved_later,
             resyncs: metrics.resyncs.load(Relaxed),
             turned_away: metrics.turned_away.load(Relaxed),
+            collapsed: metrics.collapsed.load(Relaxed),
+            collapsed_replies: metrics.collapsed_replies.load(Relaxed),
+            closed_slow: metrics.closed_slow.load(Relaxed),
             top_ups: self.world.top_up.as_ref().map(|top_up| top_up.counts().into()),
             abusers: self.world.options.abusers(),
             abuses: metrics.abuses(),

@@ -15,6 +15,9 @@ use std::{
 };
 use tokio::time::Instant;
 
+/// No bot's number.
+const NOBODY: usize = usize::MAX;
+
 /// What all bots of a run share.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -31,6 +34,8 @@ pub(crate) struct World {
     /// When they stopped.
     pub(super) play_until: AtomicU64,
     members: Vec<Member>,
+    /// The bot that reads nothing now and that everybody gives to.
+    hanging: AtomicUsize,
     pub(super) joined: AtomicUsize,
     pub(super) drained: AtomicUsize,
     pub(super) gone: AtomicUsize,
@@ -71,6 +76,7 @@ impl World {
             play_from: AtomicU64::new(u64::MAX),
             play_until: AtomicU64::new(u64::MAX),
             members: (1..=options.players()).map(member).collect(),
+            hanging: AtomicUsize::new(NOBODY),
             joined: AtomicUsize::new(0),
             drained: AtomicUsize::new(0),
             gone: AtomicUsize::new(0),
@@ -92,6 +98,23 @@ impl World {
         let mut tries = (0..3).map(|_| rng.random_range(0..self.members.len()));
         let friend = tries.find(|other| *other != number && self.member(*other).in_game.load(Relaxed))?;
         Some(self.player(friend))
+    }
+
+    /// A bot reads nothing from now on. One at a time is given all that others give away: spread over many, it would fill
+    /// nobody's queue while it hangs.
+    pub(crate) fn hangs(&self, number: usize) {
+        let _ = self.hanging.compare_exchange(NOBODY, number, Relaxed, Relaxed);
+    }
+
+    /// A bot reads.
+    pub(crate) fn reads(&self, number: usize) {
+        let _ = self.hanging.compare_exchange(number, NOBODY, Relaxed, Relaxed);
+    }
+
+    /// Who reads nothing now and is to be given things, if that is somebody else.
+    pub(crate) fn hanging(&self, number: usize) -> Option<PlayerId> {
+        let hanging = self.hanging.load(Relaxed);
+        (hanging != NOBODY && hanging != number).then(|| self.player(hanging))
     }
 
     /// A gift is about to be sent to this player.
@@ -172,6 +195,7 @@ impl World {
     /// A bot has ended, maybe before its time: nobody waits for it.
     pub(crate) fn count_out(&self, number: usize, joined: bool) {
         self.member(number).in_game.store(false, Relaxed);
+        self.reads(number);
         if !joined {
             self.joined.fetch_add(1, Relaxed);
         }

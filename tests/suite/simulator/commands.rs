@@ -88,5 +88,9 @@ async fn what_cannot_be_played_ends_with_2_before_anybody_plays() {
     }
     let nobody = client_sim(site.dir(), &["run", "--url", "ws://127.0.0.1:1/ws"]).await;
     nobody.expect(2, &["nobody answers at ws://127.0.0.1:1/ws"]);
+    let elsewhere = client_sim(site.dir(), &["run", "--url", &format!("ws://{}/game", server.game)]).await;
+    elsewhere.expect(2, &["nobody can play at", "404"]);
+    let no_scheme = client_sim(site.dir(), &["run", "--url", "http://127.0.0.1:1/ws"]).await;
+    no_scheme.expect(2, &["--url http://127.0.0.1:1/ws: it must begin with ws:// or wss://"]);
     assert_eq!(server.stop().await, Some(0));
 }

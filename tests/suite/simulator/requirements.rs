@@ -10,7 +10,7 @@ fn error(text: &str) -> String {
 
 #[test]
 fn a_requirement_that_means_nothing_is_refused_before_the_run() {
-    let figures = "throughput_per_s, p50_us, p90_us, p99_us, p999_us, max_us, refused_ratio, violations";
+    let figures = "throughput_per_s, p50_us, p90_us, p99_us, p999_us, max_us, refused_ratio, collapsed, violations";
     for (text, words) in [
         ("p99<5", figures),
         ("p99_us", figures),
@@ -44,6 +44,7 @@ async fn a_run_is_held_against_what_was_required() {
         ("max_us<=0", false),
         ("refused_ratio<=1", true),
         ("refused_ratio<0", false),
+        ("collapsed<=0", true),
         ("violations<=0", true),
         ("violations<0", false),
     ] {

@@ -5,12 +5,17 @@ use holdall_client_sim::{
     conservation::State,
     duration,
     mix::Weights,
+    report::Progress,
     run,
-    scenario::{BUILT_IN, Load, Scenario, Storm},
+    scenario::{BUILT_IN, Load, Scenario, Storm, run_watched},
 };
-use holdall_harness::server::{Server, TempDir};
+use holdall_harness::{
+    child::PATIENCE,
+    server::{Server, TempDir},
+};
 use holdall_server::config::Settings;
 use std::{net::SocketAddr, time::Duration};
+use tokio::sync::Notify;
 
 /// Limits that honest players do not meet by accident, and no long waits for those who say nothing.
 fn generous(settings: &mut Settings) {
@@ -81,6 +86,34 @@ async fn slow_readers_are_right_in_the_end_and_not_measured() {
     let pause = Duration::from_millis(300);
     let report = play("slow_readers", |options| (options.slow_readers, options.slow_pause) = (0.5, pause)).await;
     assert!(report.measured > 0 && report.measured < report.replies * 4 / 5, "only those who read at once: {report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_slow_reader_is_not_told_comes_in_one_snapshot_and_it_is_right() {
+    let dir = TempDir::new();
+    // More gifts than as shipped, so that a few givers are enough; the queue and the kernel's buffers are as shipped.
+    let server = Server::start(dir.path(), generous).await;
+    let options = Options {
+        bots: 40,
+        slow_readers: 0.1,
+        slow_pause: Duration::from_secs(5),
+        mix: Weights { gift: 80, grant: 5, drop: 5, move_stack: 30, use_one: 10, resync: 1, ..Weights::IDLE },
+        load: Load::ThinkTime(Duration::from_millis(20)),
+        // Or until it has happened.
+        duration: PATIENCE * 3,
+        ..small("slow_readers", server.game)
+    };
+    let seen = Notify::new();
+    let told = |progress: &Progress| {
+        if progress.collapsed > 0 {
+            seen.notify_one();
+        }
+    };
+    let report = run_watched(options, told, seen.notified()).await;
+    server.stop().await;
+    in_order(&report);
+    assert!(report.collapsed > 0, "the server left something out for somebody: {report}");
+    assert!(report.to_string().contains("snapshots for deltas that were left out"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
