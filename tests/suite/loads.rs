@@ -23,7 +23,7 @@ use holdall_server::{
 };
 use proptest::{collection::vec, prelude::*};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::sleep};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -58,8 +58,12 @@ fn roster(shelf: &Shelf) -> Arc<Roster> {
     let clock = Clock::Runtime { start_ms: NOW, origin: tokio::time::Instant::now() };
     let options = JournalOptions { ack: Ack::Durable, pending_bytes_max: 1 << 20 };
     let journal = Arc::new(Journal::new(store.clone(), options, clock, Dice::from_seed(1)));
+    Roster::new(journal, store, Arc::new(rules()), (clock, Dice::from_seed(2)), bounds())
+}
+
+fn bounds() -> Options {
     let some = |n| NonZeroU32::new(n).expect("not zero");
-    let options = Options {
+    Options {
         linger: Duration::from_secs(60),
         resume_bytes_max: 4_096,
         outbox_bytes_max: 6_000,
@@ -68,8 +72,7 @@ fn roster(shelf: &Shelf) -> Arc<Roster> {
         inbox_max: 100,
         inbox_time: Duration::from_secs(60),
         retention: Retention { entries_max: 10_000, time_max: None },
-    };
-    Roster::new(journal, store, Arc::new(rules()), (clock, Dice::from_seed(2)), options)
+    }
 }
 
 /// What lies in the store, but for who may write it.
@@ -193,4 +196,19 @@ proptest! {
             assert_eq!(at_rest(&shelf), before);
         });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_linger_takes_hold_of_whoever_lingers_already() {
+    let roster = roster(&Shelf::default());
+    let journal = roster.journal.clone();
+    tokio::spawn(async move { journal.run().await });
+    for player in ["first", "second"] {
+        roster.load(&id(player)).await.expect("nobody else has them");
+    }
+    sleep(Duration::from_secs(20)).await;
+    assert!(["first", "second"].iter().all(|player| roster.find(&id(player)).is_some()), "they linger for a minute");
+    roster.put_in_force(rules(), Options { linger: Duration::from_secs(25), ..bounds() }, |_, _| {});
+    sleep(Duration::from_secs(10)).await;
+    assert!(["first", "second"].iter().all(|player| roster.find(&id(player)).is_none()), "and are saved sooner");
 }

@@ -50,6 +50,7 @@ impl Roster {
         let quotas = options.quotas;
         *self.options.write() = Arc::new(options);
         self.rules.store(rules.clone());
+        self.lingering.changed.notify_one();
         for cell in self.everyone() {
             cell.allowance.set(quotas);
             let mut inner = cell.lock();

@@ -4,7 +4,8 @@
 //! Looked at after a load and now and then while somebody plays, in the background, one ledger at a time. Whole pages of the
 //! store's go, each time as many as are over; what stands for them comes with the player's next write, so that only the
 //! owner can put it there. It is found by undoing what came after it. Of somebody who plays on and on, milestones are kept in
-//! memory, so that it is not all that came after it: else each entry would be read and undone twice before it goes.
+//! memory, so that it is not all that came after it: else each entry would be read and undone twice before it goes. Of a page
+//! that goes, only the newest entry is understood.
 
 use super::{
     Roster,
@@ -66,6 +67,10 @@ impl Seat {
     /// Makes a milestone where a ledger may once begin, half as far from the last one as entries are kept. Of those that lie
     /// behind what is kept, the newest stays.
     fn pass(&mut self, retention: Retention) {
+        if retention.entries_max < LOOK_EVERY {
+            // So few are read in no time, and milestones would lie too far apart to be of use.
+            return;
+        }
         let (revision, apart) = (self.revision, retention.entries_max / 2);
         let last = self.rare.milestones.last().map_or(self.opened, |last| last.revision);
         if revision.get().saturating_sub(last.get()) < apart {

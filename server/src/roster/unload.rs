@@ -8,15 +8,22 @@ use super::{
 use holdall_protocol::{close::Close, ids::SessionId};
 use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 /// Players who leave when their linger is over, unless somebody comes, in the order in which they began it.
 #[derive(Default)]
-pub(super) struct Lingering(Mutex<VecDeque<Linger>>);
+pub(super) struct Lingering {
+    queue: Mutex<VecDeque<Linger>>,
+    /// It may be over sooner, or later, than it was.
+    pub(super) changed: Notify,
+}
 
 #[derive(Clone)]
 struct Linger {
-    end: Instant,
+    begun: Instant,
     cell: Arc<Cell>,
     /// Another number means that somebody came or left meanwhile.
     visits: u64,
@@ -38,32 +45,43 @@ impl Roster {
         if cell.lock().has_links() {
             return;
         }
-        let now = Instant::now();
-        let end = now.checked_add(self.options.read().linger).unwrap_or(now);
-        let mut lingering = self.lingering.0.lock();
-        lingering.push_back(Linger { end, cell, visits });
+        let mut queue = self.lingering.queue.lock();
+        queue.push_back(Linger { begun: Instant::now(), cell, visits });
         // One task for all of them: every player lingers for a moment, and a timer each would weigh more.
-        if lingering.len() == 1 {
+        if queue.len() == 1 {
             tokio::spawn(self.clone().see_off());
         }
     }
 
     /// Until nobody lingers any more.
     async fn see_off(self: Arc<Self>) {
-        let mut first = self.lingering.0.lock().front().cloned();
-        while let Some(Linger { end, cell, visits }) = first {
-            sleep_until(end).await;
-            {
+        let mut first = self.lingering.queue.lock().front().cloned();
+        while let Some(Linger { begun, cell, visits }) = first {
+            self.linger_is_over(begun).await;
+            let roster = self.clone();
+            // A task of its own, so that a fault with one player keeps nobody else from leaving.
+            tokio::spawn(async move {
                 let mut inner = cell.lock();
                 if inner.visits == visits {
-                    self.unload(&cell, &mut inner);
+                    roster.unload(&cell, &mut inner);
                 }
-            }
-            let mut lingering = self.lingering.0.lock();
-            lingering.pop_front();
-            first = lingering.front().cloned();
+            });
+            let mut queue = self.lingering.queue.lock();
+            queue.pop_front();
+            first = queue.front().cloned();
             if first.is_none() {
-                lingering.shrink_to_fit();
+                queue.shrink_to_fit();
+            }
+        }
+    }
+
+    async fn linger_is_over(&self, begun: Instant) {
+        loop {
+            let end = begun.checked_add(self.options.read().linger).unwrap_or(begun);
+            tokio::select! {
+                biased;
+                () = sleep_until(end) => return,
+                () = self.lingering.changed.notified() => {}
             }
         }
     }

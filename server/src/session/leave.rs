@@ -2,11 +2,12 @@
 //!
 //! Called by `session` when the server ends a connection. Never decides why: the caller brings code and reason.
 
+use futures_util::SinkExt as _;
 use holdall_protocol::close::Close;
 use std::{pin::Pin, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -15,6 +16,8 @@ use tokio_tungstenite::{
 
 /// How long a close may take: to leave past a client that does not read, and to be read by one that still sends.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long the answer to a client's close may take.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 /// What is read and thrown away of a client that still sends; past it the connection is cut.
 const DISCARD_BYTES_MAX: usize = 64 << 20;
 /// Bytes of text that a close frame can carry beside its code.
@@ -43,6 +46,22 @@ where
         }
         let mut io = socket.into_inner();
         let _ = timeout_at(deadline, drain(&mut io)).await;
+    })
+}
+
+/// Lets a client that has said goodbye hear it back, for at most a second: the library has queued the answer when it read the
+/// goodbye. Whoever is gone without a word hears nothing. On the heap, as [`close`].
+pub fn answer<IO>(mut socket: WebSocketStream<IO>) -> Pin<Box<dyn Future<Output = ()> + Send>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    Box::pin(async move {
+        let answering = async {
+            // The library lets go of what is below it once its own part is done.
+            let _ = socket.flush().await;
+            let _ = socket.get_mut().flush().await;
+        };
+        let _ = timeout(ANSWER_TIME_MAX, answering).await;
     })
 }
 

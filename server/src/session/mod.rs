@@ -163,9 +163,12 @@ impl Serve for Sessions {
             }
         };
         self.roster.metrics.connections_closed.inc(&end.as_ref().map(|(why, _)| *why));
-        if let Some((why, reason)) = end {
-            tracing::debug!(%peer, close = %why, %reason, "connection closed");
-            leave::close(*socket, why, &reason).await;
+        match end {
+            Some((why, reason)) => {
+                tracing::debug!(%peer, close = %why, %reason, "connection closed");
+                leave::close(*socket, why, &reason).await;
+            }
+            None => leave::answer(*socket).await,
         }
     }
 }

@@ -29,9 +29,6 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, error::CapacityError},
 };
 
-/// How long the answer to a client's close may take.
-const CLOSE_ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
-
 /// One session at its socket.
 pub(super) struct Turn<'a, IO> {
     sessions: &'a Sessions,
@@ -386,17 +383,8 @@ pub(super) async fn read<IO: AsyncRead + AsyncWrite + Unpin>(
         (Message::Binary(_), Subprotocol::Json) => return bad("holdall.v1.json takes text frames".to_owned()),
         (Message::Text(_), Subprotocol::Msgpack) => return bad("holdall.v1.msgpack takes binary frames".to_owned()),
         (Message::Ping(_) | Message::Pong(_), _) => return Read::Control,
-        (Message::Close(_), _) => {
-            // The library has queued the answer that a closing client waits for, and lets go of what is below it.
-            let answering = async {
-                let _ = socket.flush().await;
-                let _ = socket.get_mut().flush().await;
-            };
-            // On the heap, so that it weighs nothing in the task of a connection that goes on.
-            let _ = Box::pin(timeout(CLOSE_ANSWER_TIME_MAX, answering)).await;
-            return Read::Gone;
-        }
-        (Message::Frame(_), _) => return Read::Gone,
+        // It is answered once nothing else is written any more (`leave::answer`).
+        (Message::Close(_) | Message::Frame(_), _) => return Read::Gone,
     };
     match subprotocol.decode_client(bytes) {
         Ok(message) => Read::Message(message),
