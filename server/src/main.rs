@@ -20,6 +20,9 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> ExitCode {
+    // A huge page is cleared whole when it is first touched, and whoever waits for that thread waits longer; and it weighs whole
+    // where little of it is used. Where the system does not let us, it is only a little slower.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let sources = args.sources();
     let (loaded, rules) = match cli::load(&sources) {
         Ok(checked) => checked,
