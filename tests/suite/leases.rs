@@ -9,7 +9,9 @@ use holdall_protocol::{
     ids::{Revision, SessionId},
 };
 use holdall_server::{
+    app::workshop::Workshop,
     clock::{Clock, Dice},
+    config::Settings,
     journal::{Ack, Journal, Options as JournalOptions},
     replication::outbox::{Frame, Kind, Outbox},
     roster::{Options, Roster, allowance::Quotas, lease::Superseded, retention::Retention},
@@ -67,6 +69,17 @@ async fn house(shelf: &Shelf, name: &str, boot: u64) -> House {
     sleep(Duration::from_millis(10)).await;
     assert!(roster.lease.is_held(), "the first renewal gives it");
     House { roster, lease }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_begins_with_its_lease_held() {
+    let shelf = shelf();
+    let mut workshop = Workshop::new(&Settings::default(), rules(), Arc::new(shelf.open(node("command", 1))));
+    assert!(!workshop.roster.lease.is_held());
+    workshop.start().await.expect("started");
+    assert!(workshop.roster.lease.is_held(), "an order would be refused without it");
+    workshop.close().await;
+    assert!(!shelf.is_alive("command"));
 }
 
 #[tokio::test(start_paused = true)]

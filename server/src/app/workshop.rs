@@ -9,7 +9,7 @@ use crate::{
     store::{Life, Store},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 
 /// For what is under way when the work ends.
 const FLUSH_TIME_MAX: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ impl Workshop {
         Self { roster, store, journal, tasks: Vec::new() }
     }
 
-    /// Signs on where several processes share the store, and writes from now on.
+    /// Signs on where several processes share the store, and writes from now on: once this returns, the lease is held.
     ///
     /// # Errors
     /// [`StartError::Store`].
@@ -45,7 +45,10 @@ impl Workshop {
             // A node of its own is never superseded.
             let _ = roster.keep_lease().await;
         }));
-        Ok(())
+        // Without it an order would be refused as if the store were away.
+        let lease = self.store.lease().unwrap_or_default();
+        let held = timeout(lease, self.roster.lease.held()).await;
+        held.map_err(|_| StartError::Store("the store does not answer".to_owned()))
     }
 
     /// Lets go of every player and signs off.

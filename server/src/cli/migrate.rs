@@ -54,8 +54,11 @@ pub(super) async fn run(args: MigrateArgs) -> Result<ExitCode, Failure> {
 
 /// In this process.
 async fn here(mut workshop: Workshop, mode: Mode, tell: impl FnMut(usize, usize)) -> Result<Migrated, Failure> {
-    if mode == Mode::ForReal {
-        workshop.start().await?;
+    if mode == Mode::ForReal
+        && let Err(error) = workshop.start().await
+    {
+        workshop.close().await;
+        return Err(error.into());
     }
     let migrated = tokio::select! {
         migrated = migrate(&workshop.roster, mode, tell) => migrated.map_err(|error| Failure::refused(error.to_string())),

@@ -1,6 +1,6 @@
 //! The last words on a socket: a close frame that really arrives.
 //!
-//! Called by `session` when the server ends a connection. Never decides why: the caller brings code and reason.
+//! Called by `session` when a connection is over, whoever ended it. Never decides why: the caller brings code and reason.
 
 use futures_util::SinkExt as _;
 use holdall_protocol::close::Close;
