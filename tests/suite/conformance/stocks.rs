@@ -39,10 +39,10 @@ use tokio::time::sleep;
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3_600);
-/// Over soon.
-const SHORT: Duration = Duration::from_millis(20);
+/// Over soon, and long enough for a slow disk to make a claim durable before.
+const SHORT: Duration = Duration::from_secs(1);
 /// After which it is over.
-const PAST: Duration = Duration::from_millis(60);
+const PAST: Duration = Duration::from_millis(1_050);
 
 conformance! {
     a_seeded_stock_is_all_available

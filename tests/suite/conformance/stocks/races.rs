@@ -1,8 +1,6 @@
 //! Many at once: nobody oversells, nobody is refused for the crowd, and every hold comes to one end.
 
-use super::{
-    LONG, SHORT, act, born, cart, claims::claim, columns, confirm, held, hold, player, release, seeded, state,
-};
+use super::{LONG, act, born, cart, claims::claim, columns, confirm, held, hold, player, release, seeded, state};
 use futures_util::future::{join, join_all};
 use holdall_server::store::{
     Store,
@@ -10,6 +8,9 @@ use holdall_server::store::{
 };
 use std::time::Duration;
 use tokio::time::sleep;
+
+/// Over while somebody else is about to end it.
+const FLEETING: Duration = Duration::from_millis(20);
 
 pub(super) async fn five_hundred_at_once_hold_exactly_what_there_is(store: &dyn Store) {
     seeded(store, "s", 100).await;
@@ -57,18 +58,18 @@ pub(super) async fn of_two_ends_of_a_hold_exactly_one_comes(store: &dyn Store) {
             // A player's hold is not confirmed so, and a cart's not claimed.
             continue;
         }
-        let time = if pair.contains(&End::Expire) { SHORT } else { LONG };
+        let time = if pair.contains(&End::Expire) { FLEETING } else { LONG };
         let holder = if pair.contains(&End::Claim) { player("p") } else { cart("c") };
         let made = held(store, hold("s", holder, 1, time)).await.id;
         // Just when it runs out, or a little before or after.
-        let around = if time == SHORT { 17 + u64::try_from(n % 6).expect("small") } else { 0 };
+        let around = if time == FLEETING { 17 + u64::try_from(n % 6).expect("small") } else { 0 };
         sleep(Duration::from_millis(around)).await;
         let claims = [claim(made, "p", &owner), claim(made, "p", &owner)];
         let [first, second] = claims.clone().map(|claim| (made, Act::Claim(claim)));
         let (one, other) = join(end(store, one, first), end(store, other, second)).await;
         let came = u8::from(one) + u8::from(other);
-        assert!(came == 1 || (came == 0 && time == SHORT), "{pair:?}: {came} of them came");
-        sleep(Duration::from_millis(if time == SHORT { 30 } else { 0 })).await;
+        assert!(came == 1 || (came == 0 && time == FLEETING), "{pair:?}: {came} of them came");
+        sleep(Duration::from_millis(if time == FLEETING { 30 } else { 0 })).await;
         let came = state(store, made).await;
         let expected = pair.map(|end| match end {
             End::Confirm => State::Confirmed,
