@@ -3,7 +3,7 @@
 
 use crate::conformance::{acquire, batch, id, node, write};
 use bytes::Bytes;
-use holdall_harness::rules;
+use holdall_harness::{rules, simulation::session_options};
 use holdall_protocol::{
     close::Close,
     frame::Subprotocol,
@@ -16,6 +16,10 @@ use holdall_server::{
     replication::outbox::{Frame, Kind, Outbox},
     roster::{LoadError, Options, Roster, allowance::Quotas, retention::Retention},
     schema,
+    session::{
+        Sessions,
+        token::{self, Verifier},
+    },
     store::{
         Life, Outcome, PlayerWrite, Store,
         memory::{Row, Shelf},
@@ -23,7 +27,10 @@ use holdall_server::{
 };
 use proptest::{collection::vec, prelude::*};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -211,4 +218,22 @@ async fn a_shorter_linger_takes_hold_of_whoever_lingers_already() {
     roster.put_in_force(rules(), Options { linger: Duration::from_secs(25), ..bounds() }, |_, _| {});
     sleep(Duration::from_secs(10)).await;
     assert!(["first", "second"].iter().all(|player| roster.find(&id(player)).is_none()), "and are saved sooner");
+}
+
+/// A link whose session never began is parted by nobody, and would keep its player loaded for ever.
+#[tokio::test(start_paused = true)]
+async fn a_fault_in_a_greeting_leaves_nobody_connected() {
+    let roster = roster(&Shelf::default());
+    let journal = roster.journal.clone();
+    tokio::spawn(async move { journal.run().await });
+    let (_stop, stopping) = watch::channel(false);
+    let verifier = Verifier::new(token::Options::Development).expect("development needs nothing");
+    let faulty = Arc::new(|| panic!("a fault of ours"));
+    let sessions = Sessions::new(roster.clone(), verifier, session_options(), faulty, stopping);
+    let join = tokio::spawn(async move { sessions.join(&id("p"), Subprotocol::Json, None).await.map(drop) });
+    assert!(join.await.is_err_and(|fault| fault.is_panic()));
+    let cell = roster.find(&id("p")).expect("it lingers");
+    assert!(!cell.lock().has_links());
+    sleep(Duration::from_secs(61)).await;
+    assert!(roster.find(&id("p")).is_none(), "and is let go of, as anybody who is alone");
 }

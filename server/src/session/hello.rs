@@ -112,9 +112,10 @@ impl Sessions {
                 return Err(Some((Close::Kicked, format!("an operator allows no sign-in before {}", iso(until)))));
             }
             self.begin(&cell.id, &mut inner, subprotocol)?;
-            let outbox = Outbox::new(subprotocol, self.roster.options().outbox_bytes_max);
+            let mut outbox = Outbox::new(subprotocol, self.roster.options().outbox_bytes_max);
+            self.welcome((&cell.id, &mut inner), session, resume.as_ref(), &mut outbox);
+            // Nothing that could fail comes after it: a link whose session never began would be parted by nobody.
             inner.join(session, outbox, wake.clone());
-            self.welcome(&cell.id, &mut inner, session, resume.as_ref());
             if *self.stopping.borrow() {
                 inner.close(Close::Restart);
             }
@@ -163,7 +164,14 @@ impl Sessions {
         }
     }
 
-    fn welcome(&self, player: &PlayerId, inner: &mut Inner, session: SessionId, resume: Option<&Resume>) {
+    /// Queues what a session begins with.
+    fn welcome(
+        &self,
+        (player, inner): (&PlayerId, &mut Inner),
+        session: SessionId,
+        resume: Option<&Resume>,
+        outbox: &mut Outbox,
+    ) {
         let seat = inner.seat().expect("just found in the game under this lock");
         let gate = self.roster.gate(seat);
         let missed = resume
@@ -187,12 +195,12 @@ impl Sessions {
             settings: Some(Settings { gifts: seat.takes_gifts(), invites: seat.takes_invites() }),
         }));
         let snapshot = missed.is_none().then(|| snapshot::of(&seat.player, seat.revision, seat.checksum, &rules));
-        inner.tell(gate, Kind::Other, Frame::Message(Box::new(welcome)));
+        outbox.push(gate, Kind::Other, Frame::Message(Box::new(welcome)));
         for (revision, frame) in missed.into_iter().flatten() {
-            inner.tell(gate.min(revision), Kind::Other, Frame::Encoded(frame));
+            outbox.push(gate.min(revision), Kind::Other, Frame::Encoded(frame));
         }
         if let Some(snapshot) = snapshot {
-            inner.tell(gate, Kind::Other, Frame::Message(Box::new(ServerMessage::Snapshot(snapshot))));
+            outbox.push(gate, Kind::Other, Frame::Message(Box::new(ServerMessage::Snapshot(snapshot))));
         }
     }
 }

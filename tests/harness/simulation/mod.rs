@@ -16,7 +16,7 @@ mod shop;
 mod stopped;
 mod world;
 
-pub use world::{Plan, Repertoire, Report, Sabotage};
+pub use world::{Plan, Repertoire, Report, Sabotage, session_options};
 
 /// Runs one plan to its end.
 #[must_use]

@@ -506,7 +506,9 @@ fn roster_options() -> RosterOptions {
     }
 }
 
-fn session_options() -> SessionOptions {
+/// The bounds of its sessions.
+#[must_use]
+pub fn session_options() -> SessionOptions {
     SessionOptions {
         frame_bytes_max: 16_384,
         in_flight_max: 64,
