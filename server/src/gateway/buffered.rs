@@ -42,6 +42,12 @@ impl Backlog {
             *self = Self::default();
         }
     }
+
+    /// Moves the rest to the front, where what is dealt with was.
+    fn compact(&mut self) {
+        self.bytes.drain(..self.done);
+        self.done = 0;
+    }
 }
 
 /// A socket with buffers that are there while something is in them. It takes a write whole, also one of several parts, or
@@ -108,6 +114,10 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Buffered<IO> {
     ) -> Poll<io::Result<usize>> {
         if self.unwritten.rest().len() >= UNWRITTEN_BYTES_MAX {
             ready!(self.poll_drain(cx))?;
+        }
+        // A socket that takes some of it again and again, and never all: what it has taken would stay.
+        if self.unwritten.done >= UNWRITTEN_BYTES_MAX {
+            self.unwritten.compact();
         }
         let before = self.unwritten.bytes.len();
         self.unwritten.bytes.reserve(parts.iter().map(|part| part.len()).sum());
@@ -188,5 +198,23 @@ mod tests {
         let mut read = Vec::new();
         let (_, all) = tokio::join!(writing, far.read_to_end(&mut read));
         assert_eq!((all.unwrap(), read), (sent.len(), sent));
+    }
+    #[tokio::test]
+    async fn a_reader_who_is_always_a_little_behind_costs_no_more_than_one_who_does_not_read() {
+        let (mut far, near) = duplex(100);
+        let mut near = Buffered::new(near);
+        let writing = async {
+            let mut most = 0;
+            for _ in 0..1_000 {
+                near.write_all(&[7; 1_000]).await.unwrap();
+                most = most.max(near.unwritten.bytes.capacity());
+            }
+            near.shutdown().await.unwrap();
+            most
+        };
+        let mut read = Vec::new();
+        let (most, all) = tokio::join!(writing, far.read_to_end(&mut read));
+        assert_eq!(all.unwrap(), 1_000_000);
+        assert!(most <= 4 * UNWRITTEN_BYTES_MAX, "{most} bytes of memory");
     }
 }
