@@ -7,6 +7,7 @@ use holdall_harness::{
     redis::Redis,
     resp::Reply,
 };
+use holdall_protocol::{close::Close, frame::Subprotocol};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -60,6 +61,7 @@ fn amount(player: &Value, place: &str) -> Value {
 fn expected(dry_run: bool) -> Value {
     json!({
         "dry_run": dry_run, "newest_step": 2, "players": 3, "current": 0, "forward": 3, "rewritten": 0, "in_play": 0,
+        "waiting": 0,
         "steps": [
             {"number": 1, "what": "default for rarity of every item", "players": 3, "changed": 2, "stacks": 4, "balances": 0},
             {"number": 2, "what": "gold to gems, 3 for 100", "players": 3, "changed": 1, "stacks": 0, "balances": 2},
@@ -166,6 +168,30 @@ async fn a_server_that_was_started_with_other_steps_does_nothing() {
     migrate(&site, "data", &[]).await.expect(3, &["steps up to 0", "up to 2", "restart the server"]);
     assert_eq!(stored(&site, "data").await, before);
     assert_eq!(server.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn who_is_in_play_under_fewer_steps_is_not_said_to_be_migrated() {
+    let redis = Redis::run().await;
+    let url = redis.url();
+    let mut site = Site::new().on(&url).allow("a stored player was refused and left alone");
+    populate(&site).await;
+    let server = site.start().await;
+    let anna = Client::enter(server.game, "anna").await;
+    steps(&mut site, &[RARITY, CHANGE]);
+    let untouched = stored(&site, &url).await.remove(0);
+    for (dry_run, done) in [(&["--dry-run"][..], "2 to be migrated, 0 up to date"), (&[], "2 migrated, 0 up to date")] {
+        let said = migrate(&site, &url, dry_run).await;
+        said.expect(0, &[done, "1 in play, 0 refused", "NOT YET migrated: 1 of those in play"]);
+        assert!(!said.out.contains("were migrated when they were loaded"), "{said:?}");
+    }
+    assert_eq!(stored(&site, &url).await[0], untouched, "anna is as she was");
+    let mut berta = Client::open(server.game, Subprotocol::Json).await;
+    berta.hello("dev:berta", None).await;
+    berta.expect_close(Close::PlayerRefused).await;
+    drop(anna);
+    assert_eq!(server.stop().await, Some(0));
+    migrate(&site, &url, &[]).await.expect(0, &["3 players: 1 migrated, 2 up to date, 0 in play, 0 refused"]);
 }
 
 #[tokio::test]

@@ -83,7 +83,8 @@ async fn there(
 
 impl fmt::Display for Migrated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dry_run, newest_step: _, players, current, forward, rewritten, steps, in_play, refused } = self;
+        let Self { dry_run, newest_step: _, players, current, forward, rewritten, steps, in_play, waiting, refused } =
+            self;
         let (would, have) = if *dry_run { ("to be ", "would be") } else { ("", "were") };
         writeln!(
             f,
@@ -101,8 +102,14 @@ impl fmt::Display for Migrated {
         for Refused { player, reason } in refused {
             writeln!(f, "REFUSED: {player}: {reason}")?;
         }
-        if *in_play > 0 {
-            writeln!(f, "those in play were migrated when they were loaded")?;
+        match (*in_play, *waiting) {
+            (0, _) => {}
+            (_, 0) => writeln!(f, "those in play were migrated when they were loaded")?,
+            (_, waiting) => writeln!(
+                f,
+                "NOT YET migrated: {waiting} of those in play; their server knows fewer steps, or was killed a moment ago: \
+                 restart it, or wait for its lease to end, and say this again"
+            )?,
         }
         if *dry_run {
             writeln!(f, "nothing was changed")?;

@@ -50,6 +50,9 @@ pub struct Migrated {
     pub steps: Vec<StepTaken>,
     /// Players whom a running server has: they are brought forward whenever they are loaded.
     pub in_play: u64,
+    /// Those of them whom the store has as they were: their server knows fewer steps, or was killed a moment ago.
+    #[serde(default)]
+    pub waiting: u64,
     /// Players who cannot be brought forward and were left as they are.
     pub refused: Vec<Refused>,
 }
@@ -136,7 +139,9 @@ enum One {
     Nobody,
     Current,
     Forward(Box<Plan>),
-    InPlay,
+    InPlay {
+        waits: bool,
+    },
     Refused(Refused),
 }
 
@@ -149,7 +154,7 @@ async fn one(roster: &Arc<Roster>, mode: Mode, alive: &HashSet<String>, player: 
         Err(error) => return Err(error.into()),
     };
     if roster.find(&player).is_some() || stored.owner.as_ref().is_some_and(|owner| alive.contains(owner.node())) {
-        return Ok(One::InPlay);
+        return Ok(One::InPlay { waits: waits(roster, &stored) });
     }
     let plan = match planned(roster, &stored) {
         Ok(plan) => plan,
@@ -167,7 +172,10 @@ async fn one(roster: &Arc<Roster>, mode: Mode, alive: &HashSet<String>, player: 
     match roster.bring_forward(&player).await {
         Ok(()) if is_forward(roster, &player).await? => Ok(One::Forward(Box::new(plan))),
         // Somebody logged in meanwhile, here or elsewhere, and has it.
-        Ok(()) | Err(LoadError::Elsewhere) => Ok(One::InPlay),
+        Ok(()) | Err(LoadError::Elsewhere) => {
+            let stored = roster.store().peek(player).await?;
+            Ok(One::InPlay { waits: stored.is_some_and(|stored| waits(roster, &stored)) })
+        }
         Err(LoadError::StoreAway) => Err(MigrateError::Away),
         Err(LoadError::Unreadable(reason)) => refused(reason),
     }
@@ -190,6 +198,12 @@ const fn is_behind(plan: &Plan, stored: &Stored) -> bool {
     plan.rewrite || stored.content < plan.content
 }
 
+/// Whether there is something that a load would have done to a player who is in play, and has not.
+fn waits(roster: &Roster, stored: &Stored) -> bool {
+    let is_done = |plan: Plan| !plan.rewrite && plan.course.outcome.is_ok_and(|changes| changes.is_empty());
+    !planned(roster, stored).is_ok_and(is_done)
+}
+
 /// The sums so far.
 struct Tally {
     migrated: Migrated,
@@ -208,7 +222,10 @@ impl Tally {
         let count = match one {
             One::Nobody => return,
             One::Current => &mut migrated.current,
-            One::InPlay => &mut migrated.in_play,
+            One::InPlay { waits } => {
+                add(&mut migrated.waiting, waits.into());
+                &mut migrated.in_play
+            }
             One::Forward(plan) => {
                 add(&mut migrated.rewritten, usize::from(plan.rewrite));
                 for taken in &plan.course.taken {
