@@ -3,11 +3,12 @@
 
 use crate::conformance::{acquire, batch, id, node, on, passing, placing, waiting, write};
 use bytes::Bytes;
-use holdall_harness::redis::Redis;
+use holdall_harness::{redis::Redis, resp::Reply};
 use holdall_protocol::ids::{Revision, Seq};
 use holdall_server::store::{
     AcquireError, Letter, Life, Node, Opening, Outcome, Owner, PlayerWrite, Preferences, ReadError, Renewal, Store,
-    Stored, redis::Redis as RedisStore,
+    Stored,
+    redis::{NoWorld, Options, Redis as RedisStore},
 };
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -155,6 +156,31 @@ mod several_nodes {
 
     fn said(letters: &[Letter]) -> Vec<&[u8]> {
         letters.iter().map(|letter| letter.content.as_ref()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_a_command_that_was_killed_goes_by_itself() {
+        let redis = Redis::run().await;
+        let here = on(&redis, node()).await;
+        let options = Options {
+            url: redis.url(),
+            password: None,
+            ca_cert: None,
+            realm: "conformance".to_owned(),
+            lease: Duration::from_secs(2),
+            known_world: None,
+            new_world: false,
+            fresh_world: String::new(),
+        };
+        let command = RedisStore::visit(options, there(), NoWorld::Refused).await.expect("it is there");
+        command.renew(Life::default()).await.expect("Redis answers");
+        here.post("there".to_owned(), Bytes::from_static(b"too late")).await.expect("Redis answers");
+        for key in ["node:there", "node:there:mail"] {
+            let left = redis.tell(&["TTL", &format!("{REALM}{key}")]).await;
+            assert!(matches!(left, Reply::Integer(seconds) if seconds > 0), "{key}: {left:?}");
+        }
+        let server = redis.tell(&["TTL", &format!("{REALM}node:{}", node().id)]).await;
+        assert!(matches!(server, Reply::Integer(-1)), "a server comes back: {server:?}");
     }
 
     #[tokio::test]

@@ -38,6 +38,8 @@ const LETTERS_WAIT: Duration = Duration::from_secs(5);
 const LETTERS_MAX: usize = 10_000;
 /// A letter that was not read for so long is lost: whoever wrote it no longer waits, and others may have come since.
 const LETTER_AGE_MAX: Duration = Duration::from_secs(2);
+/// How long Redis keeps what belongs to a node that nobody may come back as: long after anybody could want it.
+const LEFTOVERS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// After a command that was refused or never sent.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// Ledger items read back at a load: as many entries at least.
@@ -288,6 +290,10 @@ impl Inner {
         call.bytes(&self.node.id).bytes(&boot).number(millis(lease)).number(u64::from(checked.is_none()));
         call.bytes(&looked_at).bytes(&run);
         let answered = call.run(&self.looks, &live, &script::RENEW).await?;
+        if self.passing {
+            // Should it be killed, nobody takes it away.
+            self.fade(self.keys.node(&self.node.id)).await?;
+        }
         let life = live.life;
         Ok(match reply::text(answered)?.as_str() {
             "superseded" => Renewal::Superseded,
@@ -300,7 +306,14 @@ impl Inner {
         let mut command = cmd("XADD");
         command.arg(self.keys.mail(node)).arg("MAXLEN").arg("~").arg(LETTERS_MAX);
         command.arg("*").arg("m").arg(letter.as_ref());
-        self.look(&command).await.map(drop)
+        self.look(&command).await?;
+        // It may have come too late for its reader, and then nobody takes it away.
+        self.fade(self.keys.mail(node)).await
+    }
+
+    /// Lets a key go in a while, unless it is asked for again by then.
+    async fn fade(&self, key: String) -> Result<(), Failure> {
+        self.look(cmd("PEXPIRE").arg(key).arg(millis(LEFTOVERS_KEPT))).await.map(drop)
     }
 
     async fn letters(&self) -> Result<Vec<Letter>, Failure> {
