@@ -98,7 +98,11 @@ async fn look_and_do(
         here.0.start().await?;
     }
     let key = signed.key.clone();
-    let done = place.restore(player, Asked { wish, order: Some(signed) }).await;
+    let done = tokio::select! {
+        done = place.restore(player, Asked { wish, order: Some(signed) }) => done,
+        // So that the player is let go of, and not kept from every server until the lease has run out.
+        _ = tokio::signal::ctrl_c() => Err(Failure::failed("interrupted: it may have been done".to_owned())),
+    };
     let done = done
         .map_err(|failure| failure.hinting(&format!("the order's key is {key}: with --key {key} it is done once")))?;
     if json {
