@@ -13,8 +13,9 @@ use holdall_server::{
     clock::{Clock, Dice},
     engine::change::{Content, Nature, Stack},
     journal::{Ack, Journal, Options as JournalOptions},
+    ledger::entry::Asked,
     replication::outbox::{Frame, Kind, Outbox},
-    roster::{LoadError, Options, Roster, allowance::Quotas, retention::Retention},
+    roster::{LoadError, Options, Roster, allowance::Quotas, remembered::Fate, retention::Retention},
     schema,
     session::{
         Sessions,
@@ -161,6 +162,17 @@ async fn a_time_of_acquisition_in_the_future_is_set_right_once() {
         matches!(seat.player.at(&Place::Bag(0)), Some(Content::Stack(stack)) if stack.acquired_at.abs_diff(NOW) < 1_000)
     );
     assert_eq!(seat.repair(NOW), None);
+}
+
+/// That such a request had no effect would be a guess, and whoever believes it does the same once more.
+#[tokio::test]
+async fn of_a_ledger_that_is_gone_nothing_is_said_about_earlier_requests() {
+    let shelf = Shelf::default();
+    stored(&shelf, "p", schema::CURRENT, vec![], Bytes::new()).await;
+    let cell = roster(&shelf).load(&id("p")).await.expect("it loads");
+    let mut inner = cell.lock();
+    let seat = inner.seat().expect("it is in the game");
+    assert_eq!(seat.fate(Asked { seq: seat.seq, hash: 0 }), Fate::Forgotten);
 }
 
 /// A connection that was replaced may outlive the newer one, and speak another subprotocol than the feed does by then.

@@ -278,8 +278,9 @@ fn remembered(loaded: &Loaded) -> Result<Remembered, String> {
         pages.append(&mut codec::read(bytes)?);
     }
     // Entries that nobody asked for (gifts received) take the place of older ones that somebody did: only where the
-    // entries reach back to birth is it known that there was nothing before them.
-    let whole_life = pages.first().is_none_or(|oldest| oldest.revision == Revision::ZERO.next());
+    // entries reach back to birth is it known that there was nothing before them. Of a ledger that is gone nothing is.
+    let oldest = pages.first().map_or(loaded.revision.next(), |oldest| oldest.revision);
+    let whole_life = oldest == Revision::ZERO.next();
     let applied: Vec<_> = pages.into_iter().filter_map(|page| Some((page.asked?, page.revision))).collect();
     let mut remembered = Remembered::since(match applied.first() {
         _ if whole_life => Seq::ZERO,
