@@ -199,6 +199,7 @@ mod tests {
         let (_, all) = tokio::join!(writing, far.read_to_end(&mut read));
         assert_eq!((all.unwrap(), read), (sent.len(), sent));
     }
+
     #[tokio::test]
     async fn a_reader_who_is_always_a_little_behind_costs_no_more_than_one_who_does_not_read() {
         let (mut far, near) = duplex(100);
