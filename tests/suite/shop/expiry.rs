@@ -6,6 +6,7 @@ use holdall_harness::{
     shop::{Stall, Units, confirm, hold, hold_for, release},
 };
 use holdall_protocol::{code::Code, message::HoldState};
+use holdall_server::clock::from_iso;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -69,7 +70,8 @@ async fn a_hold_cannot_be_paid_for_from_the_moment_its_time_is_over(stall: Stall
         until(held.expires_at).await;
         let refused = anna.refuse(confirm(held)).await;
         assert_eq!(refused.code, Code::ReservationNotActive, "{}", refused.message);
-        sleep(Duration::from_millis(100)).await;
+        let expires_at = cart["expiresAt"].as_str().and_then(from_iso).expect("a time");
+        until(expires_at).await;
         let (status, answer) = shop.to_hold("confirm", cart["reservationId"].as_str().expect("an id")).await;
         assert_eq!(status, 409, "{answer}");
     }
