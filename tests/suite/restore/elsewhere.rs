@@ -1,14 +1,21 @@
 //! The player is on another server process, or its process is dead.
 
-use super::{last, next_delta, rich, set_back, stored};
+use super::{last, next_delta, restore, rich, set_back, stored};
 use holdall_harness::{
-    child::{Server, Site},
+    child::{PATIENCE, Server, Site, binary},
     client::{Client, drop_item},
+    proxy::{Proxy, Way},
     redis::Redis,
     trade::Traders,
 };
 use holdall_server::operator::client::{Client as Control, ClientError};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::{process::Stdio, time::Duration};
+use tokio::{
+    process::Command,
+    time::{sleep, timeout},
+};
 
 const LEASE_MS: u64 = 1_500;
 
@@ -86,4 +93,45 @@ async fn of_a_dead_server_the_player_is_taken_over_for_it() {
     let anna = Client::enter(here.game, "anna").await;
     assert_eq!((anna.count("ore"), anna.revision()), (120, 6));
     assert_eq!(here.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_command_that_is_interrupted_lets_go_of_the_player() {
+    let redis = Redis::run().await;
+    let site = Site::new().on(&redis.url()).knob("limits.linger_ms", 0).knob("store.lease_ms", LEASE_MS);
+    let server = site.start().await;
+    // In a run of Redis that is younger than a lease, a node of which nothing is left might still be serving.
+    sleep(Duration::from_millis(LEASE_MS)).await;
+    rich(server.game).await.apply(drop_item("ore", 50)).await;
+    let owner = async || redis.tell(&["HGET", "holdall:{main}:player:anna", "owner"]).await.to_string();
+    while owner().await != "(nil)" {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let proxy = Proxy::before_redis(redis.address(), 1).await;
+    proxy.set(Way::Slow(Duration::from_millis(60)));
+    let store = redis.url_at(proxy.address);
+    // Which also writes the config.
+    restore(&site, &redis.url(), "anna", &["--revision", "4", "--dry-run"]).await.expect(0, &[]);
+    let config = ["restore", "anna", "--config", "holdall.toml"];
+    let words = config.into_iter().chain(["--store", &store, "--revision", "4", "--reason", "a bug"]);
+    let mut command = Command::new(binary("holdall"));
+    command.args(words).current_dir(site.dir()).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command runs");
+    let pid = command.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("it runs");
+    let taken = async {
+        while !owner().await.starts_with("command-") {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, taken).await.expect("it takes the player");
+    kill_process(pid, Signal::INT).expect("it can be signalled");
+    let ended = timeout(PATIENCE, command.wait_with_output()).await.expect("it ends").expect("it says something");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let key = said.split("--key ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the order's key");
+
+    let anna = Client::enter(server.game, "anna").await;
+    drop(anna);
+    set_back(&site, &redis.url(), "anna", "4", &["--key", key]).await.expect(0, &["restored: anna is at revision 6"]);
+    assert_eq!(server.stop().await, Some(0));
 }
