@@ -295,6 +295,22 @@ impl Redis {
         .await?
     }
 
+    /// Looks that every command on the realm `main` has signed off: of each there is a sign that says so and goes by itself,
+    /// and nothing else.
+    ///
+    /// # Panics
+    /// When there is more, or none.
+    pub async fn expect_commands_signed_off(&self) {
+        let nodes = self.tell(&["SMEMBERS", "holdall:{main}:nodes"]).await;
+        assert!(nodes.array().iter().all(|node| !node.text().starts_with("command-")), "{nodes}");
+        let left = self.tell(&["KEYS", "holdall:{main}:node:command-*"]).await;
+        assert!(!left.array().is_empty(), "there was one");
+        for sign in left.array() {
+            assert_eq!(self.tell(&["HGET", sign.text(), "until"]).await.text(), "0", "{sign}");
+            assert!(matches!(self.tell(&["TTL", sign.text()]).await, Reply::Integer(1..)), "{sign}");
+        }
+    }
+
     /// A line of `INFO`.
     ///
     /// # Panics

@@ -194,8 +194,8 @@ knobs! {
 
     /// How long the ledger keeps what happened. What goes makes room for an opening balance; `holdall ledger export` keeps it.
     ledger: Ledger {
-        /// Entries of one player that are kept. Soon after there are half as many again while the player is loaded, the
-        /// older ones go; the last 64 never.
+        /// Entries of one player that are kept at least. Some time after there are half as many again while the player
+        /// is loaded, the older ones go; the last 64 never.
         entries_max: u64 = 10_000, in 64..=10_000_000;
         /// Days after which entries go even where there are fewer, some hundreds at a time; 0: never.
         days_max: u64 = 0, in 0..=36_500;

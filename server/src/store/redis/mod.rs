@@ -462,8 +462,8 @@ impl Store for Redis {
             // Whoever resigns has nothing left to do about a failure: the lease ends by itself.
             let _ = redis.sign(Duration::ZERO, Some(Life::default())).await;
             if redis.passing {
-                let (sign, mail) = (redis.keys.node(&redis.node.id), redis.keys.mail(&redis.node.id));
-                let _ = redis.look(cmd("DEL").arg(sign).arg(mail)).await;
+                // Its sign stays until it fades: in a young run of Redis, a node without one might still be serving.
+                let _ = redis.look(cmd("DEL").arg(redis.keys.mail(&redis.node.id))).await;
                 let _ = redis.look(cmd("SREM").arg(redis.keys.nodes()).arg(&redis.node.id)).await;
             }
         })
