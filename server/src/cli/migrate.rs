@@ -107,8 +107,8 @@ impl fmt::Display for Migrated {
             (_, 0) => writeln!(f, "those in play were migrated when they were loaded")?,
             (_, waiting) => writeln!(
                 f,
-                "NOT YET migrated: {waiting} of those in play; their server knows fewer steps, or was killed a moment ago: \
-                 restart it, or wait for its lease to end, and say this again"
+                "NOT YET migrated: {waiting} of those in play; their server has yet to save them, knows fewer steps, or was \
+                 killed a moment ago: say this again, and if that does not help, restart it"
             )?,
         }
         if *dry_run {

@@ -50,7 +50,8 @@ pub struct Migrated {
     pub steps: Vec<StepTaken>,
     /// Players whom a running server has: they are brought forward whenever they are loaded.
     pub in_play: u64,
-    /// Those of them whom the store has as they were: their server knows fewer steps, or was killed a moment ago.
+    /// Those of them whom the store has as they were: their server has yet to save them, knows fewer steps, or was killed a
+    /// moment ago.
     #[serde(default)]
     pub waiting: u64,
     /// Players who cannot be brought forward and were left as they are.
@@ -154,7 +155,7 @@ async fn one(roster: &Arc<Roster>, mode: Mode, alive: &HashSet<String>, player: 
         Err(error) => return Err(error.into()),
     };
     if roster.find(&player).is_some() || stored.owner.as_ref().is_some_and(|owner| alive.contains(owner.node())) {
-        return Ok(One::InPlay { waits: waits(roster, &stored) });
+        return Ok(One::InPlay { waits: waits(roster, &player, &stored) });
     }
     let plan = match planned(roster, &stored) {
         Ok(plan) => plan,
@@ -173,8 +174,8 @@ async fn one(roster: &Arc<Roster>, mode: Mode, alive: &HashSet<String>, player: 
         Ok(()) if is_forward(roster, &player).await? => Ok(One::Forward(Box::new(plan))),
         // Somebody logged in meanwhile, here or elsewhere, and has it.
         Ok(()) | Err(LoadError::Elsewhere) => {
-            let stored = roster.store().peek(player).await?;
-            Ok(One::InPlay { waits: stored.is_some_and(|stored| waits(roster, &stored)) })
+            let stored = roster.store().peek(player.clone()).await?;
+            Ok(One::InPlay { waits: stored.is_some_and(|stored| waits(roster, &player, &stored)) })
         }
         Err(LoadError::StoreAway) => Err(MigrateError::Away),
         Err(LoadError::Unreadable(reason)) => refused(reason),
@@ -198,10 +199,11 @@ const fn is_behind(plan: &Plan, stored: &Stored) -> bool {
     plan.rewrite || stored.content < plan.content
 }
 
-/// Whether there is something that a load would have done to a player who is in play, and has not.
-fn waits(roster: &Roster, stored: &Stored) -> bool {
+/// Whether there is something that a load would have done to a player who is in play, and has not. Here it has, whether it is
+/// saved or not.
+fn waits(roster: &Roster, player: &PlayerId, stored: &Stored) -> bool {
     let is_done = |plan: Plan| !plan.rewrite && plan.course.outcome.is_ok_and(|changes| changes.is_empty());
-    !planned(roster, stored).is_ok_and(is_done)
+    roster.find(player).is_none() && !planned(roster, stored).is_ok_and(is_done)
 }
 
 /// The sums so far.
